@@ -1,0 +1,180 @@
+"""One scan in memory: the voxels, where they are, and the header to write them back with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meddenoise.errors import GeometryError, ParameterError
+
+__all__ = ["Source", "Volume"]
+
+
+class Source(Protocol):
+    """The header a volume was read with; only ``meddenoise.io`` looks inside."""
+
+    @property
+    def format(self) -> str:
+        """``"dicom"``, ``"nifti"``, ``"nrrd"``, ``"metaimage"`` or ``"raster"``."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scan: voxel values in physical units on a grid in patient space.
+
+    Attributes:
+        array: ``(C, X, Y, Z)`` for volumes, ``(C, X, Y)`` for 2-D images; float32, or
+            float64 where float32 would lose digits. ``C`` is 1 for a plain scan and the
+            number of time points, echoes or directions of a 4-D one. May hold
+            non-finite values: see :attr:`valid`.
+        affine: ``(4, 4)`` float64, voxel index ``(x, y, z)`` to RAS+ millimetres.
+        units: ``"HU"`` for CT, the header's unit where it names one, else ``""``.
+        modality: DICOM's word (``"MR"``, ``"CT"``, ``"PT"``, ...), ``""`` if unknown.
+        source: the header that this volume is written back with, if it was read.
+        padding: bool, the shape of ``array``: voxels that the scanner marked as outside
+            the measurement (DICOM pixel padding); ``None`` if there are none.
+        history: what was done to the voxels since they were read, a line each; written
+            to formats that have a place for it (DICOM's DerivationDescription).
+    """
+
+    array: NDArray[np.floating]
+    affine: NDArray[np.float64]
+    units: str = ""
+    modality: str = ""
+    source: Source | None = None
+    padding: NDArray[np.bool_] | None = None
+    history: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        array = np.asarray(self.array)
+        if array.ndim not in (3, 4):
+            raise ParameterError(
+                f"A volume's array is (C, X, Y, Z) or (C, X, Y), not of shape {array.shape}; "
+                "use Volume.from_array for an array without the channel axis."
+            )
+        if 0 in array.shape:
+            raise ParameterError(f"A volume needs at least one voxel, not shape {array.shape}.")
+        if array.dtype not in (np.float32, np.float64):
+            array = array.astype(np.float32)
+        affine = np.asarray(self.affine, dtype=np.float64)
+        if affine.shape != (4, 4):
+            raise ParameterError(f"An affine is a 4x4 matrix, not of shape {affine.shape}.")
+        if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+            raise GeometryError(
+                "The affine is singular or not finite: voxels have no place in space. "
+                "Mend the header (spacing, orientation) before denoising."
+            )
+        if self.padding is not None and self.padding.shape != array.shape:
+            raise ParameterError(
+                f"The padding mask has shape {self.padding.shape}, the array {array.shape}."
+            )
+        object.__setattr__(self, "array", array)
+        object.__setattr__(self, "affine", affine)
+
+    @classmethod
+    def from_array(
+        cls,
+        array: ArrayLike,
+        *,
+        spacing: Sequence[float] | None = None,
+        affine: ArrayLike | None = None,
+        units: str = "",
+        modality: str = "",
+    ) -> Volume:
+        """A volume from a bare array, for research scripts.
+
+        Args:
+            array: ``(X, Y)``, ``(X, Y, Z)`` or ``(C, X, Y, Z)``.
+            spacing: voxel size in mm per spatial axis (default 1); or give
+            affine: ``(4, 4)``, voxel index to RAS+ mm.
+            units: for example ``"HU"``.
+            modality: for example ``"CT"``.
+
+        Raises:
+            ParameterError: a wrong number of axes, or both ``spacing`` and ``affine``.
+        """
+        values = np.asarray(array)
+        if values.ndim in (2, 3):
+            values = values[None]
+        if values.ndim not in (3, 4):
+            raise ParameterError(f"An image has 2, 3 or 4 axes, not {values.ndim}.")
+        if affine is not None and spacing is not None:
+            raise ParameterError("Give either spacing or affine, not both.")
+        if affine is None:
+            size = np.ones(3)
+            if spacing is not None:
+                if len(spacing) != values.ndim - 1 or min(spacing) <= 0:
+                    raise ParameterError(
+                        f"spacing needs {values.ndim - 1} positive numbers in mm, not {spacing}."
+                    )
+                size[: len(spacing)] = spacing
+            affine = np.diag([*size, 1.0])
+        return cls(values, np.asarray(affine, dtype=np.float64), units=units, modality=modality)
+
+    @property
+    def channels(self) -> int:
+        """How many scans share this grid (time points, echoes, directions)."""
+        return int(self.array.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The spatial shape, ``(X, Y, Z)`` or ``(X, Y)``."""
+        return tuple(int(n) for n in self.array.shape[1:])
+
+    @property
+    def dims(self) -> int:
+        """2 or 3."""
+        return self.array.ndim - 1
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Voxel size in mm per spatial axis, from the affine's columns."""
+        lengths = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+        return tuple(float(n) for n in lengths[: self.dims])
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """``array``'s shape: finite and not padding; only these voxels are measured."""
+        finite = np.isfinite(self.array)
+        return finite if self.padding is None else finite & ~self.padding
+
+    def with_array(self, array: NDArray[np.floating], *, note: str | None = None) -> Volume:
+        """The same scan with other voxel values, and a line of history if given.
+
+        Raises:
+            GeometryError: the new array does not lie on this grid.
+        """
+        if array.shape != self.array.shape:
+            raise GeometryError(
+                f"The new array has shape {array.shape}; this volume's grid is {self.array.shape}."
+            )
+        history = self.history if note is None else (*self.history, note)
+        return replace(self, array=array, history=history)
+
+    def check_same_grid(self, other: Volume, *, names: tuple[str, str] = ("one", "other")) -> None:
+        """Raise unless voxel i of one is voxel i of the other in space.
+
+        Positions may differ by a hundredth of a voxel at the corners.
+
+        Raises:
+            GeometryError: says what differs.
+        """
+        if self.array.shape != other.array.shape:
+            raise GeometryError(
+                f"{names[0]} has shape {self.array.shape} and {names[1]} {other.array.shape} "
+                "(channels first): resample one to the other's grid first."
+            )
+        extent = [*self.shape, *([1] * (3 - self.dims))]
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in extent])).reshape(3, -1)
+        corners = np.vstack([corners, np.ones(corners.shape[1])])
+        apart = np.abs((self.affine - other.affine) @ corners)[:3].max()
+        if apart > 0.01 * min(self.spacing):
+            raise GeometryError(
+                f"{names[0]} and {names[1]} lie up to {apart:.3g} mm apart in space: "
+                "resample one to the other's grid first."
+            )

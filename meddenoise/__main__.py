@@ -1,0 +1,5 @@
+"""``python -m meddenoise``."""
+
+from meddenoise.cli import main
+
+main()

@@ -1,0 +1,47 @@
+"""Puts the subcommands together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from meddenoise._version import __version__
+from meddenoise.cli import config, denoise, evaluate, info, simulate, train
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="meddenoise",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Takes the noise out of medical images, on the scan you have, with the result back in "
+        "the format it came in."
+    ),
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"meddenoise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("train")(train.train)
+app.command("denoise")(denoise.denoise)
+app.command("evaluate")(evaluate.evaluate)
+app.command("simulate")(simulate.simulate)
+app.command("info")(info.info)
+app.add_typer(config.app, name="config")

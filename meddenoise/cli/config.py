@@ -1,0 +1,38 @@
+"""``meddenoise config``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Check a configuration, or print its schema.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of configurations, for editors to complete and check from.
+
+    First line of a YAML file, for VS Code and others:
+    `# yaml-language-server: $schema=meddenoise.schema.json`
+    """
+    from meddenoise.workflows.schema import config_schema
+
+    print(json.dumps(config_schema(), indent=2))
+
+
+@app.command()
+def show(
+    config: Annotated[Path, typer.Argument(help="A YAML file.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")
+    ] = None,
+) -> None:
+    """Check a configuration and print it with every default spelled out."""
+    from meddenoise.workflows.schema import check_config
+
+    print(check_config(config, set_ or []), end="")

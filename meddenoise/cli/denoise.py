@@ -1,0 +1,78 @@
+"""``meddenoise denoise``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meddenoise.cli.options import Device, Json, Overwrite, Series
+
+__all__ = ["denoise"]
+
+
+def denoise(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT", help="A scan, a DICOM directory, a directory of scans, or a glob."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUTPUT",
+            help="A file; for a DICOM series or for several scans, a directory.",
+        ),
+    ],
+    model: Annotated[
+        Path | None, typer.Option(help="The model.safetensors that 'meddenoise train' wrote.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="A method without training: identity, gaussian or median."),
+    ] = None,
+    series: Series = None,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Denoise a scan, or every scan in a directory; the result has the input's format.
+
+    DICOM comes out as a new, derived series (new UIDs, same study, grid, rescale and bit depth);
+    NIfTI, NRRD and MetaImage keep their header. OUTPUT's extension may ask for another format.
+    Voxels that are not finite, or padding, are put back as they were.
+    """
+    from meddenoise.cli.progress import progress_bar
+    from meddenoise.workflows.denoise import denoise_files
+
+    with progress_bar("denoising") as progress:
+        outcomes = denoise_files(
+            source,
+            output,
+            model=model,
+            method=method,
+            series=series,
+            device=device,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if as_json:
+        print(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
+    else:
+        for outcome in outcomes:
+            if outcome.output is not None:
+                print(f"{outcome.input} -> {outcome.output}  ({outcome.seconds:.1f} s)")
+            if outcome.untouched:
+                print(f"  {outcome.untouched} voxels are not finite or padding: put back as they were")
+            for note in outcome.notes:
+                print(f"  {note}")
+    for outcome in failed:
+        print(f"meddenoise: {outcome.input}: {outcome.error}", file=sys.stderr)
+    if failed:
+        print(f"meddenoise: {len(failed)} of {len(outcomes)} scans failed.", file=sys.stderr)
+        raise typer.Exit(2)

@@ -1,0 +1,50 @@
+"""``meddenoise info``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from meddenoise.cli.options import Json, Series
+
+__all__ = ["info"]
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="A scan, a directory of scans, or a model file.")],
+    series: Series = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a scan is (geometry, units, values, estimated noise), or what a model is."""
+    from meddenoise.workflows.info import info as describe
+
+    told = describe(path, series=series)
+    if as_json:
+        print(json.dumps(told, indent=2))
+    else:
+        print("\n".join(_lines(told)))
+
+
+def _lines(value: dict[str, Any], indent: str = "") -> list[str]:
+    """Nested values, a line each."""
+    lines: list[str] = []
+    for name, item in value.items():
+        if isinstance(item, dict) and item:
+            lines += [f"{indent}{name}:", *_lines(item, indent + "  ")]
+        elif isinstance(item, list) and item and isinstance(item[0], dict):
+            for number, part in enumerate(item, start=1):
+                lines += [f"{indent}{name} {number}:", *_lines(part, indent + "  ")]
+        else:
+            lines.append(f"{indent}{name}: {_plain(item)}")
+    return lines
+
+
+def _plain(item: Any) -> str:
+    if isinstance(item, float):
+        return f"{item:.6g}"
+    if isinstance(item, list):
+        return ", ".join(_plain(part) for part in item) or "none"
+    return "unknown" if item is None or item == "" else str(item)

@@ -1,0 +1,24 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["Device", "Json", "Overwrite", "Series"]
+
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda, cuda:1, mps; auto takes a GPU where there is one.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an existing output; inputs never are.")
+]
+Series = Annotated[
+    str | None,
+    typer.Option(
+        metavar="UID|NUMBER|TEXT",
+        help="Which DICOM series, where a directory holds several: UID, number or description.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs to read.")]

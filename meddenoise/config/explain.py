@@ -1,0 +1,116 @@
+"""Turns a failed check into one sentence: which key, what is wrong, on which line."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from meddenoise.registry import nearest
+
+__all__ = ["explain", "place"]
+
+Key = tuple[str | int, ...]
+
+# pydantic's own words for these end in "input": say it in the words of a file.
+_PLAIN = {
+    "missing": "is missing",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "model_type": "must be a section with keys of its own",
+    "finite_number": "must be a finite number",
+}
+
+
+def place(key: Key, lines: Mapping[Key, int], file: str = "") -> str:
+    """``"configs/a.yaml, line 3: data.patch"``, as far as known."""
+    at = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
+    name = ".".join(str(part) for part in key) or "the configuration"
+    where = ", ".join([*([file] if file else []), *([f"line {at}"] if at else [])])
+    return f"{where}: {name}" if where else name
+
+
+def explain(
+    error: ValidationError,
+    model: type[BaseModel],
+    *,
+    lines: Mapping[Key, int] | None = None,
+    file: str = "",
+    prefix: Key = (),
+) -> str:
+    """All faults of a validation, a sentence each.
+
+    Args:
+        error: what pydantic found.
+        model: what was checked against, for the nearest valid key.
+        lines: the line of each key in the file.
+        file: its name.
+        prefix: where in the file ``model`` stands, such as ``("network",)``.
+    """
+    said: dict[Key, str] = {}
+    for fault in error.errors():
+        path = tuple(part for part in fault["loc"] if not _is_union_branch(part))
+        at = place((*prefix, *path), lines or {}, file)
+        said.setdefault(path, f"{at} {_fault(fault, model, path)}")
+    return "; ".join(said.values()) + "."
+
+
+def _fault(fault: Mapping[str, Any], model: type[BaseModel], path: Key) -> str:
+    kind = fault["type"]
+    if kind == "extra_forbidden":
+        valid = _fields(model, path[:-1])
+        hint = nearest(str(path[-1]), valid)
+        return f"is no key here{hint}; there are: {', '.join(valid)}"
+    given = fault.get("input")
+    shown = "" if kind == "missing" or isinstance(given, dict) else f", not {given!r}"
+    if kind in _PLAIN:
+        return _PLAIN[kind] + shown
+    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if kind == "value_error":
+        return f"is impossible: {message}"
+    if kind == "literal_error":
+        choices = [word.strip("',") for word in fault["ctx"]["expected"].split()]
+        return f"must be {message}{shown}{nearest(str(given), choices)}"
+    if kind in ("too_short", "too_long"):
+        bound = fault["ctx"].get("min_length", fault["ctx"].get("max_length"))
+        least = "at least" if kind == "too_short" else "at most"
+        return f"must have {least} {bound} entries, not {fault['ctx']['actual_length']}"
+    return f"must be {message}{shown}"
+
+
+def _is_union_branch(part: str | int) -> bool:
+    """pydantic adds the branch of a union (``list[str]``, ``str``) to a path: not a key."""
+    return isinstance(part, str) and (
+        "[" in part or part in {"str", "int", "float", "bool"} or "-" in part
+    )
+
+
+def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The valid keys of the section that a path leads to."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is not None:
+        for branch in typing.get_args(annotation):
+            if found := _model_in(branch):
+                return found
+    return None

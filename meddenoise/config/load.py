@@ -1,0 +1,128 @@
+"""Reads a YAML file and overrides into a :class:`Config`, and writes one back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from meddenoise.config.explain import Key, explain
+from meddenoise.config.schema import Config
+from meddenoise.errors import ConfigError
+
+__all__ = ["dump", "load", "parse"]
+
+
+def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """The configuration in a YAML file.
+
+    Args:
+        path: the file.
+        overrides: ``key.sub=value`` each, the value in YAML; ``noise=null`` removes a section.
+
+    Raises:
+        ConfigError: no such file, no YAML, or a key or value that the schema refuses; the
+            message names the key, the nearest valid key and the line.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"There is no configuration file {file}.") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigError(f"{file} cannot be read as a text file: {fault}.") from None
+    config = parse(text, overrides, file=str(file))
+    return config if config.name else config.renamed(file.stem)
+
+
+def parse(text: str | Mapping[str, Any], overrides: Iterable[str] = (), *, file: str = "") -> Config:
+    """The configuration in a YAML text or a dictionary; see :func:`load`."""
+    lines: dict[Key, int] = {}
+    if isinstance(text, str):
+        values, lines = _read_yaml(text, file)
+    else:
+        values = _copy(text)
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file or 'A configuration'} must be a mapping of keys to values.")
+    for override in overrides:
+        _override(values, override)
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(explain(error, Config, lines=lines, file=file)) from None
+    config._lines.update(lines)
+    config._file = file
+    return config
+
+
+def dump(config: Config) -> str:
+    """The YAML text of a configuration, every default spelled out."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads ``1e-3`` as a text; this reads it as everybody means it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
+def _read_yaml(text: str, file: str) -> tuple[Any, dict[Key, int]]:
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        lines: dict[Key, int] = {}
+        if node is not None:
+            _note_lines(node, (), lines)
+        return yaml.load(text, Loader=_Loader), lines
+    except yaml.YAMLError as fault:
+        mark = getattr(fault, "problem_mark", None)
+        at = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(fault, "problem", None) or "it does not parse"
+        raise ConfigError(f"{file or 'The configuration'}{at} is no valid YAML: {problem}.") from None
+
+
+def _note_lines(node: yaml.Node, key: Key, lines: dict[Key, int]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            path = (*key, name.value)
+            if path in lines:
+                raise yaml.composer.ComposerError(
+                    None, None, f"the key '{name.value}' stands twice", name.start_mark
+                )
+            lines[path] = name.start_mark.line + 1
+            _note_lines(value, path, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*key, index)] = value.start_mark.line + 1
+            _note_lines(value, (*key, index), lines)
+
+
+def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _copy(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    name, equals, text = override.partition("=")
+    keys = name.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"'{override}' is no override: write key.sub=value.")
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        raise ConfigError(f"The value in '{override}' is no valid YAML.") from None
+    section = values
+    for key in keys[:-1]:
+        inner = section.get(key)
+        if not isinstance(inner, dict):
+            # `trainer.name=x` on a null or missing section starts one.
+            inner = section[key] = {}
+        section = inner
+    section[keys[-1]] = value

@@ -1,0 +1,170 @@
+"""What a configuration may say, and what it says when it says nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from meddenoise.errors import ConfigError
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "InferenceConfig",
+    "NormaliseConfig",
+    "PartConfig",
+    "SplitConfig",
+    "TrainingConfig",
+]
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    # A number is no text and a text is no number; but 1 is a good float and a list a good tuple.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PartConfig(_Strict):
+    """A named part (network, trainer, noise model) and its own options beside the name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+class SplitConfig(_Strict):
+    """Shares of the subjects that train, choose and test; one subject never straddles."""
+
+    train: Fraction = 0.70
+    val: Fraction = 0.15
+    test: Fraction = 0.15
+
+    @model_validator(mode="after")
+    def _add_up(self) -> SplitConfig:
+        if abs(self.train + self.val + self.test - 1) > 1e-6 or self.train == 0:
+            raise ValueError("train, val and test must add up to 1, with train above 0")
+        return self
+
+
+class NormaliseConfig(_Strict):
+    """How intensities reach the network: (x - shift) / scale, inverted exactly on the way out.
+
+    ``standard`` takes mean and standard deviation of each volume, ``percentile`` the range
+    between two percentiles of each volume, ``fixed`` the two numbers given (CT: HU are absolute).
+    """
+
+    method: Literal["standard", "percentile", "fixed"] = "standard"
+    low: Annotated[float, Field(ge=0, le=100)] = 0.5
+    high: Annotated[float, Field(ge=0, le=100)] = 99.5
+    shift: float = 0.0
+    scale: Annotated[float, Field(gt=0)] = 1.0
+
+
+class DataConfig(_Strict):
+    """What a run trains on.
+
+    ``images`` and ``targets`` take a file, a directory (every scan below it), a glob, a list of
+    these, or ``sample:NAME[:COUNT]``. ``targets`` are the clean partners, in the same order: a
+    supervised trainer learns from them, and any trainer is scored against them.
+    """
+
+    images: str | list[str]
+    targets: str | list[str] | None = None
+    series: str | None = None
+    split: SplitConfig = SplitConfig()
+    normalise: NormaliseConfig = NormaliseConfig()
+    patch: Annotated[list[Positive], Field(min_length=2, max_length=3)] = [64, 64, 32]
+    batch: Positive = 4
+    augment: Literal["none", "flips", "rotations"] = "rotations"
+
+
+class TrainingConfig(_Strict):
+    """The loop. ``learning_rate`` rises over ``warmup`` of the run and falls by a cosine.
+
+    ``max_minutes`` ends the run (and its cosine) by the clock instead of by ``steps``; such a
+    run depends on the machine and cannot be repeated to the bit.
+    """
+
+    steps: Positive = 1000
+    max_minutes: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    warmup: Fraction = 0.05
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.995
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    validate_every: Positive = 200
+    validate_batches: Positive = 4
+    checkpoint_every: Positive = 200
+    trackers: list[Literal["tensorboard", "mlflow", "wandb"]] = ["tensorboard"]
+
+
+class InferenceConfig(_Strict):
+    """How a trained network runs over a volume.
+
+    ``tile`` is the window in voxels (null: the whole volume if it fits ``tile_voxels``);
+    ``flips`` averages over mirrored copies, at 2^dims times the cost.
+    """
+
+    tile: Annotated[list[Positive], Field(min_length=2, max_length=3)] | None = None
+    tile_voxels: Positive = 2**21
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    flips: bool = False
+
+
+class Config(_Strict):
+    """A whole run: what, from what, how. ``meddenoise config schema`` prints it for editors.
+
+    ``output`` is the run directory, by default ``runs/NAME`` with the ``name`` given here or
+    else that of the file.
+    """
+
+    data: DataConfig
+    trainer: PartConfig
+    network: PartConfig = PartConfig(name="unet")
+    noise: PartConfig | None = None
+    training: TrainingConfig = TrainingConfig()
+    inference: InferenceConfig = InferenceConfig()
+    seed: Annotated[int, Field(ge=0)] = 0
+    name: str | None = None
+    output: str | None = None
+
+    # Where each key stands in the file, for messages.
+    _lines: dict[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
+    _file: str = PrivateAttr(default="")
+
+    @property
+    def dims(self) -> int:
+        """2 or 3: the length of a patch."""
+        return len(self.data.patch)
+
+    def renamed(self, name: str) -> Config:
+        """The same run by another name."""
+        return self.model_copy(update={"name": name})
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Config:
+        tile = self.inference.tile
+        if tile is not None and len(tile) != self.dims:
+            raise ValueError(
+                f"inference.tile has {len(tile)} axes and data.patch has {self.dims}: "
+                "give both the same number"
+            )
+        return self
+
+    def error(self, key: str, message: str) -> ConfigError:
+        """A :class:`ConfigError` about a key, with its file and line where known."""
+        from meddenoise.config.explain import place
+
+        first, _, rest = message.partition(" ")
+        if first.startswith(f"{key}."):  # the message names the very key: so does its line
+            return ConfigError(f"{place(tuple(first.split('.')), self._lines, self._file)} {rest}")
+        return ConfigError(f"{place(tuple(key.split('.')), self._lines, self._file)}: {message}")

@@ -1,0 +1,169 @@
+"""Finds the scans that a configuration names, and pairs them with their clean partners."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from meddenoise.data import samples
+from meddenoise.errors import ConfigError
+from meddenoise.io import ScanFile, list_scans, read
+from meddenoise.volume import Volume
+
+__all__ = ["Case", "find_cases"]
+
+_SAMPLE = re.compile(r"^sample:(?P<name>[\w-]+)(?::(?P<count>\d+))?$")
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """One subject of a procedural sample."""
+
+    name: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan of a run, not yet read.
+
+    Attributes:
+        name: unique within the run; safe as a file name.
+        subject: all cases of one subject stay on one side of a split.
+        image: what is denoised.
+        target: its clean partner, if there is one.
+    """
+
+    name: str
+    subject: str
+    image: ScanFile | _Sample
+    target: ScanFile | _Sample | None = None
+
+    def read_image(self) -> Volume:
+        """The scan to denoise."""
+        return _read(self.image)
+
+    def read_target(self) -> Volume | None:
+        """The clean partner, or the exact truth of a sample, or ``None``.
+
+        Raises:
+            GeometryError: the partner lies on another grid.
+        """
+        if isinstance(self.image, _Sample) and self.target is None:
+            return samples.truth(self.image.name, self.image.seed)
+        if self.target is None:
+            return None
+        target = _read(self.target)
+        self.read_image().check_same_grid(target, names=(self.name, f"the target of {self.name}"))
+        return target
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it is made on the spot, not read from a file."""
+        return isinstance(self.image, _Sample)
+
+    @property
+    def where(self) -> str:
+        """Where the scan is, for the lists a run writes."""
+        if isinstance(self.image, _Sample):
+            return f"sample:{self.image.name} #{self.image.seed}"
+        return str(self.image.path)
+
+
+def find_cases(
+    images: str | Sequence[str], targets: str | Sequence[str] | None = None, *,
+    series: str | None = None,
+) -> list[Case]:
+    """All cases, in a fixed order.
+
+    Args:
+        images: a file, directory, glob, ``sample:NAME[:COUNT]``, or a list of these.
+        targets: the clean partners, in the same order and number, or ``None``.
+        series: which DICOM series to take where a directory holds several.
+
+    Raises:
+        ConfigError: no scans, or not one target an image.
+        FileError: a path that does not exist.
+    """
+    found = _find(images, series)
+    partners: list[ScanFile | _Sample | None] = [None] * len(found)
+    if targets is not None:
+        partners = list(_find(targets, None))
+        if len(partners) != len(found):
+            raise ConfigError(
+                f"data.images names {len(found)} scans and data.targets {len(partners)}: "
+                "each image needs one target, in the same order."
+            )
+    names = _unique([_name(scan) for scan in found])
+    return [
+        Case(name, _subject(scan), scan, partner)
+        for name, scan, partner in zip(names, found, partners, strict=True)
+    ]
+
+
+def _find(sources: str | Sequence[str], series: str | None) -> list[ScanFile | _Sample]:
+    found: list[ScanFile | _Sample] = []
+    for source in [sources] if isinstance(sources, str) else sources:
+        if source.startswith("sample:"):
+            found += _samples(source)
+        else:
+            found += _choose(source, list_scans(source), series)
+    return found
+
+
+def _samples(source: str) -> list[_Sample]:
+    match = _SAMPLE.match(source)
+    if match is None or match["name"] not in samples.SAMPLES:
+        known = ", ".join(samples.SAMPLES)
+        raise ConfigError(
+            f"'{source}' is no sample: write sample:NAME or sample:NAME:COUNT, NAME one of {known}."
+        )
+    return [_Sample(match["name"], seed) for seed in range(int(match["count"] or 1))]
+
+
+def _choose(source: str, scans: list[ScanFile], series: str | None) -> list[ScanFile]:
+    if not scans:
+        raise ConfigError(f"There is no scan in {source}: it needs DICOM, NIfTI, NRRD, MHA or images.")
+    if series is None:
+        return scans
+    named = [scan for scan in scans if scan.series == series]
+    # By number or description: the reader finds it, or says what there is, a directory at a time.
+    places = {scan.path: replace(scan, series=series) for scan in scans if scan.format == "dicom"}
+    chosen = named or list(places.values())
+    if not chosen:
+        raise ConfigError(f"data.series is '{series}', but {source} holds no DICOM series.")
+    return chosen
+
+
+def _read(scan: ScanFile | _Sample) -> Volume:
+    if isinstance(scan, _Sample):
+        return samples.sample(scan.name, scan.seed)
+    return read(scan.path, series=scan.series)
+
+
+def _name(scan: ScanFile | _Sample) -> str:
+    if isinstance(scan, _Sample):
+        return f"{scan.name}-{scan.seed}"
+    stem = re.sub(r"\.(nii\.gz|[A-Za-z0-9]{2,4})$", "", scan.path.name)
+    return re.sub(r"[^\w.-]+", "_", stem) or "scan"
+
+
+def _subject(scan: ScanFile | _Sample) -> str:
+    """BIDS says ``sub-X``; else the directory below the root of the search; else the file."""
+    if isinstance(scan, _Sample):
+        return f"{scan.name.split('-')[0]}-{scan.seed}"
+    for part in scan.path.parts:
+        if match := re.match(r"^(sub-[A-Za-z0-9]+)", part):
+            return match[1]
+    return scan.relative.parts[0] if len(scan.relative.parts) > 1 else str(Path(scan.path))
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    seen: dict[str, int] = {}
+    unique = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        unique.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return unique

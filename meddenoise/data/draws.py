@@ -1,0 +1,77 @@
+"""Random numbers that are a function of (seed, step, rank) and of nothing else.
+
+A run that was killed and resumed draws what the uninterrupted run would have drawn, without
+any saved generator state; and several processes together draw what one process with the same
+global batch would have drawn, because each draws for the whole batch and keeps its own rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Draws", "generator"]
+
+
+def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A torch generator whose seed is a hash of ``key``: equal keys, equal numbers."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return torch.Generator(device=device).manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The random numbers of one step on one process.
+
+    Each method takes a ``tag`` that names what the numbers are for: two tags never share a
+    stream, so adding a draw does not shift the others.
+
+    Attributes:
+        seed: of the run.
+        step: the step, or a name such as ``"validation 3"``.
+        batch: how many samples this process handles.
+        rank: which of the processes this is.
+        world: how many processes there are.
+        device: where tensors are made.
+    """
+
+    seed: int
+    step: int | str
+    batch: int
+    rank: int = 0
+    world: int = 1
+    device: torch.device | str = "cpu"
+
+    def _rows(self, whole: Tensor) -> Tensor:
+        return whole[self.rank * self.batch : (self.rank + 1) * self.batch]
+
+    def _generator(self, tag: str) -> torch.Generator:
+        return generator(self.seed, self.step, tag, device=self.device)
+
+    def uniform(self, tag: str, *shape: int) -> Tensor:
+        """``(batch, *shape)`` float32, uniform on [0, 1)."""
+        size = (self.batch * self.world, *shape)
+        return self._rows(torch.rand(size, generator=self._generator(tag), device=self.device))
+
+    def normal(self, tag: str, *shape: int) -> Tensor:
+        """``(batch, *shape)`` float32, standard normal."""
+        size = (self.batch * self.world, *shape)
+        return self._rows(torch.randn(size, generator=self._generator(tag), device=self.device))
+
+    def integers(self, tag: str, high: int, *shape: int) -> Tensor:
+        """``(batch, *shape)`` int64, uniform on 0 .. high - 1."""
+        size = (self.batch * self.world, *shape)
+        return self._rows(
+            torch.randint(high, size, generator=self._generator(tag), device=self.device)
+        )
+
+    def generators(self, tag: str) -> list[torch.Generator]:
+        """A generator for each sample of this process, for draws of unknown number."""
+        first = self.rank * self.batch
+        return [
+            generator(self.seed, self.step, tag, first + row, device=self.device)
+            for row in range(self.batch)
+        ]

@@ -1,0 +1,223 @@
+"""One call that measures an image against a reference, and says by which conventions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meddenoise.errors import ParameterError
+from meddenoise.evaluation.metrics import check_data_range, mae, psnr, rmse
+from meddenoise.evaluation.ssim import SSIM, ssim
+from meddenoise.volume import Volume
+
+__all__ = ["Metrics", "compare", "default_data_range"]
+
+_PERCENTILES = (0.1, 99.9)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What :func:`compare` found, with all that is needed to repeat it.
+
+    Attributes:
+        psnr: dB; ``inf`` for identical images.
+        ssim: mean structural similarity; ``nan`` if the image is too small for its window.
+        rmse: in ``units``.
+        mae: in ``units``.
+        data_range: the peak of PSNR and SSIM, in ``units``.
+        data_range_source: where it came from, in words.
+        window: (centre, width) that both images were clipped to, if any.
+        dimensions: 2 or 3.
+        ssim_convention: the window of SSIM in words, or why there is none.
+        voxels: how many were compared.
+        excluded: how many were left out of the image (or the mask) because they are not
+            finite or padding in either image.
+        mask_voxels: how many the mask held, ``None`` without one.
+        mask_fraction: the same as a fraction of the image.
+        units: of the reference, ``""`` if unknown.
+    """
+
+    psnr: float
+    ssim: float
+    rmse: float
+    mae: float
+    data_range: float
+    data_range_source: str
+    window: tuple[float, float] | None
+    dimensions: int
+    ssim_convention: str
+    voxels: int
+    excluded: int
+    mask_voxels: int | None
+    mask_fraction: float | None
+    units: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that fit strict JSON.
+
+        JSON has no infinity: a PSNR or SSIM that is no number becomes ``None``, and
+        ``notes`` says why, for example ``{"psnr": "infinite: the images are identical"}``.
+        """
+        result: dict[str, Any] = asdict(self)
+        notes = {}
+        if math.isinf(self.psnr):
+            result["psnr"] = None
+            notes["psnr"] = "infinite: the images are identical"
+        if math.isnan(self.ssim):
+            result["ssim"] = None
+            notes["ssim"] = self.ssim_convention
+        result["window"] = None if self.window is None else list(self.window)
+        result["notes"] = notes
+        return result
+
+
+def compare(
+    reference: Volume | ArrayLike,
+    image: Volume | ArrayLike,
+    *,
+    mask: Volume | NDArray | None = None,
+    data_range: float | None = None,
+    window: tuple[float, float] | None = None,
+) -> Metrics:
+    """PSNR, SSIM, RMSE and MAE of an image against a reference.
+
+    All channels count alike: PSNR, RMSE and MAE are over all voxels, SSIM is the mean of the
+    channels' by their voxels. Voxels that are not finite or padding in either are left out.
+
+    Args:
+        reference: the truth; a volume, or an array ``(X, Y)``, ``(X, Y, Z)`` or
+            ``(C, X, Y, Z)``.
+        image: what is judged, on the same grid.
+        mask: a volume or array on the same grid, with or without channels; voxels that are
+            not 0 count.
+        data_range: the peak in the image's units; by default :func:`default_data_range` of
+            the reference, never of the judged image.
+        window: (centre, width): clip both images to it first, and take the width as the
+            data range. Says how a reader at that window sees them.
+
+    Raises:
+        GeometryError: two volumes whose grids differ.
+        ParameterError: shapes that differ, nothing left to compare, a constant reference
+            without ``data_range``, a range or width that is not positive, or both
+            ``window`` and ``data_range``.
+    """
+    truth, judged = _volume(reference), _volume(image)
+    if isinstance(reference, Volume) and isinstance(image, Volume):
+        truth.check_same_grid(judged, names=("the reference", "the image"))
+    elif truth.array.shape != judged.array.shape:
+        raise ParameterError(
+            f"The reference has shape {truth.array.shape} and the image {judged.array.shape} "
+            "(channels first): they must be the same."
+        )
+    inside = _mask(mask, truth)
+    valid = truth.valid & judged.valid
+    compared = valid & inside
+    if not inside.any():
+        raise ParameterError("The mask is empty: there is no voxel to compare.")
+    if not compared.any():
+        raise ParameterError("No voxel to compare is finite in both images.")
+
+    peak, peak_source = _peak(truth, data_range, window)
+    x = np.where(valid, truth.array, np.nan)
+    y = np.where(valid, judged.array, np.nan)
+    if window is not None:
+        low, high = window[0] - window[1] / 2, window[0] + window[1] / 2
+        x, y = np.clip(x, low, high), np.clip(y, low, high)
+    similarity, convention = _mean_ssim(x, y, compared, peak)
+    return Metrics(
+        psnr=psnr(x, y, data_range=peak, mask=compared),
+        ssim=similarity,
+        rmse=rmse(x, y, mask=compared),
+        mae=mae(x, y, mask=compared),
+        data_range=peak,
+        data_range_source=peak_source,
+        window=None if window is None else (float(window[0]), float(window[1])),
+        dimensions=truth.dims,
+        ssim_convention=convention,
+        voxels=int(compared.sum()),
+        excluded=int((inside & ~valid).sum()),
+        mask_voxels=None if mask is None else int(inside.sum()),
+        mask_fraction=None if mask is None else float(inside.mean()),
+        units=truth.units,
+    )
+
+
+def default_data_range(reference: Volume | ArrayLike) -> float:
+    """99.9th minus 0.1th percentile of the reference's valid voxels, in its units.
+
+    Percentiles, because one metal clip or one stray voxel must not change the scale of all
+    results. For magnitude MR with an empty background this is the 99.9th percentile; for CT
+    it runs from air to dense bone.
+
+    Raises:
+        ParameterError: no valid voxel, or a constant reference, which has no range.
+    """
+    volume = _volume(reference)
+    values = volume.array[volume.valid]
+    if values.size == 0:
+        raise ParameterError("The reference has no finite voxel.")
+    low, high = np.percentile(values, _PERCENTILES)
+    if high <= low:
+        raise ParameterError(
+            f"The reference is nearly everywhere {low:g}, so it has no range: give data_range."
+        )
+    return float(high) - float(low)
+
+
+def _peak(
+    truth: Volume, data_range: float | None, window: tuple[float, float] | None
+) -> tuple[float, str]:
+    """The data range, and where it came from."""
+    if window is not None and data_range is not None:
+        raise ParameterError("Give either window or data_range: a window's width is the range.")
+    if window is not None:
+        if len(window) != 2 or not all(math.isfinite(v) for v in window) or window[1] <= 0:
+            raise ParameterError(
+                f"window is {tuple(window)}: it is (centre, width), width above 0, in the "
+                "image's units."
+            )
+        return float(window[1]), "width of the window"
+    if data_range is not None:
+        return check_data_range(data_range), "given"
+    return default_data_range(truth), "99.9th minus 0.1th percentile of the reference"
+
+
+def _mean_ssim(
+    x: NDArray, y: NDArray, compared: NDArray[np.bool_], peak: float
+) -> tuple[float, str]:
+    """Mean SSIM of the channels, weighted by their voxels; nan and the reason if too small."""
+    if sum(length >= 11 for length in x.shape[1:]) < 2:
+        return math.nan, "none: SSIM needs at least 11 voxels along two axes"
+    found: list[SSIM] = [
+        ssim(one, other, data_range=peak, mask=where)
+        for one, other, where in zip(x, y, compared, strict=True)
+        if where.any()
+    ]
+    total = sum(part.voxels for part in found)
+    return math.fsum(p.value * p.voxels for p in found) / total, found[0].convention
+
+
+def _mask(mask: Volume | NDArray | None, truth: Volume) -> NDArray[np.bool_]:
+    """The mask for every channel."""
+    if mask is None:
+        return np.ones(truth.array.shape, dtype=bool)
+    if isinstance(mask, Volume):
+        one = Volume(truth.array[: mask.channels], truth.affine)
+        one.check_same_grid(mask, names=("the reference", "the mask"))
+        values = mask.array
+    else:
+        values = np.asarray(mask)
+    if values.shape not in (truth.array.shape, truth.shape, (1, *truth.shape)):
+        raise ParameterError(
+            f"The mask has shape {values.shape}, the image {truth.shape}: they must be the same."
+        )
+    inside = np.isfinite(values) & (values != 0)
+    return np.broadcast_to(inside, truth.array.shape)
+
+
+def _volume(image: Volume | ArrayLike) -> Volume:
+    return image if isinstance(image, Volume) else Volume.from_array(np.asarray(image))

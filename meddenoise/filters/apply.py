@@ -1,0 +1,91 @@
+"""A filter over a whole scan: channel by channel, around voxels that were not measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import ParameterError
+from meddenoise.filters.registry import checked_options, get_filter
+from meddenoise.volume import Volume
+
+__all__ = ["apply_filter", "fill_invalid"]
+
+# Widths in voxels of the boxes whose mean fills a hole: small holes from close by, and the
+# rim of large ones as far in as filters look.
+_BOXES = (3, 9)
+
+
+def apply_filter(
+    volume: Volume, name: str, *, sigma_noise: float | None = None, **options: Any
+) -> Volume:
+    """Denoise a scan by a registered filter.
+
+    Each channel is filtered on its own. Voxels that are not finite or padding are filled from
+    their surroundings first and come out exactly as they were.
+
+    Args:
+        volume: the scan; not modified.
+        name: one of :func:`meddenoise.filters.filter_names`.
+        sigma_noise: the noise's standard deviation in the image's units, for filters that ask
+            for it; estimated by them if None.
+        options: the filter's own, such as ``sigma=1.5`` for ``"gaussian"``.
+
+    Returns:
+        A volume of the same array type with a line of history.
+
+    Raises:
+        ConfigError: no such filter or option.
+        ParameterError: an impossible option, or a filter that changes the grid.
+    """
+    function = get_filter(name)
+    checked = checked_options(name, options)
+    if sigma_noise is not None and not (np.isfinite(sigma_noise) and sigma_noise >= 0):
+        raise ParameterError(
+            f"sigma_noise is {sigma_noise:g}: it is finite and at least 0, in image units."
+        )
+    result = volume.array.copy()
+    for channel, valid in enumerate(volume.valid):
+        if not valid.any():
+            continue
+        filled = fill_invalid(volume.array[channel], valid)
+        filtered = function(filled, spacing=volume.spacing, sigma_noise=sigma_noise, **checked)
+        if np.shape(filtered) != filled.shape:
+            raise ParameterError(
+                f"The filter '{name}' turned shape {filled.shape} into {np.shape(filtered)}: a "
+                "denoiser keeps the grid."
+            )
+        result[channel][valid] = filtered[valid]
+    settings = "".join(f", {key} {value}" for key, value in checked.items())
+    return volume.with_array(result, note=f"filtered by {name}{settings}")
+
+
+def fill_invalid(array: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """``array`` with a local mean of valid voxels wherever ``valid`` is False.
+
+    Args:
+        array: ``(X, Y)`` or ``(X, Y, Z)``; not modified.
+        valid: bool, the same shape, True somewhere.
+
+    Returns:
+        A finite array of the same dtype: the mean over a box 3 voxels wide around a hole, 9
+        where that holds no valid voxel, and the whole image's mean farther in.
+    """
+    if valid.all():
+        return array
+    from scipy.ndimage import uniform_filter
+
+    known = np.where(valid, array, 0).astype(np.float64)
+    filled = array.copy()
+    missing = ~valid
+    for width in _BOXES:
+        share = uniform_filter(valid.astype(np.float64), width, mode="constant")
+        total = uniform_filter(known, width, mode="constant")
+        # Less than half a voxel is rounding left over from the running sum.
+        near = missing & (share * width**array.ndim > 0.5)
+        filled[near] = total[near] / share[near]
+        missing &= ~near
+    filled[missing] = array[valid].mean(dtype=np.float64)
+    return filled

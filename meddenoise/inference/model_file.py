@@ -1,0 +1,117 @@
+"""A model file: one ``.safetensors`` with the weights and, in its header, what they are.
+
+Nothing in it is code or a pickle: a model from a stranger cannot run anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meddenoise.errors import ConfigError, ModelError
+from meddenoise.io.atomic import atomic_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["file_hash", "load_model", "read_model_info", "save_model"]
+
+_KEY = "meddenoise"
+_VERSION = 1
+# A header of a model with thousands of tensors is well below this.
+_LARGEST_HEADER = 64 * 2**20
+
+
+def read_model_info(path: str | Path) -> dict[str, Any]:
+    """What a model file says of itself; reads the header only, and imports no torch.
+
+    Returns:
+        ``{"version", "network": {"name", "dims", "options"}, "normalise", "trainer",
+        "training", "data", "software", ...}`` as :func:`save_model` got it.
+
+    Raises:
+        ModelError: no such file, no safetensors, or not one that meddenoise wrote.
+    """
+    file = Path(path)
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if not 2 <= length <= min(_LARGEST_HEADER, file.stat().st_size - 8):
+                raise ModelError(f"{file} is no model file: its safetensors header is damaged.")
+            header = json.loads(stream.read(length))
+        info = json.loads(header["__metadata__"][_KEY])
+    except OSError as fault:
+        raise ModelError(f"The model file {file} cannot be read: {fault.strerror}.") from None
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(
+            f"{file} is no meddenoise model: give the model.safetensors that "
+            "'meddenoise train' wrote."
+        ) from None
+    if not isinstance(info, dict) or not isinstance(info.get("network"), dict):
+        raise ModelError(f"{file} is no meddenoise model: its description is damaged.")
+    if info.get("version", 0) > _VERSION:
+        raise ModelError(f"{file} was written by a newer meddenoise: upgrade this one.")
+    return info
+
+
+def save_model(path: str | Path, network: nn.Module, info: dict[str, Any]) -> Path:
+    """Write weights and description in one step.
+
+    Args:
+        path: the file; replaced if it exists.
+        network: its ``state_dict`` is saved, in float32, on no particular device.
+        info: JSON-able; needs ``network`` (name, dims, options) and ``normalise``.
+    """
+    from safetensors.torch import save
+
+    tensors = {
+        name: value.detach().to("cpu").contiguous() for name, value in network.state_dict().items()
+    }
+    metadata = {_KEY: json.dumps({"version": _VERSION, **info})}
+    with atomic_file(path, overwrite=True) as temporary:
+        Path(temporary).write_bytes(save(tensors, metadata=metadata))
+    return Path(path)
+
+
+def load_model(path: str | Path, network: nn.Module | None = None) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a model file, in evaluation mode, and its description.
+
+    Args:
+        path: the file.
+        network: a module to load the weights into, for a network that is not registered.
+
+    Raises:
+        ModelError: damaged, or of a network that is not registered, or of other shapes.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from meddenoise.networks import build_network
+
+    info = read_model_info(path)
+    made = info["network"]
+    if network is None:
+        try:
+            network = build_network(made["name"], dims=made["dims"], **made.get("options", {}))
+        except (ConfigError, KeyError) as fault:
+            raise ModelError(
+                f"{path} holds a network that this installation does not know ({fault}): register "
+                "it first, or pass the module as network=."
+            ) from None
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as fault:
+        reason = str(fault).splitlines()[0]
+        raise ModelError(f"The weights in {path} do not fit the network: {reason}.") from None
+    return network.eval(), info
+
+
+def file_hash(path: str | Path) -> str:
+    """``"sha256:..."`` of a file, for provenance."""
+    with Path(path).open("rb") as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(2**20):
+            digest.update(block)
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,145 @@
+"""Outputs appear whole or not at all.
+
+A result is made beside its place under a hidden name and moved there in one step, so that
+a crash, a kill or a full disk never leaves something half-written under the name that the
+user asked for.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from meddenoise.errors import OutputError
+
+__all__ = ["atomic_directory", "atomic_file"]
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than this system allows",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOTDIR: "a part of the path is a file, not a directory",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EIO: "the disk reports an error",
+}
+_ALWAYS_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
+
+def _beside(path: Path) -> Path:
+    """A fresh hidden name in the same directory; it keeps the extension, writers look at it."""
+    return path.with_name(f".{secrets.token_hex(4)}.part-{path.name}")
+
+
+def _refused(path: Path, error: OSError) -> OutputError:
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    return OutputError(f"{path} cannot be written: {reason}. Nothing was left behind.")
+
+
+def _make_parent(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if isinstance(error, FileExistsError):
+            error = NotADirectoryError(errno.ENOTDIR, "", str(path.parent))
+        raise _refused(path, error) from error
+
+
+def _is_about_output(error: OSError, *places: Path) -> bool:
+    """Whether an error inside the block came from writing, not from reading something else."""
+    if error.errno in _ALWAYS_OURS:
+        return True
+    name = str(error.filename or "")
+    return any(name.startswith(str(place)) for place in places)
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """A path to write to; when the block ends well, the file is moved to ``path``.
+
+    Parent directories are made. If the block raises, nothing is left behind.
+
+    Raises:
+        OutputError: ``path`` exists and ``overwrite`` is false, is a directory, or cannot
+            be written (permission, full disk, ...).
+    """
+    target = Path(path)
+    _check_free(target, overwrite=overwrite)
+    _make_parent(target)
+    part = _beside(target)
+    try:
+        # Made here rather than by tempfile so that the user's umask decides who may read it.
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield part
+        with open(part, "rb+") as written:
+            os.fsync(written.fileno())
+        _check_free(target, overwrite=overwrite)
+        os.replace(part, target)
+    except OSError as error:
+        if _is_about_output(error, part, target):
+            raise _refused(target, error) from error
+        raise
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """An empty directory to fill; when the block ends well, it is moved to ``path``.
+
+    An empty directory at ``path`` is taken; one with something in it is replaced as a whole
+    only with ``overwrite``.
+
+    Raises:
+        OutputError: ``path`` is a file, or is not empty and ``overwrite`` is false, or
+            cannot be written.
+    """
+    target = Path(path)
+    _check_room(target, overwrite=overwrite)
+    _make_parent(target)
+    part = _beside(target)
+    old = _beside(target)
+    try:
+        part.mkdir()
+        yield part
+        _check_room(target, overwrite=overwrite)
+        if target.exists():
+            os.rename(target, old)
+        try:
+            os.rename(part, target)
+        except OSError:
+            if old.exists():
+                os.rename(old, target)
+            raise
+    except OSError as error:
+        if _is_about_output(error, part, target):
+            raise _refused(target, error) from error
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_free(target: Path, *, overwrite: bool) -> None:
+    if target.is_dir():
+        raise OutputError(f"{target} is a directory; name a file to write to.")
+    if not overwrite and os.path.lexists(target):
+        raise OutputError(f"{target} exists already; choose another name or ask to overwrite.")
+
+
+def _check_room(target: Path, *, overwrite: bool) -> None:
+    if os.path.lexists(target) and not target.is_dir():
+        raise OutputError(f"{target} exists and is not a directory; choose another name.")
+    if not overwrite and target.is_dir() and any(target.iterdir()):
+        raise OutputError(
+            f"{target} exists and is not empty; choose another name or ask to overwrite."
+        )

@@ -1,0 +1,131 @@
+"""Reading untrusted bytes: never more than was asked for, never memory that a header made up."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import zlib
+from pathlib import Path
+from typing import IO, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import FileError
+
+__all__ = [
+    "bytes_of",
+    "check_claim",
+    "count_rest",
+    "decompressor",
+    "is_gzip",
+    "open_maybe_gzip",
+    "read_array",
+    "read_exactly",
+]
+
+# Deflate cannot expand by more than this; bzip2 can, but not on anything measured.
+_MOST_EXPANSION = 1032
+_BLOCK = 1 << 24
+
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, OSError, ValueError)
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the first bytes are gzip's."""
+    with open(path, "rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"
+
+
+def open_maybe_gzip(path: Path) -> BinaryIO:
+    """The file's content, decompressed on the fly if it is gzip."""
+    if is_gzip(path):
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    return open(path, "rb")
+
+
+def check_claim(path: Path, nbytes: int, available: int, *, compressed: bool) -> None:
+    """Raise if a header claims more voxels than the file can possibly hold.
+
+    Raises:
+        FileError: says both numbers.
+    """
+    most = available * _MOST_EXPANSION + 4096 if compressed else available
+    if nbytes > most:
+        raise FileError(
+            f"{path}: the header claims {nbytes:,} bytes of voxels, but the file has only "
+            f"{available:,}{' compressed' if compressed else ''}: it is truncated or damaged."
+        )
+
+
+def read_exactly(stream: BinaryIO | IO[bytes], nbytes: int, path: Path) -> bytes:
+    """``nbytes`` from the stream.
+
+    Raises:
+        FileError: the stream ends or breaks before.
+    """
+    try:
+        data = stream.read(nbytes)
+    except DAMAGED as error:
+        raise FileError(f"{path} is damaged or truncated: {error}.") from error
+    if len(data) != nbytes:
+        raise FileError(f"{path} is truncated: {nbytes:,} bytes expected, {len(data):,} there.")
+    return data
+
+
+def read_array(
+    stream: BinaryIO | IO[bytes], shape: tuple[int, ...], dtype: np.dtype, path: Path
+) -> NDArray:
+    """A C-ordered array of the given shape, straight from the stream.
+
+    Raises:
+        FileError: the stream ends or breaks before the array is full.
+    """
+    values = np.empty(shape, dtype)
+    room = bytes_of(values)
+    done = 0
+    try:
+        while done < len(room):
+            got = stream.readinto(room[done : done + _BLOCK])  # type: ignore[union-attr]
+            if not got:
+                break
+            done += got
+    except DAMAGED as error:
+        raise FileError(f"{path} is damaged or truncated: {error}.") from error
+    if done != len(room):
+        raise FileError(
+            f"{path} is truncated: the header claims {len(room):,} bytes of voxels, "
+            f"{done:,} are there."
+        )
+    return values
+
+
+def bytes_of(values: NDArray) -> memoryview:
+    """The bytes of a C-contiguous array, without a copy."""
+    return values.reshape(-1).view(np.uint8).data
+
+
+def count_rest(stream: BinaryIO | IO[bytes], path: Path) -> int:
+    """Bytes after the voxels; for gzip, this also checks the checksum at the end.
+
+    Raises:
+        FileError: the compressed data is damaged.
+    """
+    rest = 0
+    try:
+        while block := stream.read(1 << 20):
+            rest += len(block)
+            if rest > 1 << 24:
+                break
+    except DAMAGED as error:
+        raise FileError(f"{path} is damaged: {error}.") from error
+    return rest
+
+
+def decompressor(kind: str, stream: BinaryIO) -> BinaryIO:
+    """The stream behind ``kind`` of compression: ``"gzip"``, ``"bzip2"`` or ``"raw"``."""
+    if kind == "gzip":
+        return gzip.GzipFile(fileobj=stream, mode="rb")  # type: ignore[return-value]
+    if kind == "bzip2":
+        return bz2.BZ2File(stream, "rb")  # type: ignore[return-value]
+    return stream

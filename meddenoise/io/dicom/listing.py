@@ -1,0 +1,79 @@
+"""Which series lie below a directory, for batches."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from meddenoise.errors import FileError
+from meddenoise.io.dicom.files import DicomFile, open_header, refusal
+from meddenoise.io.dicom.grouping import Stack, stacks_of
+from meddenoise.io.dicom.pixels import quiet
+
+__all__ = ["list_series"]
+
+
+def list_series(paths: list[Path], root: Path) -> list[tuple[Path, str | None, Path]]:
+    """For each series: the directory that holds it, what chooses it there, and an output place.
+
+    A file whose header makes no sense is listed by itself, so that reading it says why.
+    """
+    broken: list[Path] = []
+    with quiet():
+        images = [file for path in paths if (file := _image(path, broken)) is not None]
+        stacks = _stacks(images, broken)
+    entries = [(_home(stack), stack) for stack in stacks]
+    crowd = Counter(home for home, _ in entries)
+    listed: list[tuple[Path, str | None, Path]] = []
+    taken: set[Path] = set()
+    for home, stack in entries:
+        relative = home.relative_to(root)
+        if crowd[home] > 1 or relative == Path():
+            relative = relative / _folder_name(stack)
+        listed.append((home, stack.name or None, _unique(relative, taken)))
+    listed.extend((path, None, path.relative_to(root)) for path in broken)
+    return listed
+
+
+def _image(path: Path, broken: list[Path]) -> DicomFile | None:
+    try:
+        file = open_header(path)
+        return file if refusal(file) is None else None
+    except FileError:
+        broken.append(path)
+        return None
+
+
+def _stacks(images: list[DicomFile], broken: list[Path]) -> list[Stack]:
+    """Series by series, so that a damaged one does not hide the others."""
+    families: dict[str, list[DicomFile]] = defaultdict(list)
+    for image in images:
+        families[image.family].append(image)
+    stacks: list[Stack] = []
+    for members in families.values():
+        try:
+            stacks.extend(stacks_of(members))
+        except FileError:
+            broken.append(members[0].path)
+    return stacks
+
+
+def _home(stack: Stack) -> Path:
+    return Path(os.path.commonpath([file.path.parent for file in stack.files]))
+
+
+def _folder_name(stack: Stack) -> str:
+    number = stack.frames[0][0].file.header.get("SeriesNumber")
+    name = re.sub(r"[^0-9A-Za-z]+", "", str(number)) if number not in (None, "") else ""
+    return f"series-{name or 'unnumbered'}"
+
+
+def _unique(relative: Path, taken: set[Path]) -> Path:
+    candidate, count = relative, 1
+    while candidate in taken:
+        count += 1
+        candidate = relative.with_name(f"{relative.name}-{count}")
+    taken.add(candidate)
+    return candidate

@@ -1,0 +1,188 @@
+"""A DICOM series to a Volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import FileError
+from meddenoise.io.dicom.files import DicomFile, open_files, open_header, refusal
+from meddenoise.io.dicom.frames import Frame
+from meddenoise.io.dicom.geometry import grid_of
+from meddenoise.io.dicom.grouping import Stack, choose, stacks_of
+from meddenoise.io.dicom.pixels import decode, is_lossy, pool, quiet
+from meddenoise.io.dicom.source import DicomSource
+from meddenoise.io.formats import sniff
+from meddenoise.io.source import make_volume
+from meddenoise.volume import Volume
+
+__all__ = ["read_series", "read_series_of"]
+
+
+def read_series(paths: list[Path], place: Path, *, series: str | None) -> Volume:
+    """The one series among DICOM files, or the one that ``series`` names.
+
+    Raises:
+        FileError: no image among them, or one that cannot be decoded.
+        AmbiguousInput: several series fit.
+    """
+    with quiet():
+        images, others, damaged = open_files(paths)
+        if damaged:
+            raise damaged[0]
+        if not images:
+            path, reason = others[0]
+            raise FileError(f"{place} holds no grey DICOM image: {path.name} is {reason}.")
+        stack = choose(stacks_of(images), series, place)
+        return _volume_of(stack, place)
+
+
+def read_series_of(path: Path, *, series: str | None) -> Volume:
+    """The volume that a file belongs to, from the files beside it.
+
+    Raises:
+        FileError: the file holds no grey image, or one that cannot be decoded.
+    """
+    with quiet():
+        own = open_header(path)
+        reason = refusal(own)
+        if reason is not None:
+            raise FileError(f"{path} is {reason}; only grey images of intensities are read.")
+        beside = [other for other in sorted(path.parent.iterdir()) if _may_belong(other, path)]
+        images, _, damaged = open_files(beside)
+        if damaged:
+            raise damaged[0]
+        family = [own, *(image for image in images if image.series == own.series)]
+        stacks = [
+            stack
+            for stack in stacks_of(family, prefer=path)
+            if any(file.path == path for file in stack.files)
+        ]
+        return _volume_of(choose(stacks, series, path), path.parent)
+
+
+def _may_belong(other: Path, path: Path) -> bool:
+    if other == path or other.name.startswith(".") or not other.is_file():
+        return False
+    return sniff(other) == "dicom"
+
+
+def _volume_of(stack: Stack, place: Path) -> Volume:
+    array, restored = _voxels(stack)
+    grid = grid_of(stack.frames[0])
+    irregular = grid.irregular + _kinds_of_grid(stack)
+    first = stack.frames[0][0]
+    storages = {frame.storage for channel in stack.frames for frame in channel}
+    columns, rows = first.size[1], first.size[0]
+    source = DicomSource(
+        path=place if len(stack.files) > 1 else stack.files[0].path,
+        storage=first.storage if len(storages) == 1 else None,
+        shape=(columns, rows, len(stack.frames[0])),
+        channels=len(stack.frames),
+        affine=grid.affine,
+        oddities=(*irregular, *_oddities(stack), *stack.notes),
+        irregular=irregular,
+        frames=tuple(tuple(channel) for channel in stack.frames),
+        series=stack.name,
+        restored=restored,
+    )
+    padding = _padding_mask(array.shape, restored)
+    return make_volume(
+        array.transpose(0, 3, 2, 1),
+        source,
+        units=_units(first),
+        modality=str(first.file.header.get("Modality") or ""),
+        padding=None if padding is None else padding.transpose(0, 3, 2, 1),
+    )
+
+
+def _voxels(stack: Stack) -> tuple[NDArray, dict[tuple[int, int], tuple[NDArray, NDArray]]]:
+    """``(C, Z, rows, columns)`` physical values, and the padding of each frame."""
+    where: dict[Path, list[tuple[int, int, Frame]]] = {}
+    for channel, frames in enumerate(stack.frames):
+        for number, frame in enumerate(frames):
+            where.setdefault(frame.file.path, []).append((channel, number, frame))
+    everything = [frame for frames in stack.frames for frame in frames]
+    working = np.result_type(*{frame.storage.working_dtype for frame in everything})
+    shape = (len(stack.frames), len(stack.frames[0]), *everything[0].size)
+    array: NDArray = np.empty(shape, working)
+    restored: dict[tuple[int, int], tuple[NDArray, NDArray]] = {}
+
+    def fill(file: DicomFile) -> None:
+        stored = decode(file)
+        for channel, number, frame in where[file.path]:
+            picture = stored[frame.index]
+            frame.storage.decode(picture, array[channel, number])
+            found = _padding_of(picture, frame)
+            if found is not None:
+                restored[channel, number] = found
+
+    with pool() as threads:
+        for _ in threads.map(fill, stack.files):
+            pass
+    return array, restored
+
+
+def _padding_of(picture: NDArray, frame: Frame) -> tuple[NDArray, NDArray] | None:
+    if frame.padding is None:
+        return None
+    low, high = frame.padding
+    info = np.iinfo(picture.dtype)
+    if high < info.min or low > info.max:
+        return None
+    flat = picture.reshape(-1)
+    indices = np.flatnonzero((flat >= max(low, info.min)) & (flat <= min(high, info.max)))
+    if not len(indices):
+        return None
+    return indices.astype(np.int32), flat[indices].copy()
+
+
+def _padding_mask(
+    shape: tuple[int, ...], restored: dict[tuple[int, int], tuple[NDArray, NDArray]]
+) -> NDArray[np.bool_] | None:
+    if not restored:
+        return None
+    mask = np.zeros(shape, dtype=bool)
+    for (channel, number), (indices, _) in restored.items():
+        mask[channel, number].reshape(-1)[indices] = True
+    return mask
+
+
+def _units(frame: Frame) -> str:
+    header = frame.file.header
+    modality = str(header.get("Modality") or "")
+    said = str(header.get("RescaleType") or "").strip()
+    if modality == "PT":
+        return str(header.get("Units") or "").strip()
+    if modality == "CT" and said in ("", "US", "HU"):
+        return "HU"
+    return "" if said == "US" else said  # DICOM's "US" means "unspecified"
+
+
+def _kinds_of_grid(stack: Stack) -> tuple[str, ...]:
+    """Pictures that are no slices, whatever their positions say."""
+    if "MOSAIC" in stack.frames[0][0].kind:
+        return ("A Siemens mosaic: one picture of many slices side by side.",)
+    return ()
+
+
+def _oddities(stack: Stack) -> list[str]:
+    first = stack.frames[0][0]
+    header = first.file.header
+    found = []
+    if first.position is None:
+        found.append("No position and orientation in patient space.")
+    if str(header.get("PhotometricInterpretation")).strip() == "MONOCHROME1":
+        found.append("MONOCHROME1: low values are shown bright; values are kept as stored.")
+    if any(is_lossy(file) for file in stack.files):
+        found.append("The pixels went through lossy compression; its artefacts are no noise.")
+    if header.get("ModalityLUTSequence"):
+        found.append("A modality lookup table is not applied: values are as stored.")
+    kinds = {frame.kind for channel in stack.frames for frame in channel}
+    if len(stack.frames) > 1 and len(kinds) > 1:
+        found.append("Channels are of several kinds (such as magnitude and phase).")
+    if len({frame.storage for channel in stack.frames for frame in channel}) > 1:
+        found.append("The rescale varies from slice to slice.")
+    return found

@@ -1,0 +1,74 @@
+"""The headers of a DICOM series, kept to derive a new series from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from meddenoise.io.dicom.files import DicomFile
+from meddenoise.io.dicom.frames import Frame
+from meddenoise.io.dicom.pixels import syntax_name
+from meddenoise.io.source import HeaderSource
+
+__all__ = ["DicomSource"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DicomSource(HeaderSource):
+    """The headers of a series, without pixels.
+
+    Attributes:
+        frames: ``frames[channel][slice]``.
+        series: what chooses this series in its directory.
+        restored: for each frame with padding, by (channel, slice): flat indices ``(n,)`` into
+            its pixels and the stored values ``(n,)`` that are put back there.
+    """
+
+    frames: tuple[tuple[Frame, ...], ...]
+    series: str
+    restored: dict[tuple[int, int], tuple[NDArray, NDArray]] = field(default_factory=dict)
+
+    @property
+    def format(self) -> str:
+        return "dicom"
+
+    @property
+    def instances(self) -> list[DicomFile]:
+        """Each file once, in the order of the slices, channel by channel."""
+        seen: dict[Path, DicomFile] = {}
+        for channel in self.frames:
+            for frame in channel:
+                seen.setdefault(frame.file.path, frame.file)
+        return list(seen.values())
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(file.path for file in self.instances)
+
+    def details(self) -> dict[str, Any]:
+        first = self.frames[0][0]
+        header = first.file.header
+        syntaxes = sorted({file.transfer_syntax for file in self.instances})
+        return {
+            "series": self.series,
+            "series_number": _plain(header.get("SeriesNumber")),
+            "series_description": str(header.get("SeriesDescription") or ""),
+            "sop_class": getattr(header.get("SOPClassUID"), "name", ""),
+            "image_type": list(first.kind),
+            "transfer_syntax": ", ".join(syntax_name(uid) for uid in syntaxes),
+            "photometric": str(header.get("PhotometricInterpretation") or ""),
+            "bits_stored": first.storage.bits,
+            "slice_thickness": _plain(header.get("SliceThickness")),
+            "manufacturer": str(header.get("Manufacturer") or ""),
+        }
+
+
+def _plain(value: Any) -> float | int | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number.is_integer() else number

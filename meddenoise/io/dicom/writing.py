@@ -1,0 +1,186 @@
+"""A Volume to a derived DICOM series."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import FileError, GeometryError, OutputError
+from meddenoise.io.atomic import atomic_directory, atomic_file
+from meddenoise.io.dicom.derive import DerivedSeries, derive
+from meddenoise.io.dicom.files import DicomFile
+from meddenoise.io.dicom.frames import Frame
+from meddenoise.io.dicom.pixels import decode, is_lossy, quiet
+from meddenoise.io.dicom.source import DicomSource
+from meddenoise.io.formats import sniff
+from meddenoise.io.source import HeaderSource, same_grid
+from meddenoise.volume import Volume
+
+if TYPE_CHECKING:
+    from meddenoise.io.writing import WriteReport
+
+__all__ = ["write_series"]
+
+
+def write_series(
+    volume: Volume,
+    target: Path,
+    source: HeaderSource | None,
+    *,
+    overwrite: bool,
+    derivation: str,
+    keep_private: bool = False,
+) -> WriteReport:
+    """Write a directory of instances, or one file if the target is called ``.dcm``.
+
+    Raises:
+        OutputError: the target exists or cannot be written, or the voxels do not fit.
+        GeometryError: the volume lies no longer on the source's grid.
+    """
+    from meddenoise.io.writing import WriteReport
+
+    if not isinstance(source, DicomSource):
+        raise OutputError(f"{target}: a DICOM series can only be derived from a DICOM series.")
+    _check_grid(volume, source)
+    series = _new_series(volume, source, derivation, keep_private=keep_private)
+    single = target.suffix.lower() in (".dcm", ".ima")
+    if single and len(source.instances) > 1:
+        raise OutputError(
+            f"{target}: the series has {len(source.instances)} files, which go into a directory; "
+            "name one, without an extension."
+        )
+    place: AbstractContextManager[Path]
+    if single:
+        place = atomic_file(target, overwrite=overwrite)
+        names = [""]
+    else:
+        _check_replaceable(target)
+        place = atomic_directory(target, overwrite=overwrite)
+        digits = max(4, len(str(len(source.instances))))
+        names = [f"IM{number:0{digits}}.dcm" for number in range(1, len(source.instances) + 1)]
+    with place as part, quiet():
+        clipped = _write_instances(volume, part, source, series, names)
+    types = {str(frame.storage.dtype) for channel in source.frames for frame in channel}
+    return WriteReport(
+        path=target,
+        format="dicom",
+        dtype=" or ".join(sorted(types)),
+        voxels=int(volume.array.size),
+        clipped=clipped,
+        files=tuple(target / name if name else target for name in names),
+        notes=_notes(source),
+    )
+
+
+def _check_grid(volume: Volume, source: DicomSource) -> None:
+    if volume.channels != source.channels or not same_grid(source, volume):
+        raise GeometryError(
+            f"The volume ({volume.channels} x {volume.shape}) lies no longer on the grid of its "
+            f"DICOM series ({source.channels} x {source.shape}): write it to .nii.gz instead, or "
+            "undo the change of grid first."
+        )
+
+
+def _check_replaceable(target: Path) -> None:
+    """Overwriting replaces a whole directory: only one that holds DICOM files and nothing else."""
+    if not target.is_dir():
+        return
+    for path in target.iterdir():
+        if not path.is_file() or sniff(path) != "dicom":
+            raise OutputError(
+                f"{target} holds {path.name}, which is no DICOM file; a series is written only to "
+                "a new or empty directory, or over an older series."
+            )
+
+
+def _new_series(
+    volume: Volume, source: DicomSource, derivation: str, *, keep_private: bool
+) -> DerivedSeries:
+    return DerivedSeries(
+        uid=_new_uid(),
+        study=_new_uid(),
+        derivation=derivation,
+        history=volume.history,
+        made=datetime.datetime.now(),
+        lossy=any(is_lossy(file) for file in source.instances),
+        keep_private=keep_private,
+    )
+
+
+def _new_uid() -> str:
+    """A UID from a random UUID (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid4().int}"
+
+
+def _write_instances(
+    volume: Volume, part: Path, source: DicomSource, series: DerivedSeries, names: list[str]
+) -> int:
+    where: dict[Path, list[tuple[int, int, Frame]]] = {}
+    for channel, frames in enumerate(source.frames):
+        for number, frame in enumerate(frames):
+            where.setdefault(frame.file.path, []).append((channel, number, frame))
+    pictures = volume.array if volume.dims == 3 else volume.array[..., None]
+    pictures = pictures.transpose(0, 3, 2, 1)  # (C, Z, rows, columns)
+    clipped = 0
+    for file, name in zip(source.instances, names, strict=True):
+        stored, here = _stored(pictures, file, where[file.path], source)
+        clipped += here
+        _save(derive(file, stored, series, _new_uid()), part / name if name else part)
+    return clipped
+
+
+def _stored(
+    pictures: NDArray, file: DicomFile, frames: list[tuple[int, int, Frame]], source: DicomSource
+) -> tuple[NDArray, int]:
+    """The file's frames as stored values, with the padding put back, and the count of clips."""
+    kind = frames[0][2].storage.dtype
+    stored: NDArray = np.empty((file.frame_count, *frames[0][2].size), kind)
+    if len(frames) != file.frame_count:  # frames of other volumes in the same file stay
+        stored[...] = _unchanged(file)
+    clipped = 0
+    for channel, number, frame in frames:
+        values = pictures[channel, number]
+        indices, padding = source.restored.get((channel, number), (None, None))
+        if indices is not None:
+            values = np.array(values)
+            values.reshape(-1)[indices] = frame.storage.intercept  # whatever it is, it is replaced
+        picture, here = frame.storage.encode(values)
+        if indices is not None:
+            picture.reshape(-1)[indices] = padding
+        stored[frame.index] = picture
+        clipped += here
+    return stored, clipped
+
+
+def _unchanged(file: DicomFile) -> NDArray:
+    if not file.path.exists():
+        raise FileError(
+            f"{file.path} is gone; its other frames, which were not part of the volume, are needed."
+        )
+    return decode(file)
+
+
+def _save(dataset: Any, path: Path) -> None:
+    from pydicom import dcmwrite
+
+    try:
+        dcmwrite(path, dataset, enforce_file_format=True)
+    except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
+        raise OutputError(
+            f"{path.name}: the source's header cannot be written again ({error})."
+        ) from error
+
+
+def _notes(source: DicomSource) -> tuple[str, ...]:
+    missing = [
+        keyword
+        for keyword in ("StudyInstanceUID", "SOPClassUID")
+        if not source.instances[0].header.get(keyword)
+    ]
+    return tuple(f"The source has no {keyword}; one was added." for keyword in missing)

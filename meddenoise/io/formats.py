@@ -1,0 +1,92 @@
+"""Which format a file is in, by its content, and which one a name asks for."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from pathlib import Path
+
+__all__ = ["EXTENSIONS", "RASTER_FORMATS", "format_of_name", "sniff"]
+
+#: The extensions that can be written, and by which format.
+EXTENSIONS: dict[str, str] = {
+    ".nii": "nifti",
+    ".nii.gz": "nifti",
+    ".nrrd": "nrrd",
+    ".nhdr": "nrrd",
+    ".mha": "metaimage",
+    ".mhd": "metaimage",
+    ".png": "png",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".dcm": "dicom",
+    ".ima": "dicom",
+}
+RASTER_FORMATS = ("png", "tiff", "jpeg")
+
+_META = re.compile(rb"^\s*(ObjectType|ObjectSubType|NDims|Comment|TransformType|BinaryData)\s*=")
+_HEAD = 1024
+
+
+def format_of_name(path: Path) -> tuple[str | None, str]:
+    """The format and the extension that a name asks for; ``(None, suffix)`` if none of ours."""
+    name = path.name.lower()
+    for extension in sorted(EXTENSIONS, key=len, reverse=True):
+        if name.endswith(extension) and name != extension:
+            return EXTENSIONS[extension], extension
+    return None, path.suffix.lower()
+
+
+def sniff(path: Path) -> str | None:
+    """The format of a file by its first bytes, or ``None`` if it is none that we know.
+
+    Returns ``"dicom"``, ``"nifti"``, ``"analyze"`` (known, not read), ``"nrrd"``,
+    ``"metaimage"``, ``"png"``, ``"tiff"`` or ``"jpeg"``.
+    """
+    with open(path, "rb") as stream:
+        head = stream.read(_HEAD)
+    if head[:2] == b"\x1f\x8b":
+        return _nifti_kind(_gunzip_head(head))
+    if head[128:132] == b"DICM":
+        return "dicom"
+    if head[:7] == b"NRRD000":
+        return "nrrd"
+    if head[:8] == b"\x89PNG\r\n\x1a\n":
+        return "png"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "tiff"
+    if head[:3] == b"\xff\xd8\xff":
+        return "jpeg"
+    if _META.match(head):
+        return "metaimage"
+    return _nifti_kind(head) or ("dicom" if _looks_like_bare_dicom(head) else None)
+
+
+def _gunzip_head(head: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, 544)
+    except zlib.error:
+        return b""
+
+
+def _nifti_kind(head: bytes) -> str | None:
+    if len(head) < 348:
+        return None
+    sizes = {struct.unpack(order + "i", head[:4])[0] for order in "<>"}
+    if 540 in sizes and head[4:7] in (b"n+2", b"ni2"):
+        return "nifti"
+    if 348 in sizes:
+        return "nifti" if head[344:347] in (b"n+1", b"ni1") else "analyze"
+    return None
+
+
+def _looks_like_bare_dicom(head: bytes) -> bool:
+    """A data set without the 128-byte preamble: it begins with group 0002 or 0008."""
+    if len(head) < 64 or head[0] not in (2, 8) or head[1] != 0:
+        return False
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    implicit_length = struct.unpack("<I", head[4:8])[0]
+    return explicit or (head[2:4] in (b"\0\0", b"\x05\0", b"\x08\0") and implicit_length < 128)

@@ -1,0 +1,337 @@
+"""MetaImage (``.mha``, ``.mhd``), with the header's own lines kept.
+
+The header is a few lines of ``Key = Value``; they are written back as they are but for what the
+new voxels change. Geometry is ITK's: LPS, one direction an axis.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import FileError, GeometryError
+from meddenoise.io import binary
+from meddenoise.io.detached import data_files_beside
+from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
+from meddenoise.io.storage import Storage
+from meddenoise.volume import Volume
+
+__all__ = ["MetaSource", "read_metaimage", "write_metaimage"]
+
+_TYPES = {
+    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4",
+    "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
+}  # fmt: skip
+_NAMES = {kind: name for name, kind in reversed(_TYPES.items())}
+_MOST_HEADER = 1 << 16
+_ALIASES = {
+    "direction": ("TransformMatrix", "Orientation", "Rotation"),
+    "origin": ("Offset", "Position", "Origin"),
+    "spacing": ("ElementSpacing",),
+    "msb": ("BinaryDataByteOrderMSB", "ElementByteOrderMSB"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaSource(HeaderSource):
+    """A MetaImage header.
+
+    Attributes:
+        lines: the header's lines, the last of which names the data.
+        data_files: separate files of voxels.
+    """
+
+    lines: tuple[str, ...]
+    data_files: tuple[Path, ...] = ()
+
+    @property
+    def format(self) -> str:
+        return "metaimage"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path, *self.data_files)
+
+    def details(self) -> dict[str, Any]:
+        return {"fields": [line.partition("=")[0].strip() for line in self.lines]}
+
+
+def read_metaimage(path: Path) -> Volume:
+    """Read a ``.mha``, or a ``.mhd`` whose data file lies in the same directory.
+
+    Raises:
+        FileError: damaged, truncated, or voxels that are no scalar intensities.
+        GeometryError: a singular direction matrix.
+    """
+    with open(path, "rb") as stream:
+        lines = _header_lines(stream, path)
+        fields = {key.strip(): value.strip() for key, _, value in (x.partition("=") for x in lines)}
+        sizes, stored_type = _sizes(fields, path), _stored_type(fields, path)
+        where = fields["ElementDataFile"]
+        files: tuple[Path, ...] = ()
+        if where.upper() == "LOCAL":
+            stored = _read_data(stream, path, fields, sizes, stored_type)
+        else:
+            listed = stream.read(_MOST_HEADER).decode("utf-8", "replace").splitlines()
+            files = tuple(data_files_beside(path, where, listed, len(sizes)))
+            stored = _read_parts(files, path, fields, sizes, stored_type)
+    check_float64_holds(stored, path)
+    array = stored.transpose(range(stored.ndim)[::-1])
+    array = np.moveaxis(array, 3, 0) if array.ndim == 4 else array[None]
+    storage = Storage.of(stored_type)
+    source = MetaSource(
+        path=path,
+        storage=storage,
+        shape=tuple(int(n) for n in array.shape[1:]),
+        channels=int(array.shape[0]),
+        affine=_affine(fields, len(sizes), path),
+        lines=tuple(lines),
+        data_files=files,
+    )
+    modality = fields.get("Modality", "").removeprefix("MET_MOD_")
+    return make_volume(
+        array.astype(storage.dtype_for(stored), copy=False),
+        source,
+        modality=modality if modality in ("CT", "MR", "US") else "",
+    )
+
+
+def _header_lines(stream: Any, path: Path) -> list[str]:
+    lines: list[str] = []
+    while stream.tell() < _MOST_HEADER:
+        line = stream.readline(_MOST_HEADER)
+        text = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+        if not line:
+            break
+        if "=" not in text:
+            if text.strip():
+                raise FileError(f"{path}: the MetaImage header has a line without '='.")
+            continue
+        lines.append(text)
+        if text.partition("=")[0].strip() == "ElementDataFile":
+            return lines
+    raise FileError(f"{path}: the MetaImage header has no ElementDataFile; it is damaged.")
+
+
+def _sizes(fields: dict[str, str], path: Path) -> tuple[int, ...]:
+    sizes = tuple(int(n) for n in _numbers(fields, "DimSize", path, ()))
+    count = int(_numbers(fields, "NDims", path, (len(sizes),))[0])
+    if len(sizes) not in (2, 3, 4) or len(sizes) != count or min(sizes) < 1:
+        raise FileError(f"{path}: DimSize {list(sizes)} makes no image of two to four axes.")
+    parts = int(_numbers(fields, "ElementNumberOfChannels", path, (1,))[0])
+    if parts != 1:
+        raise FileError(
+            f"{path} holds {parts} values a voxel (colour or vectors); only scalars are read."
+        )
+    return sizes
+
+
+def _stored_type(fields: dict[str, str], path: Path) -> np.dtype:
+    name = fields.get("ElementType", "").upper()
+    if name not in _TYPES:
+        raise FileError(f"{path}: ElementType {name!r} holds no scalar numbers that are read here.")
+    msb = next((fields[key] for key in _ALIASES["msb"] if key in fields), "False")
+    return np.dtype(_TYPES[name]).newbyteorder(">" if _true(msb) else "<")
+
+
+def _true(word: str) -> bool:
+    return word.strip().lower() in ("true", "1", "t", "yes")
+
+
+def _numbers(
+    fields: dict[str, str], key: str, path: Path, default: tuple[float, ...]
+) -> tuple[float, ...]:
+    if key not in fields:
+        return default
+    try:
+        numbers = tuple(float(word) for word in fields[key].split())
+    except ValueError as error:
+        raise FileError(f"{path}: {key} = {fields[key]!r} is no list of numbers.") from error
+    if not np.isfinite(numbers).all():
+        raise FileError(f"{path}: {key} = {fields[key]!r} is not finite.")
+    return numbers
+
+
+def _affine(fields: dict[str, str], count: int, path: Path) -> NDArray[np.float64]:
+    def first(name: str, default: tuple[float, ...]) -> NDArray[np.float64]:
+        for key in _ALIASES[name]:
+            if key in fields:
+                found = _numbers(fields, key, path, default)
+                if len(found) != len(default):
+                    raise FileError(f"{path}: {key} needs {len(default)} numbers.")
+                return np.array(found)
+        return np.array(default)
+
+    identity = tuple(float(x) for x in np.eye(count).ravel())
+    direction = first("direction", identity).reshape(count, count).T  # each row is an axis
+    spacing = first("spacing", (1.0,) * count)
+    origin = first("origin", (0.0,) * count)
+    used = min(count, 3)
+    affine = np.eye(4)
+    affine[:used, :used] = direction[:used, :used] * spacing[:used]
+    affine[:used, 3] = origin[:used]
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+
+
+def _read_parts(
+    files: tuple[Path, ...],
+    path: Path,
+    fields: dict[str, str],
+    sizes: tuple[int, ...],
+    kind: np.dtype,
+) -> NDArray:
+    """Voxels from one file, or from several that share the slowest axis evenly."""
+    if sizes[-1] % len(files):
+        raise FileError(f"{path}: {len(files)} files do not share {sizes[-1]} slices evenly.")
+    part = (*sizes[:-1], sizes[-1] // len(files))
+    parts = []
+    for file in files:
+        with open(file, "rb") as data:
+            parts.append(_read_data(data, file, fields, part, kind))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _read_data(
+    stream: Any, path: Path, fields: dict[str, str], sizes: tuple[int, ...], kind: np.dtype
+) -> NDArray:
+    layout = sizes[::-1]
+    nbytes = int(np.prod([float(n) for n in sizes])) * kind.itemsize
+    skip = int(_numbers(fields, "HeaderSize", path, (0,))[0])
+    left = path.stat().st_size - stream.tell()
+    if not _true(fields.get("BinaryData", "True")):
+        return _read_text(stream, path, layout, kind)
+    compressed = _true(fields.get("CompressedData", "False"))
+    binary.check_claim(path, nbytes, left, compressed=compressed)
+    if skip == -1:
+        stream.seek(path.stat().st_size - nbytes)
+    elif skip > 0:
+        stream.seek(skip)
+    if not compressed:
+        return binary.read_array(stream, layout, kind, path)
+    unpacker = zlib.decompressobj()
+    try:
+        data = unpacker.decompress(stream.read(), nbytes)
+    except zlib.error as error:
+        raise FileError(f"{path} is damaged: {error}.") from error
+    if len(data) != nbytes:
+        raise FileError(f"{path} is truncated: {nbytes:,} bytes of voxels claimed, {len(data):,}.")
+    return np.frombuffer(data, kind).reshape(layout)
+
+
+def _read_text(stream: Any, path: Path, layout: tuple[int, ...], kind: np.dtype) -> NDArray:
+    words = stream.read().split()
+    if len(words) != int(np.prod(layout)):
+        raise FileError(f"{path}: {np.prod(layout)} numbers expected, {len(words)} there.")
+    try:
+        return np.array([float(word) for word in words]).astype(kind).reshape(layout)
+    except ValueError as error:
+        raise FileError(f"{path}: the text holds something that is no number: {error}.") from error
+
+
+def write_metaimage(
+    volume: Volume, path: Path, *, source: MetaSource | None, storage: Storage
+) -> int:
+    """Write one file, header and voxels, to ``path``; return how many voxels were clipped."""
+    keep = (
+        source is not None
+        and same_grid(source, volume)
+        and source.channels == volume.channels
+        and len(source.shape) == volume.dims
+    )
+    lines = list(source.lines) if source is not None and keep else _new_lines(volume)
+    values = volume.array[0] if volume.channels == 1 else np.moveaxis(volume.array, 0, -1)
+    if source is not None and keep and volume.channels == 1 and _count(lines) == 4:
+        values = values[..., None]
+    stored, clipped = storage.encode(values.transpose(range(values.ndim)[::-1]))
+    if _is_big_endian(lines):
+        stored = stored.astype(storage.dtype.newbyteorder(">"))
+    data = binary.bytes_of(stored)
+    packed = zlib.compress(data, 1) if _is_compressed(lines) else data
+    with open(path, "wb") as raw:
+        header = "\n".join(_final_lines(lines, storage, len(packed))) + "\n"
+        raw.write(header.encode("utf-8", "surrogateescape"))
+        raw.write(packed)
+    return clipped
+
+
+def _value(lines: list[str], *keys: str) -> str:
+    for line in lines:
+        key, _, value = line.partition("=")
+        if key.strip() in keys:
+            return value.strip()
+    return ""
+
+
+def _count(lines: list[str]) -> int:
+    return len(_value(lines, "DimSize").split())
+
+
+def _is_big_endian(lines: list[str]) -> bool:
+    return _true(_value(lines, *_ALIASES["msb"]))
+
+
+def _is_compressed(lines: list[str]) -> bool:
+    return _true(_value(lines, "CompressedData"))
+
+
+def _final_lines(lines: list[str], storage: Storage, packed: int) -> list[str]:
+    """The header with the type and place of what is written."""
+    kind = f"{storage.dtype.kind}{storage.dtype.itemsize}"
+    kept: list[str] = []
+    for line in lines:
+        key, _, value = (part.strip() for part in line.partition("="))
+        if key == "HeaderSize":
+            continue
+        if key == "ElementType" and _TYPES.get(value.upper()) != kind:
+            line = f"ElementType = {_NAMES[kind]}"
+        if key == "CompressedDataSize":
+            line = f"CompressedDataSize = {packed}"
+        if key == "BinaryData":
+            line = "BinaryData = True"
+        if key == "ElementDataFile":
+            line = "ElementDataFile = LOCAL"
+        if key in ("ElementMin", "ElementMax"):
+            continue
+        kept.append(line)
+    return kept
+
+
+def _new_lines(volume: Volume) -> list[str]:
+    """ITK's header for a grid; a shear has no place in it."""
+    count = volume.dims + (1 if volume.channels > 1 else 0)
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine
+    spacing = np.ones(count)
+    spacing[: volume.dims] = volume.spacing
+    direction, origin = np.eye(count), np.zeros(count)
+    used = volume.dims
+    direction[:used, :used] = lps[:used, :used] / spacing[:used]
+    origin[:used] = lps[:used, 3]
+    if np.abs(direction.T @ direction - np.eye(count)).max() > 1e-4:
+        raise GeometryError(
+            "The grid is sheared, which MetaImage cannot hold: write .nii.gz or .nrrd instead."
+        )
+    sizes = (*volume.shape, *([volume.channels] if volume.channels > 1 else []))
+    return [
+        "ObjectType = Image",
+        f"NDims = {count}",
+        "BinaryData = True",
+        "BinaryDataByteOrderMSB = False",
+        "CompressedData = True",
+        "CompressedDataSize = 0",
+        f"TransformMatrix = {_words(direction.T.ravel())}",
+        f"Offset = {_words(origin)}",
+        f"ElementSpacing = {_words(spacing)}",
+        f"DimSize = {' '.join(str(n) for n in sizes)}",
+        "ElementType = MET_FLOAT",
+        "ElementDataFile = LOCAL",
+    ]
+
+
+def _words(values: NDArray) -> str:
+    return " ".join(repr(float(value) + 0.0) for value in values)

@@ -1,0 +1,185 @@
+"""What the fields of a NRRD header mean: the voxels' type, which axes lie in space, and where."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import FileError
+
+__all__ = [
+    "DTYPES",
+    "ENCODINGS",
+    "TYPE_NAMES",
+    "axes_of",
+    "parse_fields",
+    "sizes_of",
+    "stored_type_of",
+]
+
+_TYPES = {
+    "i1": ("signed char", "int8", "int8_t"),
+    "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
+    "i2": ("short", "short int", "signed short", "signed short int", "int16", "int16_t"),
+    "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
+    "i4": ("int", "signed int", "int32", "int32_t"),
+    "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
+    "i8": ("longlong", "long long", "long long int", "signed long long", "signed long long int",
+           "int64", "int64_t"),
+    "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
+    "f4": ("float",),
+    "f8": ("double",),
+}  # fmt: skip
+DTYPES = {name: kind for kind, names in _TYPES.items() for name in names}
+TYPE_NAMES = {kind: names[0] for kind, names in _TYPES.items()}
+TYPE_NAMES["u1"], TYPE_NAMES["i2"], TYPE_NAMES["u2"] = "unsigned char", "short", "unsigned short"
+ENCODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2",
+              "ascii": "text", "text": "text", "txt": "text"}  # fmt: skip
+# What a channel axis may be called; other kinds are vectors, colours or tensors.
+_CHANNEL_KINDS = {"list", "none", "???", "time", "domain", "point", ""}
+_LIST_OF_VECTORS = {"vector"}  # DWI files of some writers call their list of directions so
+_UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001, "µm": 0.001, "μm": 0.001}
+
+
+def parse_fields(text: str, path: Path) -> dict[str, Any]:
+    """The fields as pynrrd reads them.
+
+    Raises:
+        FileError: the header is damaged.
+    """
+    import nrrd
+
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if re.match(r"data ?file:\s*LIST", line, re.IGNORECASE):
+            lines = lines[: number + 1]  # the rest are file names
+            break
+    try:
+        return dict(nrrd.read_header(lines))
+    except Exception as error:  # pynrrd lets out whatever its parsers raise
+        raise FileError(f"{path}: the NRRD header is damaged: {error}.") from error
+
+
+def sizes_of(fields: dict[str, Any], path: Path) -> tuple[int, ...]:
+    """The number of samples on each axis, fastest first."""
+    sizes = tuple(int(n) for n in np.atleast_1d(fields.get("sizes", ())))
+    if len(sizes) not in (2, 3, 4) or min(sizes) < 1 or len(sizes) != fields.get("dimension"):
+        raise FileError(f"{path}: sizes {list(sizes)} make no image of two to four axes.")
+    return sizes
+
+
+def stored_type_of(fields: dict[str, Any], path: Path) -> np.dtype:
+    """The type in the file, with its byte order."""
+    name = str(fields.get("type", "")).strip().lower()
+    if name not in DTYPES:
+        raise FileError(f"{path}: voxels of type {name!r} are no numbers that are read here.")
+    kind = np.dtype(DTYPES[name])
+    text = ENCODINGS.get(str(fields.get("encoding", "")).lower()) == "text"
+    if kind.itemsize == 1 or text:
+        return kind
+    endian = str(fields.get("endian", "")).lower()
+    if endian not in ("little", "big"):
+        raise FileError(f"{path}: the header does not say the byte order (endian).")
+    return kind.newbyteorder("<" if endian == "little" else ">")
+
+
+def axes_of(
+    fields: dict[str, Any], sizes: tuple[int, ...], path: Path
+) -> tuple[tuple[int, ...], NDArray[np.float64], tuple[str, ...]]:
+    """Which axes are spatial (1 to 3; 0 for channels), the affine to RAS+ mm, what is odd."""
+    count = len(sizes)
+    directions = fields.get("space directions")
+    if directions is None:
+        return _axes_without_space(fields, count, path)
+    rows = [None if row is None or np.isnan(row).any() else np.asarray(row) for row in directions]
+    spatial = [axis for axis, row in enumerate(rows) if row is not None]
+    if len(rows) != count or len(spatial) not in (2, 3) or count - len(spatial) > 1:
+        raise FileError(f"{path}: {len(spatial)} of {count} axes lie in space, not two or three.")
+    vectors = np.array([rows[axis] for axis in spatial], dtype=np.float64)
+    if vectors.shape[1] != 3:
+        if vectors.shape != (2, 2):
+            raise FileError(f"{path}: space directions have {vectors.shape[1]} components, not 3.")
+        vectors = np.pad(vectors, ((0, 0), (0, 1)))
+    origin = fields.get("space origin")
+    origin = np.zeros(3) if origin is None else np.resize(np.nan_to_num(origin), len(origin))
+    origin = np.pad(origin.astype(float), (0, 3 - len(origin)))
+    flips, oddities = _to_ras(fields, path)
+    scale = _mm_per_unit(fields, path)
+    affine = np.eye(4)
+    affine[:3, : len(vectors)] = vectors.T * scale
+    if len(vectors) == 2:
+        affine[:3, 2] = _third_axis(vectors)
+    affine[:3, 3] = origin * scale
+    return _numbered(fields, spatial, count, path), flips @ affine, oddities
+
+
+def _third_axis(vectors: NDArray) -> NDArray:
+    normal = np.cross(vectors[0], vectors[1])
+    length = np.linalg.norm(normal)
+    return normal / length if length > 0 else normal
+
+
+def _axes_without_space(
+    fields: dict[str, Any], count: int, path: Path
+) -> tuple[tuple[int, ...], NDArray[np.float64], tuple[str, ...]]:
+    kinds = _kinds(fields, count)
+    inside = [axis for axis, kind in enumerate(kinds) if kind in ("domain", "space", "", "???")]
+    spatial = inside[:3] if len(inside) >= 2 else list(range(min(3, count)))
+    spacings = fields.get("spacings")
+    spacings = np.ones(count) if spacings is None else np.asarray(spacings, dtype=float)
+    spacings = np.where(np.isfinite(spacings) & (spacings != 0), spacings, 1.0)
+    sizes = [float(abs(spacings[axis])) for axis in spatial] + [1.0] * (3 - len(spatial))
+    affine = np.diag([-sizes[0], -sizes[1], sizes[2], 1.0])
+    note = ("No orientation in the header; the axes are taken to run left, posterior, superior.",)
+    return _numbered(fields, spatial, count, path), affine, note
+
+
+def _kinds(fields: dict[str, Any], count: int) -> list[str]:
+    kinds = fields.get("kinds")
+    return [str(kind).lower() for kind in kinds] if kinds is not None else [""] * count
+
+
+def _numbered(
+    fields: dict[str, Any], spatial: list[int], count: int, path: Path
+) -> tuple[int, ...]:
+    """0 for the channel axis, 1, 2, 3 for x, y, z."""
+    kinds = _kinds(fields, count)
+    allowed = set(_CHANNEL_KINDS)
+    if str(fields.get("modality", "")).upper() == "DWMRI":
+        allowed |= _LIST_OF_VECTORS
+    numbered = []
+    for axis in range(count):
+        if axis in spatial:
+            numbered.append(1 + spatial.index(axis))
+        elif kinds[axis] in allowed:
+            numbered.append(0)
+        else:
+            raise FileError(
+                f"{path} holds {kinds[axis]} voxels; only real scalar intensities are read."
+            )
+    return tuple(numbered)
+
+
+def _to_ras(fields: dict[str, Any], path: Path) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    space = str(fields.get("space", "")).strip().lower().removesuffix("-time")
+    short = {"ras": "right-anterior-superior", "las": "left-anterior-superior",
+             "lps": "left-posterior-superior", "rast": "right-anterior-superior",
+             "last": "left-anterior-superior", "lpst": "left-posterior-superior"}  # fmt: skip
+    words = short.get(space, space).split("-")
+    signs = {"right": 1, "anterior": 1, "superior": 1, "left": -1, "posterior": -1, "inferior": -1}
+    if len(words) == 3 and all(word in signs for word in words):
+        return np.diag([*(float(signs[word]) for word in words), 1.0]), ()
+    note = f"The space {space!r} is not anatomical; it is taken as left, posterior, superior."
+    return np.diag([-1.0, -1.0, 1.0, 1.0]), (note,)
+
+
+def _mm_per_unit(fields: dict[str, Any], path: Path) -> NDArray[np.float64]:
+    units = fields.get("space units")
+    if units is None:
+        return np.ones(3)
+    factors = [_UNITS.get(str(unit).strip().strip('"'), 1.0) for unit in np.atleast_1d(units)]
+    return np.array((factors + [1.0] * 3)[:3])

@@ -1,0 +1,198 @@
+"""2-D grey pictures: PNG and TIFF, in and out; JPEG in."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import FileError, OutputError
+from meddenoise.io.source import HeaderSource, make_volume
+from meddenoise.io.storage import Storage
+from meddenoise.volume import Volume
+
+__all__ = ["RasterSource", "png_storage", "read_raster", "write_raster"]
+
+_GREY = {"L": "u1", "I;16": "u2", "I;16L": "u2", "I;16B": "u2", "I;16N": "u2", "I": "i4", "F": "f4"}
+_REFUSED = {
+    "1": "black and white only", "P": "a palette", "LA": "grey with transparency",
+    "PA": "a palette with transparency",
+}  # fmt: skip
+_MOST_PIXELS = 1 << 30
+_TIFF_PLAIN = {1, 8, 32946}  # none, and deflate under two numbers: tifffile needs no codec
+
+
+@dataclass(frozen=True, kw_only=True)
+class RasterSource(HeaderSource):
+    """What a picture file says besides its pixels.
+
+    Attributes:
+        kind: ``"png"``, ``"tiff"`` or ``"jpeg"``.
+        dpi: dots per inch, if stated.
+        inverted: TIFF's "white is zero"; values are kept as stored.
+    """
+
+    kind: str
+    dpi: tuple[float, float] | None = None
+    inverted: bool = False
+
+    @property
+    def format(self) -> str:
+        return self.kind
+
+    def details(self) -> dict[str, Any]:
+        return {"dpi": list(self.dpi) if self.dpi else None, "white_is_zero": self.inverted}
+
+
+def read_raster(path: Path, kind: str) -> Volume:
+    """Read a grey picture as ``(1, X, Y)``: X counts columns, Y rows, 1 mm each.
+
+    Raises:
+        FileError: damaged, or with colour, a palette, transparency or several pages.
+    """
+    if kind == "tiff":
+        pixels, dpi, inverted = _read_tiff(path)
+    else:
+        (pixels, dpi), inverted = _read_with_pillow(path), False
+    storage = Storage.of(pixels.dtype if pixels.dtype.itemsize != 2 or pixels.dtype.kind != "f"
+                         else np.float32)  # fmt: skip
+    oddities = []
+    if kind == "jpeg":
+        oddities.append("JPEG is lossy; its artefacts are no noise.")
+    if inverted:
+        oddities.append("White is zero; values are kept as stored.")
+    source = RasterSource(
+        path=path,
+        storage=storage,
+        shape=(int(pixels.shape[1]), int(pixels.shape[0])),
+        channels=1,
+        affine=np.eye(4),
+        oddities=tuple(oddities),
+        kind=kind,
+        dpi=dpi,
+        inverted=inverted,
+    )
+    return make_volume(pixels.T[None].astype(storage.dtype_for(pixels), copy=False), source)
+
+
+def _read_with_pillow(path: Path) -> tuple[NDArray, tuple[float, float] | None]:
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                if picture.mode not in _GREY:
+                    kind = _REFUSED.get(picture.mode, f"colour ({picture.mode})")
+                    raise FileError(f"{path} holds {kind}; only grey pictures are read.")
+                pages = getattr(picture, "n_frames", 1)
+                if pages > 1:
+                    raise FileError(f"{path} has {pages} pages; only one is read.")
+                dpi = picture.info.get("dpi")
+                pixels = np.asarray(picture).astype(_GREY[picture.mode])
+    except FileError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise FileError(f"{path} claims more pixels than are believed: {error}.") from error
+    except Exception as error:  # Pillow's decoders raise many kinds on damaged data
+        raise FileError(f"{path} is damaged: {error}.") from error
+    if pixels.dtype == np.int32 and pixels.size and pixels.min() >= 0 and pixels.max() <= 65535:
+        pixels = pixels.astype(np.uint16)  # what older Pillow makes of a 16-bit PNG
+    return pixels, (float(dpi[0]), float(dpi[1])) if dpi else None
+
+
+def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool]:
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            if len(file.pages) != 1:
+                raise FileError(
+                    f"{path} has {len(file.pages)} pages; TIFF is read as one 2-D picture. Convert "
+                    "a stack to NIfTI with its voxel size."
+                )
+            page: Any = file.pages[0]
+            if page.samplesperpixel != 1 or page.photometric not in (0, 1):
+                raise FileError(f"{path} holds colour or a palette; only grey pictures are read.")
+            if page.dtype is None or page.dtype.kind not in "iuf" or page.bitspersample < 8:
+                raise FileError(f"{path} holds pixels that are no real numbers of 8 bits or more.")
+            if int(page.imagewidth) * int(page.imagelength) > _MOST_PIXELS:
+                raise FileError(f"{path} claims {page.imagewidth} x {page.imagelength} pixels.")
+            inverted = int(page.photometric) == 0
+            dpi = _tiff_dpi(page)
+            plain = int(page.compression) in _TIFF_PLAIN
+            pixels = page.asarray() if plain else None
+    except FileError:
+        raise
+    except Exception as error:  # tifffile raises many kinds on damaged data
+        raise FileError(f"{path} is damaged: {error}.") from error
+    if pixels is None:
+        pixels, _ = _read_with_pillow(path)
+        if inverted and pixels.dtype == np.uint8:
+            pixels = 255 - pixels  # Pillow inverts; tifffile and we do not
+    if pixels.ndim != 2:
+        raise FileError(f"{path} holds an array of shape {pixels.shape}, not a 2-D picture.")
+    return pixels, dpi, inverted
+
+
+def _tiff_dpi(page: Any) -> tuple[float, float] | None:
+    tags = page.tags
+    if "XResolution" not in tags or "YResolution" not in tags:
+        return None
+    unit = int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2
+    factor = {2: 1.0, 3: 2.54}.get(unit)
+    if factor is None:
+        return None
+    x, y = (tags[name].value for name in ("XResolution", "YResolution"))
+    if not x[1] or not y[1]:
+        return None
+    return x[0] / x[1] * factor, y[0] / y[1] * factor
+
+
+def png_storage(storage: Storage | None) -> Storage:
+    """8 bits if the source has no more, else 16."""
+    fits = storage is not None and storage.dtype == np.uint8 and not storage.is_scaled
+    return Storage(np.dtype(np.uint8 if fits else np.uint16))
+
+
+def write_raster(
+    volume: Volume, path: Path, kind: str, *, source: RasterSource | None, storage: Storage
+) -> int:
+    """Write a 2-D picture; return how many pixels were clipped.
+
+    Raises:
+        OutputError: more than one slice or channel.
+    """
+    array = volume.array
+    if volume.dims == 3 and volume.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim != 3 or volume.channels != 1:
+        raise OutputError(
+            f"A {kind.upper()} holds one 2-D picture, and this volume is {volume.channels} x "
+            f"{volume.shape}: write .nii.gz, .nrrd or .mha."
+        )
+    stored, clipped = storage.encode(array[0].T)
+    dpi = source.dpi if source is not None else None
+    if kind == "png":
+        from PIL import Image
+
+        options: dict[str, Any] = {"dpi": dpi} if dpi else {}
+        Image.fromarray(stored).save(path, format="PNG", **options)
+        return clipped
+    import tifffile
+
+    inverted = source is not None and source.inverted
+    options = {"resolution": dpi, "resolutionunit": 2} if dpi else {}
+    tifffile.imwrite(
+        path,
+        stored,
+        photometric="miniswhite" if inverted else "minisblack",
+        compression="zlib",
+        metadata=None,
+        **options,
+    )
+    return clipped

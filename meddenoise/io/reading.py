@@ -1,0 +1,110 @@
+"""``read``: any scan to a Volume, by what the file is rather than what it is called."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from meddenoise.errors import AmbiguousInput, FileError
+from meddenoise.io.formats import EXTENSIONS, RASTER_FORMATS, format_of_name, sniff
+from meddenoise.io.scans import visible_files
+from meddenoise.volume import Volume
+
+__all__ = ["read"]
+
+
+def read(path: str | os.PathLike[str], *, series: str | None = None) -> Volume:
+    """Read a scan.
+
+    Args:
+        path: a DICOM directory (searched through), one file of a DICOM series (the whole
+            series in that directory is read), NIfTI, NRRD, MetaImage, or a grey PNG, TIFF or
+            JPEG. The format is told by the content.
+        series: which DICOM series where there are several: its SeriesInstanceUID, number or
+            description.
+
+    Returns:
+        A volume of shape ``(C, X, Y, Z)``, or ``(C, X, Y)`` for rasters; float32, or float64
+        where float32 would lose digits; in the header's units (HU for CT).
+
+    Raises:
+        FileError: missing, damaged, or nothing that holds grey intensities.
+        AmbiguousInput: several scans where one was asked for.
+        GeometryError: the header puts the voxels nowhere (singular affine).
+    """
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return _read_directory(place, series)
+    if not place.exists():
+        raise FileError(f"{place}: no such file or directory.")
+    if not place.is_file():
+        raise FileError(f"{place} is neither a file nor a directory.")
+    try:
+        kind = sniff(place)
+        if kind != "dicom" and series is not None:
+            raise FileError(f"{place} is not DICOM, so there is no series {series!r} in it.")
+        return _read_file(place, kind, series)
+    except OSError as error:
+        raise FileError(f"{place} cannot be read: {error.strerror or error}.") from error
+
+
+def _read_directory(place: Path, series: str | None) -> Volume:
+    from meddenoise.io.dicom.reading import read_series
+
+    try:
+        files = list(visible_files(place))
+        dicoms = [path for path in files if sniff(path) == "dicom"]
+    except OSError as error:
+        raise FileError(f"{place} cannot be read: {error.strerror or error}.") from error
+    if dicoms:
+        return read_series(dicoms, place, series=series)
+    others = [path for path in files if format_of_name(path)[0] is not None]
+    if not others:
+        raise FileError(f"{place} holds no scan: no DICOM file, nor any other format read here.")
+    if len(others) == 1:
+        return read(others[0], series=series)
+    names = ", ".join(str(path.relative_to(place)) for path in others[:5])
+    more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+    raise AmbiguousInput(f"{place} holds {len(others)} scans: name one of {names}{more}.")
+
+
+def _read_file(place: Path, kind: str | None, series: str | None) -> Volume:
+    if kind == "dicom":
+        from meddenoise.io.dicom.reading import read_series_of
+
+        return read_series_of(place, series=series)
+    if kind == "nifti":
+        from meddenoise.io.nifti import read_nifti
+
+        return read_nifti(place)
+    if kind == "nrrd":
+        from meddenoise.io.nrrd import read_nrrd
+
+        return read_nrrd(place)
+    if kind == "metaimage":
+        from meddenoise.io.metaimage import read_metaimage
+
+        return read_metaimage(place)
+    if kind in RASTER_FORMATS:
+        from meddenoise.io.raster import read_raster
+
+        return read_raster(place, kind)
+    raise _not_a_scan(place, kind)
+
+
+def _not_a_scan(place: Path, kind: str | None) -> FileError:
+    if kind == "analyze":
+        return FileError(
+            f"{place} is Analyze 7.5, which does not say left from right: convert it to NIfTI "
+            "with the orientation that you know."
+        )
+    if place.stat().st_size == 0:
+        return FileError(f"{place} is empty.")
+    named, extension = format_of_name(place)
+    if named is not None:
+        return FileError(
+            f"{place} is no scan although it is called {extension}: its first bytes are not those "
+            "of this or any other format read here. It may be damaged, or have been renamed."
+        )
+    known = ", ".join(EXTENSIONS)
+    return FileError(f"{place} is no scan in a format read here (DICOM, {known}).")

@@ -1,0 +1,122 @@
+"""Finding scans: below a directory, behind a glob, or the one file."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from meddenoise.errors import FileError
+from meddenoise.io.formats import format_of_name, sniff
+
+__all__ = ["ScanFile", "list_scans", "visible_files"]
+
+
+@dataclass(frozen=True, order=True)
+class ScanFile:
+    """One scan that :func:`~meddenoise.io.read` can read.
+
+    Attributes:
+        path: the file, or the directory that holds a DICOM series.
+        format: ``"dicom"``, ``"nifti"``, ``"nrrd"``, ``"metaimage"``, ``"png"``, ``"tiff"``
+            or ``"jpeg"``.
+        series: for DICOM, what to pass to ``read(path, series=...)``; else ``None``.
+        relative: the place below the directory that was searched, unique in one listing; name
+            outputs after it.
+    """
+
+    path: Path
+    format: str
+    series: str | None
+    relative: Path
+
+
+def visible_files(directory: Path) -> Iterator[Path]:
+    """All files below a directory in a fixed order; hidden ones are passed over."""
+    for root, names, files in os.walk(directory):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(root, name)
+
+
+def list_scans(path: str | os.PathLike[str]) -> list[ScanFile]:
+    """Every scan below a directory or matching a glob, or the one scan that a file is.
+
+    Files that are no scans (text, JSON, b-values, hidden files) are passed over. Each DICOM
+    series is one entry. A damaged file whose name says that it is a scan is listed, so that
+    reading it reports the damage.
+
+    Args:
+        path: a directory (searched through), a file, or a glob such as ``"data/**/*.nii.gz"``.
+
+    Returns:
+        The scans in the order of their paths; empty if a directory holds none.
+
+    Raises:
+        FileError: nothing is there, or a glob matches nothing.
+    """
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return _scans_among(list(visible_files(place)), place)
+    if place.exists():
+        found = _scans_among([place], place.parent)
+        if not found:
+            raise FileError(f"{place} is not a scan in a format that is read here.")
+        return found
+    if glob.has_magic(str(place)):
+        matches = [Path(match) for match in sorted(glob.glob(str(place), recursive=True))]
+        if not matches:
+            raise FileError(f"{place}: nothing matches this pattern.")
+        return _scans_of_matches(matches, _fixed_part(place))
+    raise FileError(f"{place}: no such file or directory.")
+
+
+def _fixed_part(pattern: Path) -> Path:
+    fixed = []
+    for part in pattern.parts:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    return Path(*fixed) if fixed else Path()
+
+
+def _scans_of_matches(matches: list[Path], root: Path) -> list[ScanFile]:
+    """A directory that matches is searched through, as if it had been named itself."""
+    files: dict[Path, None] = {}
+    for match in matches:
+        for path in visible_files(match) if match.is_dir() else [match]:
+            files[path] = None
+    return _scans_among(list(files), root)
+
+
+def _scans_among(files: list[Path], root: Path) -> list[ScanFile]:
+    scans: list[ScanFile] = []
+    dicoms: list[Path] = []
+    for path in files:
+        kind = _kind_of(path)
+        if kind == "dicom":
+            dicoms.append(path)
+        elif kind is not None:
+            scans.append(ScanFile(path, kind, None, path.relative_to(root)))
+    if dicoms:
+        from meddenoise.io.dicom.listing import list_series
+
+        scans.extend(
+            ScanFile(place, "dicom", series, relative)
+            for place, series, relative in list_series(dicoms, root)
+        )
+    return sorted(scans, key=lambda scan: (scan.relative, scan.path))
+
+
+def _kind_of(path: Path) -> str | None:
+    try:
+        kind = sniff(path)
+    except OSError:
+        kind = None
+    named, _ = format_of_name(path)
+    if kind == "analyze":
+        return "nifti" if named == "nifti" else None
+    return kind or named

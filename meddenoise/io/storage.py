@@ -1,0 +1,148 @@
+"""How voxel values are held in a file: an integer or float type with a scale.
+
+    value = slope * stored + intercept
+
+Reading decodes, writing encodes: rounded to nearest, clipped to what the file can hold,
+and the clipped voxels counted, so that nothing wraps around or is cut off unseen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from meddenoise.errors import OutputError
+
+__all__ = ["Storage"]
+
+# float32 holds integers up to 2**24 exactly; two bits are left for the rounding of the scale.
+_FLOAT32_STEPS = 2**22
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The type and the scale of stored values.
+
+    Attributes:
+        dtype: the type in the file, in native byte order.
+        slope: physical units per stored step, not 0.
+        intercept: physical value of a stored 0.
+        bits: how many of an integer's bits count (DICOM's BitsStored); all if ``None``.
+    """
+
+    dtype: np.dtype
+    slope: float = 1.0
+    intercept: float = 0.0
+    bits: int | None = None
+
+    @classmethod
+    def of(cls, dtype: DTypeLike, slope: float = 1.0, intercept: float = 0.0) -> Storage:
+        """Storage in a type that is named in any of numpy's ways."""
+        return cls(np.dtype(dtype).newbyteorder("="), slope, intercept)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether stored values are floating point: nothing is rounded or clipped then."""
+        return self.dtype.kind == "f"
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether stored values differ from physical ones."""
+        return (self.slope, self.intercept) != (1.0, 0.0)
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Smallest and largest stored integer."""
+        info = np.iinfo(self.dtype)
+        bits = info.bits if self.bits is None else min(self.bits, info.bits)
+        if self.dtype.kind == "u":
+            return 0, 2**bits - 1
+        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+    @property
+    def working_dtype(self) -> np.dtype:
+        """float32 where each stored value can be told from its neighbours in it, else float64."""
+        if self.is_float:
+            small = self.dtype.itemsize <= 4 and not self.is_scaled
+            return np.dtype(np.float32 if small else np.float64)
+        low, high = self.limits
+        steps = max(-low, high) + abs(self.intercept / self.slope)
+        return np.dtype(np.float32 if steps < _FLOAT32_STEPS else np.float64)
+
+    def dtype_for(self, stored: NDArray) -> np.dtype:
+        """:attr:`working_dtype`, or float32 where a wide type holds only small numbers."""
+        working = self.working_dtype
+        wide_integers = self.dtype.kind in "iu" and self.dtype.itemsize >= 4
+        if working == np.float32 or not wide_integers or not stored.size:
+            return working
+        steps = max(-int(stored.min()), int(stored.max())) + abs(self.intercept / self.slope)
+        return np.dtype(np.float32) if steps < _FLOAT32_STEPS else working
+
+    def decode(self, stored: NDArray, out: NDArray[np.floating] | None = None) -> NDArray:
+        """Physical values; the shape of ``stored``, of ``working_dtype`` or that of ``out``."""
+        if out is None:
+            out = np.empty(stored.shape, self.dtype_for(stored))
+        if not self.is_scaled:
+            out[...] = stored
+            return out
+        for index in range(len(stored)):  # slab by slab: no second whole array
+            out[index] = stored[index].astype(np.float64) * self.slope + self.intercept
+        return out
+
+    def encode(self, values: NDArray[np.floating]) -> tuple[NDArray, int]:
+        """Stored values (C-contiguous, native byte order) and how many had to be clipped.
+
+        Raises:
+            OutputError: NaN or infinity, and the type is an integer.
+        """
+        stored = np.empty(values.shape, self.dtype)
+        clipped = 0
+        for index in range(len(values)):
+            slab = np.asarray(values[index])
+            if self.is_scaled:
+                slab = (slab.astype(np.float64) - self.intercept) / self.slope
+            if self.is_float:
+                clipped += self._encode_floats(slab, stored, index)
+            else:
+                clipped += self._encode_integers(slab, stored, index)
+        return stored, clipped
+
+    def _encode_floats(self, slab: NDArray, stored: NDArray, index: int) -> int:
+        with np.errstate(over="ignore"):
+            stored[index] = slab
+        if slab.dtype.itemsize <= self.dtype.itemsize:
+            return 0
+        return int(np.count_nonzero(np.isinf(stored[index]) & np.isfinite(slab)))
+
+    def _encode_integers(self, slab: NDArray, stored: NDArray, index: int) -> int:
+        if not np.isfinite(slab).all():
+            raise OutputError(
+                f"The volume has NaN or infinite voxels and {self.dtype} cannot hold them: "
+                "write it as float32 (to NIfTI, NRRD, MHA or TIFF) or replace them first."
+            )
+        low, high = self.limits
+        if high > 2**53:  # the largest float that the type still holds
+            slab = slab.astype(np.float64)
+            high = int(np.nextafter(float(high), 0))
+        rounded = np.rint(slab)
+        clipped = int(np.count_nonzero((rounded < low) | (rounded > high)))
+        if clipped:
+            rounded = np.clip(rounded, low, high)
+        stored[index] = rounded
+        return clipped
+
+    def without_scale(self) -> Storage:
+        """For formats that have no slope: integers wide enough, or floats if need be."""
+        if not self.is_scaled:
+            return replace(self, bits=None)
+        whole = float(self.slope).is_integer() and float(self.intercept).is_integer()
+        if self.is_float or not whole:
+            return Storage(self.working_dtype)
+        ends = [self.slope * end + self.intercept for end in self.limits]
+        for dtype in (self.dtype, np.dtype(np.int16), np.dtype(np.uint16), np.dtype(np.int32)):
+            info = np.iinfo(dtype)
+            if info.min <= min(ends) and max(ends) <= info.max:
+                return Storage(dtype)
+        return Storage(self.working_dtype)

@@ -1,0 +1,259 @@
+"""``write``: a Volume back to a file, in the source's own header where the format is the same."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from meddenoise.errors import GeometryError, OutputError, ParameterError
+from meddenoise.io.atomic import atomic_file
+from meddenoise.io.formats import EXTENSIONS, RASTER_FORMATS, format_of_name
+from meddenoise.io.source import HeaderSource
+from meddenoise.io.storage import Storage
+from meddenoise.volume import Volume
+
+__all__ = ["ClippingWarning", "Derivation", "WriteReport", "extension_for", "write", "write_report"]
+
+#: What a derived DICOM series says it is.
+Derivation = Literal["noise reduction", "noise simulation", "conversion"]
+
+
+class ClippingWarning(UserWarning):
+    """Some voxels lay beyond what the file's integers can hold and were clipped."""
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What was written.
+
+    Attributes:
+        path: the file, or the directory of a DICOM series.
+        format: the format's name.
+        dtype: the stored type, for example ``"int16"``.
+        voxels: how many were written.
+        clipped: how many of them lay beyond what the stored type can hold.
+        files: every file made.
+        notes: what else the user should know.
+    """
+
+    path: Path
+    format: str
+    dtype: str
+    voxels: int
+    clipped: int
+    files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+
+def extension_for(volume: Volume) -> str:
+    """The extension that keeps a volume's own format: ``""`` for a DICOM series (a directory).
+
+    ``.nii.gz`` where there is no source, ``.png`` for what came as JPEG (lossless).
+    """
+    source = volume.source
+    if not isinstance(source, HeaderSource):
+        return ".nii.gz"
+    if source.format == "dicom":
+        return ""
+    _, extension = format_of_name(source.path)
+    known = extension if EXTENSIONS.get(extension) == source.format else ""
+    if source.format == "jpeg" or known in (".jpg", ".jpeg"):
+        return ".png"
+    if source.format in RASTER_FORMATS or source.format == "raster":
+        return known or extension or ".png"
+    default = {"nifti": ".nii.gz", "nrrd": ".nrrd", "metaimage": ".mha"}[source.format]
+    return {".mhd": ".mha", ".nhdr": ".nrrd"}.get(known, known) or default
+
+
+def write(
+    volume: Volume,
+    path: str | os.PathLike[str],
+    *,
+    like: Volume | None = None,
+    overwrite: bool = False,
+    dtype: str = "same",
+    derivation: Derivation = "noise reduction",
+) -> Path:
+    """Write a volume; the path's extension names the format, none means a DICOM series.
+
+    In the source's own format the original header is kept; NIfTI's byte by byte. A DICOM
+    series is a new, derived series that refers to its source. Another format gets the grid.
+    Nothing appears at ``path`` unless it is whole.
+
+    Args:
+        volume: what to write.
+        path: a file, or a directory to be made for a DICOM series.
+        like: the volume whose header to use; the volume's own source by default.
+        overwrite: whether something that exists may be replaced; never what was read.
+        dtype: ``"same"``: the source's stored type and scale, rounded to nearest and clipped
+            (a :class:`ClippingWarning` says how often); ``"float32"``: floats where the format
+            has them.
+        derivation: what a derived DICOM series says was done.
+
+    Returns:
+        The path written.
+
+    Raises:
+        OutputError: it exists, is the input, cannot be written, or cannot hold these voxels.
+        GeometryError: ``like`` has another grid, or the slices are irregular and the format
+            has no place for that.
+        ParameterError: an unknown ``dtype``.
+    """
+    report = write_report(
+        volume, path, like=like, overwrite=overwrite, dtype=dtype, derivation=derivation
+    )
+    if report.clipped:
+        warnings.warn(
+            f"{report.path}: {report.clipped:,} of {report.voxels:,} voxels lay beyond what "
+            f"{report.dtype} holds and were clipped.",
+            ClippingWarning,
+            stacklevel=2,
+        )
+    return report.path
+
+
+def write_report(
+    volume: Volume,
+    path: str | os.PathLike[str],
+    *,
+    like: Volume | None = None,
+    overwrite: bool = False,
+    dtype: str = "same",
+    derivation: Derivation = "noise reduction",
+) -> WriteReport:
+    """:func:`write`, returning all there is to know about it instead of warning."""
+    target = Path(path).expanduser()
+    if dtype not in ("same", "float32"):
+        raise ParameterError(f"dtype is 'same' or 'float32', not {dtype!r}.")
+    source = _source(volume, like)
+    kind = _target_format(target, source)
+    _refuse_inputs(target, volume, like)
+    if kind == "dicom":
+        from meddenoise.io.dicom.writing import write_series
+
+        return write_series(volume, target, source, overwrite=overwrite, derivation=derivation)
+    if source is not None and source.irregular:
+        raise GeometryError(
+            f"{source.path} is no regular upright grid ({' '.join(source.irregular)}) and "
+            f"{target.name} can hold no other: write it as DICOM, to a path without an extension."
+        )
+    with atomic_file(target, overwrite=overwrite) as part:
+        stored, clipped = _write_file(volume, part, kind, source, dtype)
+    voxels = int(volume.array.size)
+    return WriteReport(target, kind, str(stored), voxels, clipped, (target,))
+
+
+def _source(volume: Volume, like: Volume | None) -> HeaderSource | None:
+    """The header to use; an explicit ``like`` must have the volume's grid."""
+    if like is None:
+        return volume.source if isinstance(volume.source, HeaderSource) else None
+    if volume.shape != like.shape:
+        raise GeometryError(
+            f"The volume has shape {volume.shape} and the one whose header it should get "
+            f"{like.shape}."
+        )
+    if not np.allclose(volume.affine, like.affine, atol=1e-3 * min(like.spacing)):
+        raise GeometryError(
+            "The volume and the one whose header it should get lie differently in space: "
+            "resample it to that grid first."
+        )
+    return like.source if isinstance(like.source, HeaderSource) else None
+
+
+def _target_format(target: Path, source: HeaderSource | None) -> str:
+    kind, suffix = format_of_name(target)
+    if kind == "jpeg":
+        raise OutputError(f"{target}: JPEG loses detail; write .png or .tif instead.")
+    if kind == "dicom" or (kind is None and not suffix[1:].isalpha()):
+        if source is None or source.format != "dicom":
+            raise OutputError(
+                f"{target}: a DICOM series can only be derived from one, and this volume was not "
+                "read from DICOM. Name a file with an extension: .nii.gz, .nrrd, .mha."
+            )
+        return "dicom"
+    if kind is None:
+        raise OutputError(
+            f"{target}: {suffix!r} is no format that is written here. Use .nii, .nii.gz, .nrrd, "
+            ".mha, .png or .tif, or no extension for a DICOM series."
+        )
+    if suffix in (".nhdr", ".mhd"):
+        whole = {".nhdr": ".nrrd", ".mhd": ".mha"}[suffix]
+        raise OutputError(
+            f"{target}: header and voxels in two files cannot be replaced in one step; "
+            f"write {whole} instead."
+        )
+    return kind
+
+
+def _refuse_inputs(target: Path, volume: Volume, like: Volume | None) -> None:
+    """What was read is never written to, even when asked to overwrite."""
+    for origin in (volume.source, like.source if like is not None else None):
+        if not isinstance(origin, HeaderSource):
+            continue
+        for path in (origin.path, *origin.files):
+            if _same_place(target, path):
+                raise OutputError(f"{target} is the input; write to another place.")
+            if target.is_dir() and target.resolve() in path.resolve().parents:
+                raise OutputError(f"{target} holds the input {path.name}; write to another place.")
+
+
+def _same_place(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return os.path.abspath(one) == os.path.abspath(other)
+
+
+def _write_file(
+    volume: Volume, part: Path, kind: str, source: HeaderSource | None, dtype: str
+) -> tuple[np.dtype, int]:
+    """Write one file; the stored type and the number of clipped voxels."""
+    storage = _storage(volume, kind, source, dtype)
+    if kind == "nifti":
+        from meddenoise.io.nifti import NiftiSource, write_nifti
+
+        own = source if isinstance(source, NiftiSource) else None
+        compress = part.name.lower().endswith(".gz")
+        return storage.dtype, write_nifti(
+            volume, part, source=own, storage=storage, compress=compress
+        )
+    if kind == "nrrd":
+        from meddenoise.io.nrrd import NrrdSource, write_nrrd
+
+        nrrd_source = source if isinstance(source, NrrdSource) else None
+        return storage.dtype, write_nrrd(volume, part, source=nrrd_source, storage=storage)
+    if kind == "metaimage":
+        from meddenoise.io.metaimage import MetaSource, write_metaimage
+
+        meta_source = source if isinstance(source, MetaSource) else None
+        return storage.dtype, write_metaimage(volume, part, source=meta_source, storage=storage)
+    from meddenoise.io.raster import RasterSource, write_raster
+
+    raster_source = source if isinstance(source, RasterSource) else None
+    return storage.dtype, write_raster(volume, part, kind, source=raster_source, storage=storage)
+
+
+def _storage(volume: Volume, kind: str, source: HeaderSource | None, dtype: str) -> Storage:
+    floats = Storage(np.dtype(np.float32))
+    if kind == "png":
+        from meddenoise.io.raster import png_storage
+
+        return png_storage(source.storage if source is not None else None)
+    if dtype == "float32":
+        return floats
+    if source is None:
+        return Storage(volume.array.dtype)
+    if source.storage is None:  # the scale varies from slice to slice
+        return floats
+    if kind != "nifti":
+        return source.storage.without_scale()
+    if source.format == "nifti":
+        return source.storage
+    # NIfTI-1 keeps the scale in single precision: encode with what will be read again.
+    slope, intercept = float(np.float32(source.storage.slope)), source.storage.intercept
+    return Storage(source.storage.dtype, slope, float(np.float32(intercept)))

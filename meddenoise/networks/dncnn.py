@@ -1,0 +1,46 @@
+"""DnCNN: a plain chain of convolutions that predicts the noise."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from meddenoise.networks.layers import conv, start_as_zero
+from meddenoise.networks.registry import register_network
+
+__all__ = ["DnCNN"]
+
+
+@register_network("dncnn")
+class DnCNN(nn.Module):
+    """Zhang et al., "Beyond a Gaussian Denoiser", IEEE TIP 26(7), 2017, figure 1.
+
+    ``depth`` convolutions of 3 voxels with ReLU between; the output is the input minus the
+    predicted noise. Its receptive field is ``2 * depth + 1`` voxels.
+
+    Args:
+        dims: 2 or 3.
+        depth: number of convolutions (the paper: 17 for one noise level, 20 for many).
+        width: feature channels (the paper: 64).
+        batch_norm: the paper's batch normalisation between convolution and ReLU. Off by
+            default: batch statistics tie a voxel's value to the other patches of its batch.
+    """
+
+    def __init__(
+        self, dims: int = 3, depth: int = 17, width: int = 64, batch_norm: bool = False
+    ) -> None:
+        super().__init__()
+        norm = nn.BatchNorm2d if dims == 2 else nn.BatchNorm3d
+        layers: list[nn.Module] = [conv(dims, 1, width), nn.ReLU(inplace=True)]
+        for _ in range(depth - 2):
+            layers.append(conv(dims, width, width, bias=not batch_norm))
+            if batch_norm:
+                layers.append(norm(width))
+            layers.append(nn.ReLU(inplace=True))
+        layers.append(start_as_zero(conv(dims, width, 1)))
+        self.noise = nn.Sequential(*layers)
+        self.halo = (depth,) * dims
+        self.multiple = (1,) * dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, 1, *spatial)`` to the same shape, denoised."""
+        return x - self.noise(x)

@@ -1,0 +1,59 @@
+"""Networks by name.
+
+A network maps ``(B, 1, *spatial)`` to the same shape, for any spatial size, in float. Its
+constructor takes ``dims`` (2 or 3) first; its other keyword parameters are the options of a
+configuration's ``network`` section::
+
+    @register_network("mine")
+    class Mine(nn.Module):
+        def __init__(self, dims: int = 3, width: int = 16) -> None: ...
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from torch import nn
+
+from meddenoise.config.explain import explain
+from meddenoise.errors import ConfigError
+from meddenoise.registry import Registry
+
+__all__ = ["NETWORKS", "build_network", "network_names", "register_network"]
+
+M = TypeVar("M", bound=type[nn.Module])
+
+NETWORKS: Registry[type[nn.Module]] = Registry("network", skip=("dims",))
+
+
+def register_network(name: str) -> Any:
+    """A class decorator that makes a network known to configurations by ``name``."""
+    return NETWORKS.register(name)
+
+
+def network_names() -> tuple[str, ...]:
+    """The names that ``network.name`` may take."""
+    return NETWORKS.names()
+
+
+def build_network(name: str, dims: int = 3, **options: Any) -> nn.Module:
+    """A new network with freshly drawn weights.
+
+    Args:
+        name: one of :func:`network_names`.
+        dims: 2 or 3, the number of spatial axes.
+        options: keyword parameters of that network.
+
+    Raises:
+        ConfigError: no such network, or an option that it does not have.
+    """
+    if dims not in (2, 3):
+        raise ConfigError(f"A network has 2 or 3 spatial axes, not {dims}.")
+    model = NETWORKS.options(name)
+    try:
+        checked = model.model_validate(options)
+    except ValidationError as error:
+        raise ConfigError(explain(error, model, prefix=("network",))) from None
+    given = {key: getattr(checked, key) for key in options}
+    return NETWORKS.get(name)(dims=dims, **given)

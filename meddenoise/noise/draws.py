@@ -1,0 +1,126 @@
+"""What every noise model needs: checked parameters, and random draws that can be replayed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from meddenoise.errors import ParameterError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+__all__ = ["check_number", "checked_parameter", "poisson_counts", "standard_normal", "working"]
+
+
+def check_number(
+    name: str,
+    value: float,
+    *,
+    unit: str,
+    least: float = 0.0,
+    most: float = math.inf,
+    open_below: bool = False,
+) -> float:
+    """``value`` as a float, if it is finite and within ``least`` to ``most``.
+
+    Args:
+        name: the parameter's name, for the message.
+        value: the number to check.
+        unit: its unit in words, for the message.
+        least: the smallest valid value; with ``open_below`` the largest invalid one.
+        most: the largest valid value.
+
+    Raises:
+        ParameterError: names the parameter, its unit and its valid range.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ParameterError(f"{name} is {value!r}: it must be a number ({unit}).")
+    fits = value > least if open_below else value >= least
+    if not (math.isfinite(value) and fits and value <= most):
+        raise ParameterError(
+            f"{name} is {value:g}: it must be {_range(least, most, open_below)} ({unit})."
+        )
+    return float(value)
+
+
+def checked_parameter(
+    name: str,
+    value: float | Tensor,
+    x: Tensor,
+    *,
+    unit: str,
+    least: float = 0.0,
+    most: float = math.inf,
+    open_below: bool = False,
+) -> float | Tensor:
+    """A parameter that is one number, or a tensor with one for each sample or voxel of ``x``.
+
+    Returns:
+        The number, or the tensor on ``x``'s device and in ``x``'s dtype.
+
+    Raises:
+        ParameterError: out of range, not finite, or it does not broadcast to ``x``'s shape.
+    """
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        return check_number(name, value, unit=unit, least=least, most=most, open_below=open_below)
+    try:
+        fits = torch.broadcast_shapes(value.shape, x.shape) == x.shape
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ParameterError(
+            f"{name} has shape {tuple(value.shape)}, which does not broadcast to the image's "
+            f"{tuple(x.shape)}: give one number, or one for each sample as (B, 1, ...)."
+        )
+    value = value.to(device=x.device, dtype=x.dtype)
+    low = value > least if open_below else value >= least
+    if not bool((low & (value <= most) & torch.isfinite(value)).all()):
+        raise ParameterError(
+            f"{name} has values from {float(value.min()):g} to {float(value.max()):g}: all must "
+            f"be {_range(least, most, open_below)} ({unit})."
+        )
+    return value
+
+
+def working(x: Tensor) -> Tensor:
+    """``x`` in the type noise is computed in: float32, or float64 if it is that already.
+
+    Raises:
+        ParameterError: ``x`` is no floating-point tensor, so noise would be truncated.
+    """
+    import torch
+
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        kind = x.dtype if isinstance(x, torch.Tensor) else type(x).__name__
+        raise ParameterError(f"Noise is added to floating-point tensors, not to {kind}.")
+    return x if x.dtype == torch.float64 else x.float()
+
+
+def standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Independent N(0, 1) numbers: ``like``'s shape, dtype and device.
+
+    They are drawn on the generator's own device, so that a CPU generator gives the same
+    noise whatever device the image is on.
+    """
+    import torch
+
+    device = like.device if generator is None else generator.device
+    drawn = torch.randn(like.shape, generator=generator, device=device, dtype=like.dtype)
+    return drawn.to(like.device)
+
+
+def poisson_counts(mean: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Independent Poisson counts with the given means; drawn on the generator's device."""
+    import torch
+
+    device = mean.device if generator is None else generator.device
+    return torch.poisson(mean.to(device), generator=generator).to(mean.device)
+
+
+def _range(least: float, most: float, open_below: bool) -> str:
+    low = f"above {least:g}" if open_below else f"at least {least:g}"
+    return f"finite and {low}" if most == math.inf else f"{low} and at most {most:g}"

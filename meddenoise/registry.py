@@ -1,0 +1,91 @@
+"""Named parts (networks, trainers, noise models, filters) and their options.
+
+A part is a class or a function; its options are the keyword parameters of its signature, with
+their annotations and defaults. So one decorator is all that a user's own part needs, and a
+configuration file is checked against the same signature that Python checks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from meddenoise.errors import ConfigError
+
+__all__ = ["Registry", "nearest"]
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """``" (did you mean 'x'?)"`` for the closest choice, or ``""`` if none is close."""
+    close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+class Registry(Generic[T]):
+    """Parts of one kind by name.
+
+    Args:
+        kind: what they are, for messages: ``"network"``.
+        skip: parameters of the signature that are not options (they come from the code).
+    """
+
+    def __init__(self, kind: str, *, skip: tuple[str, ...] = ()) -> None:
+        self.kind = kind
+        self._skip = {"self", *skip}
+        self._parts: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """A decorator that makes a class or function known by ``name``."""
+
+        def add(part: T) -> T:
+            known = self._parts.get(name)
+            if known is not None and known.__qualname__ != part.__qualname__:
+                raise ConfigError(f"There is a {self.kind} called '{name}' already: {known!r}.")
+            self._parts[name] = part
+            return part
+
+        return add
+
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(sorted(self._parts))
+
+    def get(self, name: str) -> T:
+        """The part of that name.
+
+        Raises:
+            ConfigError: there is none; the message lists what there is.
+        """
+        if name not in self._parts:
+            hint = nearest(name, self._parts)
+            raise ConfigError(
+                f"There is no {self.kind} '{name}'{hint}; there are: {', '.join(self.names())}."
+            )
+        return self._parts[name]
+
+    def options(self, name: str) -> type[BaseModel]:
+        """A strict model of the options of a part: their types, defaults and JSON Schema."""
+        part = self.get(name)
+        function = part.__init__ if inspect.isclass(part) else part
+        hints = get_type_hints(function)
+        fields: dict[str, Any] = {}
+        for parameter in inspect.signature(part).parameters.values():
+            if parameter.name in self._skip or parameter.kind in (
+                parameter.VAR_KEYWORD,
+                parameter.VAR_POSITIONAL,
+            ):
+                continue
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[parameter.name] = (hints.get(parameter.name, Any), default)
+        model: type[BaseModel] = create_model(
+            f"{name} {self.kind}",
+            __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True),
+            **fields,
+        )
+        return model

@@ -1,0 +1,5 @@
+"""Pictures of results."""
+
+from meddenoise.report.preview import preview
+
+__all__ = ["preview"]

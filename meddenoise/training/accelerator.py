@@ -1,0 +1,65 @@
+"""Makes the Accelerator that carries a run over devices, processes and precisions."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+
+from meddenoise.devices import choose_device
+from meddenoise.errors import ConfigError, MissingDependency
+
+__all__ = ["make_accelerator"]
+
+_NAMES = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+def make_accelerator(
+    precision: str,
+    device: str,
+    *,
+    trackers: Sequence[str] = (),
+    directory: Path | None = None,
+) -> Accelerator:
+    """An Accelerator for this process (one of several, if ``torchrun`` started it).
+
+    Args:
+        precision: ``"auto"`` is bf16 on CUDA cards that have it and fp32 elsewhere.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+        trackers: ``"tensorboard"``, ``"mlflow"``, ``"wandb"``; unused without a directory.
+        directory: where they write.
+
+    Raises:
+        ConfigError: a precision that the device does not have.
+        MissingDependency: a tracker that is not installed.
+    """
+    chosen = choose_device(device)
+    if precision == "auto":
+        has_bf16 = chosen.type == "cuda" and torch.cuda.is_bf16_supported()
+        precision = "bf16" if has_bf16 else "fp32"
+    if precision == "fp16" and chosen.type == "cpu":
+        raise ConfigError("training.precision fp16 needs a GPU: take bf16 or fp32 on a CPU.")
+    # Accelerate keeps device and precision in a shared state for the life of the process, and
+    # refuses another choice later; a script may well train twice. Process groups stay.
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        PartialState._reset_state()
+    else:
+        AcceleratorState._reset_state()
+    for name in trackers:
+        if importlib.util.find_spec(name) is None:
+            raise MissingDependency(
+                f"training.trackers names {name}, which is not installed: pip install {name}, or "
+                "take it off the list."
+            )
+    return Accelerator(
+        mixed_precision=_NAMES[precision],
+        cpu=chosen.type == "cpu",
+        log_with=list(trackers) if directory is not None and trackers else None,
+        project_dir=directory,
+    )

@@ -1,0 +1,64 @@
+"""Saves and restores a run, in one step: after a kill the file is whole or the older one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from meddenoise.errors import FileError
+from meddenoise.io.atomic import atomic_file
+
+__all__ = ["Checkpoint"]
+
+_NAME = "last.pt"
+
+
+@dataclass
+class Checkpoint:
+    """Everything that a later step depends on; random numbers do not (they come from the step).
+
+    Attributes:
+        step: steps done.
+        seconds: time spent training.
+        network: ``state_dict`` of the weights being trained.
+        average: ``state_dict`` of their moving average.
+        optimizer: ``state_dict``.
+        scaler: ``state_dict`` of the loss scaler, if there is one (fp16).
+        settings: fingerprint of the configuration; a resumed run must have the same.
+    """
+
+    step: int
+    seconds: float
+    network: dict[str, Any]
+    average: dict[str, Any]
+    optimizer: dict[str, Any]
+    scaler: dict[str, Any] | None
+    settings: str
+
+    def save(self, directory: Path) -> None:
+        """Write ``last.pt`` into the directory."""
+        directory.mkdir(parents=True, exist_ok=True)
+        with atomic_file(directory / _NAME, overwrite=True) as temporary:
+            torch.save(vars(self), temporary)
+
+    @classmethod
+    def load(cls, directory: Path, device: torch.device) -> Checkpoint | None:
+        """The checkpoint in the directory, or ``None`` if there is none.
+
+        Raises:
+            FileError: it is damaged.
+        """
+        file = directory / _NAME
+        if not file.exists():
+            return None
+        try:
+            # weights_only refuses everything but tensors and plain containers.
+            return cls(**torch.load(file, map_location=device, weights_only=True))
+        except Exception as fault:  # torch raises half a dozen kinds for a damaged file
+            raise FileError(
+                f"The checkpoint {file} is damaged ({type(fault).__name__}): remove its directory "
+                "to start afresh."
+            ) from None

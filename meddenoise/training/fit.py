@@ -1,0 +1,203 @@
+"""From scans in memory to a denoiser: what ``meddenoise train`` and ``Trainer.fit`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from meddenoise._version import __version__
+from meddenoise.config import Config, parse
+from meddenoise.data.patches import PatchSampler
+from meddenoise.errors import ConfigError
+from meddenoise.inference import Denoiser
+from meddenoise.networks import build_network
+from meddenoise.training.engine import Engine, Result
+from meddenoise.training.prepare import Prepared, as_items
+from meddenoise.training.trainer import TRAINERS, Trainer
+from meddenoise.volume import Volume
+
+__all__ = ["Fitted", "fit", "fit_prepared", "new_network"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained denoiser and how its training went."""
+
+    denoiser: Denoiser
+    result: Result
+
+
+def fit(
+    trainer: Trainer,
+    images: Any,
+    targets: Any = None,
+    *,
+    network: str | nn.Module = "unet",
+    patch: Sequence[int] | None = None,
+    batch: int = 4,
+    seed: int = 0,
+    directory: str | Path | None = None,
+    device: str = "auto",
+    progress: bool = False,
+    data: dict[str, Any] | None = None,
+    **training: Any,
+) -> Denoiser:
+    """Train on scans in memory.
+
+    Args:
+        trainer: says what a step is.
+        images: an array ``(X, Y[, Z])``, a :class:`Volume`, or a list of them.
+        targets: their clean partners, in the same order.
+        network: a registered name, or any module that maps ``(B, 1, *patch)`` to its shape.
+        patch: voxels per axis; its length says whether the network is 2-D or 3-D. Default
+            64 x 64 x 32 for volumes and 64 x 64 for images.
+        batch: patches a step.
+        seed: of all random numbers.
+        directory: keep checkpoints and logs there.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+        progress: show a progress bar.
+        data: other keys of a configuration's ``data`` section, such as ``augment``.
+        training: keys of its ``training`` section, such as ``steps`` or ``learning_rate``.
+
+    Returns:
+        The denoiser: call it with a volume, or ``save`` it.
+    """
+    scans = _in_memory(images, targets)
+    if patch is None:
+        patch = [64, 64, 32] if scans[0].volume.dims == 3 else [64, 64]
+    config = parse(
+        {
+            "data": {"images": "in memory", "patch": list(patch), "batch": batch, **(data or {})},
+            "trainer": {"name": _name_of(trainer), **trainer.describe()},
+            "network": {"name": network if isinstance(network, str) else _name_of(network)},
+            "training": {"trackers": [], **training},
+            "seed": seed,
+        }
+    )
+    module = network if isinstance(network, nn.Module) else new_network(config)
+    place = None if directory is None else Path(directory)
+    return fit_prepared(
+        config, trainer, module, scans, scans, directory=place, device=device, progress=progress
+    ).denoiser
+
+
+def new_network(config: Config) -> nn.Module:
+    """The configured network; its first weights are a function of the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return build_network(config.network.name, dims=config.dims, **config.network.options)
+
+
+def fit_prepared(
+    config: Config,
+    trainer: Trainer,
+    network: nn.Module,
+    train: Sequence[Prepared],
+    val: Sequence[Prepared],
+    *,
+    directory: Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    progress: bool = True,
+) -> Fitted:
+    """Train a network as a configuration says; see :class:`Engine` for the errors."""
+    data = config.data
+    items = as_items(train, data.normalise, config.dims)
+    engine = Engine(
+        trainer,
+        network,
+        PatchSampler(items, data.patch, augment=data.augment),
+        val=PatchSampler(
+            items if val is train else as_items(val, data.normalise, config.dims),
+            data.patch,
+            augment="none",
+        ),
+        settings=config.training,
+        batch=data.batch,
+        seed=config.seed,
+        directory=directory,
+        device=device,
+        progress=progress,
+        fingerprint=_fingerprint(config),
+    )
+    result = engine.run(resume=resume)
+    denoiser = Denoiser(
+        result.network,
+        dims=config.dims,
+        normalise=data.normalise,
+        inference=config.inference,
+        device=device,
+        info=_info(config, result, train[0].volume),
+    )
+    return Fitted(denoiser, result)
+
+
+def _fingerprint(config: Config) -> str:
+    """What must be the same in a resumed run; where it writes and how it infers may differ."""
+    return config.model_dump_json(exclude={"output", "training", "inference"})
+
+
+def _info(config: Config, result: Result, example: Volume) -> dict[str, Any]:
+    """What the model file says of itself; nothing in it tells of a patient."""
+    return {
+        "network": {
+            "name": config.network.name,
+            "dims": config.dims,
+            "options": config.network.options,
+            "parameters": sum(p.numel() for p in result.network.parameters()),
+        },
+        "trainer": config.trainer.model_dump(mode="json"),
+        "noise": None if config.noise is None else config.noise.model_dump(mode="json"),
+        "training": {
+            "steps": result.steps,
+            "seconds": round(result.seconds, 1),
+            "seed": config.seed,
+            "patch": config.data.patch,
+            "batch": config.data.batch,
+            "validation": result.validation,
+            "settings": config.training.model_dump(mode="json"),
+        },
+        "data": {
+            "modality": example.modality,
+            "units": example.units,
+            "spacing_mm": [round(s, 4) for s in example.spacing],
+        },
+        "software": {"meddenoise": __version__, "torch": torch.__version__},
+    }
+
+
+def _in_memory(images: Any, targets: Any) -> list[Prepared]:
+    inputs = [_as_volume(image) for image in _as_list(images)]
+    partners = [None] * len(inputs) if targets is None else [_as_volume(t) for t in _as_list(targets)]
+    if len(partners) != len(inputs):
+        raise ConfigError(f"There are {len(inputs)} images and {len(partners)} targets.")
+    scans = []
+    for number, (image, partner) in enumerate(zip(inputs, partners, strict=True)):
+        if partner is not None:
+            image.check_same_grid(partner, names=(f"image {number}", f"target {number}"))
+        scans.append(Prepared(f"scan {number}", image, partner))
+    return scans
+
+
+def _as_list(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, (list, tuple)) else [given]
+
+
+def _as_volume(image: Any) -> Volume:
+    return image if isinstance(image, Volume) else Volume.from_array(np.asarray(image))
+
+
+def _name_of(part: object) -> str:
+    """The registered name of a trainer, or the name of its class."""
+    for name in TRAINERS.names():
+        if TRAINERS.get(name) is type(part):
+            return name
+    return type(part).__name__
+
+

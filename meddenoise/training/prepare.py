@@ -1,0 +1,103 @@
+"""From cases to scans in memory: read, noise injected once, normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from meddenoise.config import NormaliseConfig
+from meddenoise.data.cases import Case
+from meddenoise.data.draws import generator
+from meddenoise.data.patches import Item
+from meddenoise.errors import InputError
+from meddenoise.noise import NoiseModel, reference_intensity, simulate
+from meddenoise.transforms.normalisation import Normalisation
+from meddenoise.volume import Volume
+
+__all__ = ["Prepared", "as_items", "prepare"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One scan of a run, in memory.
+
+    Attributes:
+        name: of the case.
+        volume: what is denoised; with the injected noise, if there is any.
+        truth: the clean partner, if there is one.
+        made: the noisy scan exists in no file (a sample, or injected noise).
+    """
+
+    name: str
+    volume: Volume
+    truth: Volume | None
+    made: bool = False
+
+
+def prepare(case: Case, noise: NoiseModel | None, seed: int) -> Prepared:
+    """Read a case and, if asked, add noise to it: once, as a function of seed and name."""
+    volume, truth = case.read_image(), case.read_target()
+    if noise is None:
+        return Prepared(case.name, volume, truth, made=case.is_sample)
+    drawn = int(generator(seed, "noise", case.name).initial_seed() % 2**31)
+    noisy = simulate(volume, noise, seed=drawn)
+    return Prepared(case.name, noisy, volume if truth is None else truth, made=True)
+
+
+def as_items(scans: Iterable[Prepared], normalise: NormaliseConfig, dims: int) -> list[Item]:
+    """The scans as the patch sampler takes them: a channel each, and a slice each in 2-D.
+
+    Raises:
+        InputError: a scan that cannot be learned from (constant, no finite voxel, too few axes).
+    """
+    items: list[Item] = []
+    for scan in scans:
+        if scan.volume.dims < dims:
+            raise InputError(
+                f"{scan.name} is a {scan.volume.dims}-D image and data.patch has {dims} axes: "
+                f"give data.patch {scan.volume.dims} numbers."
+            )
+        for channel in range(scan.volume.channels):
+            items += _channel(scan, channel, normalise, dims)
+    return items
+
+
+def _channel(scan: Prepared, channel: int, normalise: NormaliseConfig, dims: int) -> list[Item]:
+    array = scan.volume.array[channel]
+    valid = scan.volume.valid[channel]
+    if not valid.any():
+        raise InputError(f"{scan.name} has no finite voxel: there is nothing to learn from.")
+    try:
+        fitted = Normalisation.fit(array[valid], **normalise.model_dump())
+    except InputError as fault:
+        raise type(fault)(f"{scan.name}: {fault}") from None
+    whole = bool(valid.all())
+    mean = float(array[valid].mean(dtype=np.float64))
+    image = array if whole else np.where(valid, array, mean)
+    truth = None
+    if scan.truth is not None:
+        truth = scan.truth.array[min(channel, scan.truth.channels - 1)]
+        truth = np.where(np.isfinite(truth), truth, image)
+    spacing = scan.volume.spacing
+
+    def item(cut: tuple[slice | int, ...]) -> Item:
+        return Item(
+            image=_tensor(image[cut]),
+            target=None if truth is None else _tensor(truth[cut]),
+            shift=fitted.shift,
+            scale=fitted.scale,
+            spacing=spacing[:dims],
+            reference=reference_intensity(array[valid]),
+            valid=None if whole else torch.from_numpy(np.ascontiguousarray(valid[cut])),
+        )
+
+    if array.ndim == dims:
+        return [item((slice(None),) * dims)]
+    return [item((slice(None), slice(None), k)) for k in range(array.shape[2])]
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

@@ -1,0 +1,91 @@
+"""What every trainer has: one method that says what a step is.
+
+    @register_trainer("mine")
+    class Mine(Trainer):
+        def training_step(self, network, batch, draws):
+            noisier = batch.image + 0.1 * draws.normal("noise", *batch.image.shape[1:])
+            loss = (network(noisier) - batch.image).square().mean()
+            return loss, {}
+
+    denoiser = Mine().fit(volume, steps=300)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from meddenoise.config.explain import explain
+from meddenoise.data.draws import Draws
+from meddenoise.data.patches import Batch
+from meddenoise.errors import ConfigError
+from meddenoise.registry import Registry
+
+if TYPE_CHECKING:
+    from meddenoise.inference import Denoiser
+
+__all__ = ["Trainer", "build_trainer", "register_trainer", "trainer_names"]
+
+TRAINERS: Registry[type[Trainer]]
+
+
+class Trainer(ABC):
+    """A way to learn. The keyword parameters of ``__init__`` are its options in a configuration."""
+
+    needs_target: ClassVar[bool] = False
+    """Whether it learns from clean partners."""
+
+    @abstractmethod
+    def training_step(
+        self, network: nn.Module, batch: Batch, draws: Draws
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of one batch.
+
+        Args:
+            network: maps ``(B, 1, *patch)`` to the same shape; call it once if you can.
+            batch: normalised patches; see :class:`meddenoise.data.patches.Batch`.
+            draws: the only source of random numbers, so that a run can be repeated.
+
+        Returns:
+            The scalar to minimise, and scalars to log beside it.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """The options this trainer was made with, for the model file."""
+        return dict(getattr(self, "options", {}))
+
+    def fit(self, images: Any, targets: Any = None, **settings: Any) -> Denoiser:
+        """Train on scans in memory; see :func:`meddenoise.training.fit.fit`."""
+        from meddenoise.training.fit import fit
+
+        return fit(self, images, targets, **settings)
+
+
+TRAINERS = Registry("trainer", skip=("noise",))
+
+
+def register_trainer(name: str) -> Any:
+    """A class decorator that makes a trainer known to configurations by ``name``."""
+    return TRAINERS.register(name)
+
+
+def trainer_names() -> tuple[str, ...]:
+    """The names that ``trainer.name`` may take."""
+    return TRAINERS.names()
+
+
+def build_trainer(name: str, **options: Any) -> Trainer:
+    """A trainer by name.
+
+    Raises:
+        ConfigError: no such trainer, or an option that it does not have.
+    """
+    model = TRAINERS.options(name)
+    try:
+        checked = model.model_validate(options)
+    except ValidationError as error:
+        raise ConfigError(explain(error, model, prefix=("trainer",))) from None
+    return TRAINERS.get(name)(**{key: getattr(checked, key) for key in options})

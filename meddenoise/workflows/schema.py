@@ -1,0 +1,63 @@
+"""The whole schema of a configuration: the sections, and the options of every registered part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from meddenoise.config import Config, dump, load
+from meddenoise.errors import InputError
+from meddenoise.networks import build_network
+from meddenoise.networks.registry import NETWORKS
+from meddenoise.noise import build_noise
+from meddenoise.registry import Registry
+from meddenoise.training.trainer import TRAINERS, build_trainer
+
+__all__ = ["check_config", "config_schema"]
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a YAML file, with the parts registered now."""
+    schema = Config.model_json_schema()
+    properties = schema["properties"]
+    properties["network"] = _one_of(NETWORKS)
+    properties["trainer"] = _one_of(TRAINERS)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "meddenoise configuration"
+    return schema
+
+
+def check_config(path: str | Path, overrides: Iterable[str] = ()) -> str:
+    """The resolved YAML of a file, after all that can be checked without its scans.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type or an impossible value.
+    """
+    config = load(path, overrides)
+    parts = [
+        ("network", lambda: build_network(config.network.name, config.dims, **config.network.options)),
+        ("trainer", lambda: build_trainer(config.trainer.name, **config.trainer.options)),
+    ]
+    if config.noise is not None:
+        noise = config.noise
+        parts.append(("noise", lambda: build_noise(noise.name, **noise.options)))
+    for key, build in parts:
+        try:
+            build()
+        except InputError as fault:
+            raise config.error(key, str(fault)) from None
+    return dump(config)
+
+
+def _one_of(registry: Registry[Any]) -> dict[str, Any]:
+    """A section that names one of the parts and sets its options."""
+    branches = []
+    for name in registry.names():
+        part = registry.options(name).model_json_schema()
+        part["title"] = name
+        part["description"] = (registry.get(name).__doc__ or "").strip().partition("\n")[0]
+        part["properties"] = {"name": {"const": name}, **part.get("properties", {})}
+        part["required"] = ["name", *part.get("required", [])]
+        branches.append(part)
+    return {"oneOf": branches}

@@ -1,0 +1,225 @@
+"""A configuration in, a run directory out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meddenoise.config import Config, dump, load, parse
+from meddenoise.data import find_cases, split_by_subject
+from meddenoise.errors import InputError, OutputError
+from meddenoise.evaluation import compare
+from meddenoise.inference import Denoiser
+from meddenoise.io import atomic_file, extension_for, write
+from meddenoise.noise import NoiseModel, build_noise
+from meddenoise.report import preview
+from meddenoise.training import SupervisedTrainer, Trainer, build_trainer
+from meddenoise.training.fit import fit_prepared, new_network
+from meddenoise.training.prepare import Prepared, prepare
+from meddenoise.volume import Volume
+from meddenoise.workflows.provenance import provenance
+
+__all__ = ["Run", "train"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        directory: where everything is.
+        metrics: what ``metrics.json`` holds.
+        denoiser: the trained model.
+    """
+
+    directory: Path
+    metrics: dict[str, Any]
+    denoiser: Denoiser
+
+
+def train(
+    config: Config | Mapping[str, Any] | str | Path,
+    *,
+    overrides: Iterable[str] = (),
+    output: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+    trainer: Trainer | None = None,
+) -> Run | None:
+    """Train a model, denoise the test scans with it, and score them where truth is known.
+
+    Args:
+        config: a YAML file, its contents as a dictionary, or a :class:`Config`.
+        overrides: ``key.sub=value`` each.
+        output: the run directory; else ``output`` of the configuration, else ``runs/NAME``.
+        resume: go on from the checkpoint in it.
+        overwrite: replace it.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+        progress: show a progress bar.
+        trainer: an own trainer instead of the configuration's.
+
+    Returns:
+        The run; ``None`` on all but the first of several processes.
+
+    Raises:
+        ConfigError: the configuration, or its scans, do not make sense.
+        OutputError: the directory exists, or cannot be written.
+        InputError: a scan that cannot be read or learned from.
+    """
+    config = _as_config(config, overrides)
+    noise = _noise(config)
+    trainer = trainer or _trainer(config, noise)
+    network = new_network(config)
+    split = split_by_subject(
+        find_cases(config.data.images, config.data.targets, series=config.data.series),
+        (config.data.split.train, config.data.split.val, config.data.split.test),
+        config.seed,
+    )
+    scans = {
+        case.name: prepare(case, noise, config.seed)
+        for case in dict.fromkeys((*split.train, *split.val))
+    }
+    directory = _directory(config, output)
+    first = int(os.environ.get("RANK", "0")) == 0
+    if first:
+        _claim(directory, resume=resume, overwrite=overwrite)
+        _write_text(directory / "config.yaml", dump(config))
+        _write_json(directory / "splits.json", split.as_dict())
+    fitted = fit_prepared(
+        config,
+        trainer,
+        network,
+        [scans[case.name] for case in split.train],
+        [scans[case.name] for case in split.val],
+        directory=directory,
+        device=device,
+        resume=resume,
+        progress=progress,
+    )
+    if not first:
+        return None
+    model = fitted.denoiser.save(directory / "model.safetensors")
+    denoiser = Denoiser.load(model, network=fitted.denoiser.network, device=device)
+    tests = (scans.get(case.name) or prepare(case, noise, config.seed) for case in split.test)
+    rows = [_test(directory, denoiser, scan, picture=n == 0) for n, scan in enumerate(tests)]
+    result = fitted.result
+    metrics = {
+        "test": _summary(rows),
+        "validation": result.validation,
+        "train": {
+            "steps": result.steps,
+            "seconds": round(result.seconds, 2),
+            "voxels_per_second": result.voxels_per_second,
+            "parameters": denoiser.info["network"]["parameters"],
+        },
+        "run": provenance(denoiser.device),
+    }
+    _write_json(directory / "metrics.json", metrics)
+    return Run(directory, metrics, denoiser)
+
+
+def _as_config(config: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str]) -> Config:
+    if isinstance(config, (str, Path)):
+        return load(config, overrides)
+    values = config.model_dump(mode="json") if isinstance(config, Config) else config
+    return parse(values, overrides)
+
+
+def _noise(config: Config) -> NoiseModel | None:
+    if config.noise is None:
+        return None
+    try:
+        return build_noise(config.noise.name, **config.noise.options)
+    except InputError as fault:
+        raise config.error("noise", str(fault)) from None
+
+
+def _trainer(config: Config, noise: NoiseModel | None) -> Trainer:
+    try:
+        trainer = build_trainer(config.trainer.name, **config.trainer.options)
+    except InputError as fault:
+        raise config.error("trainer", str(fault)) from None
+    if isinstance(trainer, SupervisedTrainer) and config.data.targets is None:
+        # Clean scans: noise is drawn anew at every step; without it the sample's own is learned.
+        trainer.noise = noise
+    return trainer
+
+
+def _directory(config: Config, output: str | Path | None) -> Path:
+    named = output or config.output
+    if named is None:
+        named = Path("runs") / (config.name or config.trainer.name)
+    return Path(named)
+
+
+def _claim(directory: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make the run directory, or refuse to touch what is there."""
+    if directory.is_file():
+        raise OutputError(f"{directory} is a file: choose another --output.")
+    if directory.exists() and any(directory.iterdir()) and not resume:
+        if not overwrite:
+            raise OutputError(
+                f"{directory} holds a run already: choose another --output, go on with it by "
+                "--resume, or replace it by --overwrite."
+            )
+        if not (directory / "config.yaml").is_file():
+            raise OutputError(f"{directory} is no run of ours and is not replaced: remove it yourself.")
+        shutil.rmtree(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise OutputError(f"{directory} cannot be made: {fault.strerror}.") from None
+
+
+def _test(directory: Path, denoiser: Denoiser, scan: Prepared, *, picture: bool) -> dict[str, Any]:
+    """Denoise one test scan, write it in its own format, and score it."""
+    denoised = denoiser(scan.volume)
+    _write_scan(directory / "denoised", scan.name, denoised)
+    if scan.made:
+        _write_scan(directory / "noisy", scan.name, scan.volume)
+        if scan.truth is not None:
+            _write_scan(directory / "truth", scan.name, scan.truth)
+    row: dict[str, Any] = {"name": scan.name}
+    captions = {}
+    if scan.truth is not None:
+        for name, volume in (("noisy", scan.volume), ("denoised", denoised)):
+            metrics = compare(scan.truth, volume)
+            row[name] = metrics.as_dict()
+            captions[name] = f"PSNR {metrics.psnr:.2f} dB, SSIM {metrics.ssim:.3f}"
+    if picture:
+        preview(directory / "preview.png", scan.volume, denoised, scan.truth, captions=captions)
+    return row
+
+
+def _write_scan(directory: Path, name: str, volume: Volume) -> None:
+    write(volume, directory / f"{name}{extension_for(volume)}", overwrite=True)
+
+
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over the scored volumes, and every volume's own numbers."""
+    summary: dict[str, Any] = {"volumes": rows}
+    for side in ("noisy", "denoised"):
+        scored = [row[side] for row in rows if side in row]
+        for metric in ("psnr", "ssim", "rmse", "mae"):
+            values = [row[metric] for row in scored if row[metric] is not None]
+            if values:
+                summary.setdefault(side, {})[metric] = sum(values) / len(values)
+    return summary
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic_file(path, overwrite=True) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
+
+
+def _write_json(path: Path, value: Any) -> None:
+    _write_text(path, json.dumps(value, indent=2) + "\n")
+
+

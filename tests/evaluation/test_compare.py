@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio
+
+from meddenoise.errors import GeometryError, ParameterError
+from meddenoise.evaluation import compare, default_data_range, ssim
+from meddenoise.volume import Volume
+
+
+def pair(*, channels: int = 1, units: str = "HU") -> tuple[Volume, Volume]:
+    rng = np.random.default_rng(0)
+    reference = rng.uniform(-1000, 1500, (channels, 20, 24, 16)).astype(np.float32)
+    image = (reference + 30 * rng.standard_normal(reference.shape)).astype(np.float32)
+    return Volume(reference, np.eye(4), units=units), Volume(image, np.eye(4), units=units)
+
+
+def test_values_and_conventions() -> None:
+    reference, image = pair()
+    found = compare(reference, image, data_range=4000)
+    assert found.psnr == pytest.approx(
+        peak_signal_noise_ratio(reference.array, image.array, data_range=4000), rel=1e-6
+    )
+    assert found.ssim == ssim(reference.array[0], image.array[0], data_range=4000).value
+    assert found.rmse == pytest.approx(30, rel=0.03)
+    assert found.mae == pytest.approx(30 * math.sqrt(2 / math.pi), rel=0.03)
+    assert (found.data_range, found.data_range_source) == (4000, "given")
+    assert (found.dimensions, found.voxels, found.excluded) == (3, 20 * 24 * 16, 0)
+    assert found.mask_voxels is None
+    assert found.units == "HU"
+
+
+def test_arrays_do_as_well() -> None:
+    reference, image = pair()
+    by_array = compare(reference.array[0], image.array[0], data_range=4000)
+    assert by_array.psnr == compare(reference, image, data_range=4000).psnr
+    flat = compare(reference.array[0, :, :, 0], image.array[0, :, :, 0], data_range=4000)
+    assert flat.dimensions == 2
+    assert flat.ssim_convention.startswith("2-D, Gaussian")
+
+
+def test_the_default_range_is_the_reference_s_alone() -> None:
+    reference, image = pair()
+    low, high = np.percentile(reference.array, [0.1, 99.9])
+    found = compare(reference, image)
+    assert found.data_range == pytest.approx(high - low)
+    assert "of the reference" in found.data_range_source
+    bright = image.with_array(image.array * 50)
+    assert compare(reference, bright).data_range == found.data_range
+
+
+def test_a_stray_voxel_or_padding_does_not_change_the_range() -> None:
+    array = np.linspace(0, 1000, 27000, dtype=np.float32).reshape(1, 30, 30, 30)
+    plain = default_data_range(Volume(array, np.eye(4)))
+    stray = array.copy()
+    stray[0, 0, 0, 0] = 1e7
+    assert default_data_range(Volume(stray, np.eye(4))) == pytest.approx(plain, rel=1e-3)
+    padded = array.copy()
+    padded[0, :3] = -3024
+    volume = Volume(padded, np.eye(4), padding=padded == -3024)
+    assert default_data_range(volume) == pytest.approx(default_data_range(array[:, 3:]), rel=1e-3)
+
+
+def test_a_window_clips_both_and_is_the_range() -> None:
+    reference, image = pair()
+    found = compare(reference, image, window=(40, 400))
+    clipped = [np.clip(v.array, -160, 240) for v in (reference, image)]
+    assert found.psnr == pytest.approx(peak_signal_noise_ratio(*clipped, data_range=400), rel=1e-6)
+    assert (found.window, found.data_range) == ((40.0, 400.0), 400.0)
+    assert found.rmse == pytest.approx(np.sqrt(np.mean((clipped[0] - clipped[1]) ** 2)), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["array", "channels first", "volume"])
+def test_a_mask(kind: str) -> None:
+    reference, image = pair(channels=2)
+    inside = np.zeros(reference.shape, dtype=np.uint8)
+    inside[6:14, 6:14, 6:10] = 3
+    mask = {
+        "array": inside,
+        "channels first": inside[None],
+        "volume": Volume(inside[None], np.eye(4)),
+    }[kind]
+    found = compare(reference, image, mask=mask, data_range=2500)
+    expected = reference.array[:, inside > 0] - image.array[:, inside > 0]
+    assert found.mae == pytest.approx(np.abs(expected).mean(), rel=1e-5)
+    assert found.voxels == found.mask_voxels == 2 * 8 * 8 * 4
+    assert found.mask_fraction == pytest.approx(8 * 8 * 4 / (20 * 24 * 16))
+
+
+def test_what_was_not_measured_is_left_out_and_counted() -> None:
+    reference, image = pair()
+    holed = image.array.copy()
+    holed[0, 0, 0, :3] = [np.nan, np.inf, 1e9]
+    padding = np.zeros(holed.shape, dtype=bool)
+    padding[0, 0, 0, 2] = True
+    found = compare(reference, Volume(holed, np.eye(4), padding=padding))
+    assert found.excluded == 3
+    assert found.voxels == 20 * 24 * 16 - 3
+    assert found.rmse == pytest.approx(30, rel=0.03)
+    assert 0 < found.ssim < 1
+
+
+def test_channels_are_averaged() -> None:
+    reference, image = pair(channels=2)
+    both = compare(reference, image, data_range=2500)
+    one, other = (
+        compare(reference.array[c], image.array[c], data_range=2500).ssim for c in range(2)
+    )
+    assert both.ssim == pytest.approx((one + other) / 2)
+
+
+def test_identical_images_fit_json() -> None:
+    reference, _ = pair()
+    found = compare(reference, reference)
+    assert found.psnr == math.inf
+    plain = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert plain["psnr"] is None
+    assert plain["notes"] == {"psnr": "infinite: the images are identical"}
+    assert plain["ssim"] == pytest.approx(1)
+
+
+def test_an_image_too_small_for_ssim_has_the_rest() -> None:
+    reference, image = pair()
+    found = compare(reference.array[0, :8, :8], image.array[0, :8, :8], data_range=2500)
+    assert math.isnan(found.ssim)
+    assert found.rmse == pytest.approx(30, rel=0.1)
+    plain = found.as_dict()
+    assert plain["ssim"] is None
+    assert "at least 11 voxels" in plain["notes"]["ssim"]
+    json.dumps(plain, allow_nan=False)
+
+
+def test_grids_that_do_not_match() -> None:
+    reference, image = pair()
+    moved = Volume(image.array, np.diag([1, 1, 1.5, 1]))
+    with pytest.raises(GeometryError, match="the reference and the image lie up to"):
+        compare(reference, moved)
+    with pytest.raises(GeometryError, match="shape"):
+        compare(reference, Volume(image.array[:, 1:], np.eye(4)))
+    with pytest.raises(GeometryError, match="the mask"):
+        compare(reference, image, mask=moved)
+    with pytest.raises(ParameterError, match="must be the same"):
+        compare(reference.array[0], image.array[0, 1:])
+
+
+def test_what_cannot_be_compared() -> None:
+    reference, image = pair()
+    flat = reference.with_array(np.full_like(reference.array, 7))
+    with pytest.raises(ParameterError, match=r"nearly everywhere 7.*give data_range"):
+        compare(flat, image)
+    assert compare(flat, image, data_range=100).data_range == 100
+    with pytest.raises(ParameterError, match="mask is empty"):
+        compare(reference, image, mask=np.zeros(reference.shape))
+    with pytest.raises(ParameterError, match="data_range is -1"):
+        compare(reference, image, data_range=-1)
+    with pytest.raises(ParameterError, match="width above 0"):
+        compare(reference, image, window=(40, 0))
+    with pytest.raises(ParameterError, match="either window or data_range"):
+        compare(reference, image, window=(40, 400), data_range=400)
+    with pytest.raises(ParameterError, match="finite in both"):
+        compare(reference, image.with_array(np.full_like(image.array, np.nan)))
+    with pytest.raises(ParameterError, match="mask has shape"):
+        compare(reference, image, mask=np.ones((3, 3, 3)))
+
+
+def test_the_figures_of_a_known_crop(shared_data: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    head = np.asarray(nibabel.load(shared_data / "mri/cit168_t1.nii.gz").dataobj, np.float32)
+    head = head.clip(0) / np.percentile(head, 99.9)
+    middle = zip(head.shape, (128, 128, 64), strict=True)
+    crop = head[tuple(slice((n - k) // 2, (n - k) // 2 + k) for n, k in middle)]
+    noisy = crop + 0.1 * np.random.default_rng(0).standard_normal(crop.shape)
+    found = compare(crop, noisy, data_range=1)
+    assert found.psnr == pytest.approx(19.99, abs=0.01)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
+
+from meddenoise.errors import ParameterError
+from meddenoise.evaluation import mae, psnr, rmse
+
+
+def pair(shape: tuple[int, ...] = (20, 24, 12)) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    reference = rng.uniform(-1000, 1500, shape).astype(np.float32)
+    return reference, (reference + 30 * rng.standard_normal(shape)).astype(np.float32)
+
+
+def test_against_scikit_image() -> None:
+    reference, image = pair()
+    expected = peak_signal_noise_ratio(reference, image, data_range=2500)
+    assert psnr(reference, image, data_range=2500) == pytest.approx(expected, rel=1e-6)
+    assert rmse(reference, image) == pytest.approx(
+        math.sqrt(mean_squared_error(reference, image)), rel=1e-6
+    )
+
+
+def test_by_hand() -> None:
+    reference, image = np.zeros((2, 2)), np.array([[1.0, -1.0], [3.0, 1.0]])
+    assert rmse(reference, image) == pytest.approx(math.sqrt(3))
+    assert mae(reference, image) == pytest.approx(1.5)
+    assert psnr(reference, image, data_range=10) == pytest.approx(10 * math.log10(100 / 3))
+    mask = np.array([[True, True], [False, True]])
+    assert rmse(reference, image, mask=mask) == 1
+    assert psnr(reference, image, data_range=10, mask=mask) == pytest.approx(20)
+
+
+def test_identical_images() -> None:
+    reference, _ = pair()
+    assert psnr(reference, reference, data_range=1) == math.inf
+
+
+def test_differences_do_not_wrap_in_unsigned_types() -> None:
+    assert mae(np.array([[5]], np.uint8), np.array([[250]], np.uint8)) == 245
+
+
+@pytest.mark.parametrize("data_range", [0, -5, math.nan, math.inf])
+def test_impossible_data_range(data_range: float) -> None:
+    with pytest.raises(ParameterError, match=r"data_range is .*above 0"):
+        psnr(*pair(), data_range=data_range)
+
+
+def test_bad_input() -> None:
+    reference, image = pair()
+    with pytest.raises(ParameterError, match="shape"):
+        rmse(reference, image[1:])
+    with pytest.raises(ParameterError, match="empty"):
+        mae(reference, image, mask=np.zeros(reference.shape, dtype=bool))
+    image[0, 0, 0] = np.nan
+    with pytest.raises(ParameterError, match="not finite"):
+        rmse(reference, image)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meddenoise.errors import ConfigError, ParameterError
+from meddenoise.evaluation import compare
+from meddenoise.filters import apply_filter, filter_names, gaussian, median
+from meddenoise.filters.apply import fill_invalid
+from meddenoise.volume import Volume
+
+
+def scan(channels: int = 2) -> Volume:
+    array = np.random.default_rng(0).normal(100, 5, (channels, 16, 18, 12)).astype(np.float32)
+    return Volume(array, np.diag([1.0, 1.0, 1.5, 1.0]), units="HU", modality="CT")
+
+
+def test_each_channel_is_filtered_on_its_own() -> None:
+    clean = scan()
+    before = clean.array.copy()
+    result = apply_filter(clean, "gaussian", sigma=0.8)
+    for channel in range(2):
+        expected = gaussian(before[channel], spacing=(1, 1, 1.5), sigma=0.8)
+        np.testing.assert_array_equal(result.array[channel], expected)
+    assert result.history == ("filtered by gaussian, sigma 0.8",)
+    assert (result.units, result.modality) == ("HU", "CT")
+    np.testing.assert_array_equal(clean.array, before)
+
+
+def test_identity_is_identical_to_the_bit() -> None:
+    array = scan().array.copy()
+    array[0, 0, 0, :3] = [np.nan, np.inf, -np.inf]
+    result = apply_filter(Volume(array, np.eye(4)), "identity")
+    np.testing.assert_array_equal(result.array.view(np.uint32), array.view(np.uint32))
+    assert result.history == ("filtered by identity",)
+
+
+@pytest.mark.parametrize("name", filter_names())
+def test_what_was_not_measured_is_kept_and_does_not_leak(name: str) -> None:
+    array = scan(1).array.copy()
+    array[0, :5] = -3024
+    array[0, 9, 9, 5] = np.nan
+    padding = array == -3024
+    result = apply_filter(Volume(array, np.eye(4), padding=padding), name)
+    np.testing.assert_array_equal(result.array[0, :5], -3024)
+    assert np.isnan(result.array[0, 9, 9, 5])
+    measured = result.array[result.valid]
+    assert 70 < measured.min() < measured.max() < 130
+
+
+def test_a_channel_without_any_measured_voxel() -> None:
+    array = scan().array.copy()
+    array[1] = np.nan
+    result = apply_filter(Volume(array, np.eye(4)), "median")
+    assert np.isnan(result.array[1]).all()
+    np.testing.assert_array_equal(result.array[0], median(array[0], spacing=(1, 1, 1)))
+
+
+def test_holes_are_filled_from_close_by() -> None:
+    array = np.zeros((40, 40), dtype=np.float32)
+    array[:20] = 10
+    valid = np.ones(array.shape, dtype=bool)
+    valid[3, 3] = valid[35, 35] = False
+    valid[12:30, 5:35] = False
+    holed = np.where(valid, array, np.nan)
+    filled = fill_invalid(holed, valid)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[valid], array[valid])
+    assert filled[3, 3] == pytest.approx(10)
+    assert filled[35, 35] == pytest.approx(0)
+    assert filled[13, 20] == pytest.approx(10)
+    assert filled[20, 20] == pytest.approx(array[valid].mean())
+
+
+def test_doubles_stay_doubles() -> None:
+    volume = Volume(scan().array.astype(np.float64), np.eye(4))
+    assert apply_filter(volume, "gaussian").array.dtype == np.float64
+
+
+def test_two_dimensions() -> None:
+    image = Volume.from_array(scan().array[0, :, :, 0], spacing=(1, 1))
+    assert apply_filter(image, "median").array.shape == (1, 16, 18)
+
+
+def test_wrong_names_and_values() -> None:
+    with pytest.raises(ConfigError, match=r"no filter 'medain'.*'median'"):
+        apply_filter(scan(), "medain")
+    with pytest.raises(ConfigError, match="sgima"):
+        apply_filter(scan(), "gaussian", sgima=1)
+    with pytest.raises(ConfigError, match="sigma"):
+        apply_filter(scan(), "gaussian", sigma="wide")
+    with pytest.raises(ParameterError, match="sigma_noise is -1"):
+        apply_filter(scan(), "median", sigma_noise=-1)
+
+
+def test_they_denoise_a_real_head(shared_data: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    head = np.asarray(nibabel.load(shared_data / "mri/cit168_t1.nii.gz").dataobj, np.float32)
+    head = head.clip(0) / np.percentile(head, 99.9)
+    middle = zip(head.shape, (128, 128, 64), strict=True)
+    crop = head[tuple(slice((n - k) // 2, (n - k) // 2 + k) for n, k in middle)]
+    noisy = Volume.from_array(crop + 0.1 * np.random.default_rng(0).standard_normal(crop.shape))
+    reached = {
+        name: compare(crop, apply_filter(noisy, name).array[0], data_range=1).psnr
+        for name in ("gaussian", "median")
+    }
+    assert reached == pytest.approx({"gaussian": 26.86, "median": 27.73}, abs=0.05)

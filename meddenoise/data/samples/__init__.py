@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from meddenoise.data.samples import abdomen, head
-from meddenoise.data.samples.degrade import CT_DOSE, MR_NOISE_FRACTION, ct_low_dose, rician
+from meddenoise.data.samples.degrade import CT_DOSE, MR_NOISE_FRACTION, ct_low_dose, gaussian
 from meddenoise.data.samples.fields import FloatArray, Grid
 from meddenoise.errors import ParameterError
 from meddenoise.volume import Volume
@@ -27,7 +27,7 @@ __all__ = ["SAMPLES", "sample", "truth"]
 
 SAMPLES: dict[str, str] = {
     "head": "T1-weighted MR of a head, clean, arbitrary units",
-    "head-noisy": "the same head with 10 % Rician noise",
+    "head-noisy": "the same head with 10 % Gaussian noise",
     "abdomen": "CT of an abdomen, clean, HU",
     "abdomen-noisy": "the same abdomen at low dose: about 35 HU of noise in soft tissue",
 }
@@ -61,8 +61,8 @@ def sample(name: str, seed: int = 0, shape: tuple[int, int, int] | None = None) 
         noisy = ct_low_dose(clean.array, CT_DOSE, rng)
         return clean.with_array(noisy, note=f"Simulated photon noise, dose fraction {CT_DOSE:g}")
     sigma = MR_NOISE_FRACTION * float(np.percentile(clean.array, 99.9))
-    noisy = rician(clean.array, sigma, rng)
-    return clean.with_array(noisy, note=f"Simulated Rician noise, sigma {sigma:.4g}")
+    noisy = gaussian(clean.array, sigma, rng)
+    return clean.with_array(noisy, note=f"Simulated Gaussian noise, sigma {sigma:.4g}")
 
 
 def truth(name: str, seed: int = 0, shape: tuple[int, int, int] | None = None) -> Volume | None:

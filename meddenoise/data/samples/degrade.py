@@ -6,7 +6,7 @@ import numpy as np
 
 from meddenoise.data.samples.fields import FloatArray
 
-__all__ = ["CT_DOSE", "MR_NOISE_FRACTION", "ct_low_dose", "ct_sigma", "rician"]
+__all__ = ["CT_DOSE", "MR_NOISE_FRACTION", "ct_low_dose", "ct_sigma", "gaussian"]
 
 MR_NOISE_FRACTION = 0.10  # of the 99.9th percentile
 CT_DOSE = 0.031  # of the full photon count; about 35 HU of noise in soft tissue
@@ -16,15 +16,13 @@ _PATH = 200.0  # mm, the effective path through the body
 _PHOTONS = 1e5  # per ray at full dose
 
 
-def rician(clean: FloatArray, sigma: float, rng: np.random.Generator) -> FloatArray:
-    """Magnitude of a complex image with Gaussian noise in both parts.
+def gaussian(clean: FloatArray, sigma: float, rng: np.random.Generator) -> FloatArray:
+    """White noise of a real-valued (phase-corrected) MR image: y = A + sigma n, n standard normal.
 
-    M = sqrt((A + sigma n1)^2 + (sigma n2)^2), n1 and n2 standard normal (Gudbjartsson and
-    Patz 1995, eq. 1); ``sigma`` is in the image's units.
+    ``sigma`` is in the image's units. A magnitude image would be Rician, with a bias in the air
+    that no denoiser of a single image removes.
     """
-    real = clean + sigma * rng.standard_normal(clean.shape)
-    imaginary = sigma * rng.standard_normal(clean.shape)
-    return np.hypot(real, imaginary).astype(np.float32)
+    return (clean + sigma * rng.standard_normal(clean.shape)).astype(np.float32)
 
 
 def ct_low_dose(clean: FloatArray, dose: float, rng: np.random.Generator) -> FloatArray:

@@ -75,17 +75,14 @@ def test_the_same_subject_at_another_resolution(name: str) -> None:
     assert np.corrcoef(coarse.ravel(), averaged.ravel())[0, 1] > 0.95
 
 
-def test_head_noise_is_rician_of_ten_percent() -> None:
+def test_head_noise_is_gaussian_of_ten_percent() -> None:
     noisy = sample("head-noisy", shape=MIDDLE).array.astype(np.float64)
     clean = sample("head", shape=MIDDLE).array.astype(np.float64)
     sigma = 0.10 * np.percentile(clean, 99.9)
-    bright = clean > 6 * sigma
-    assert bright.sum() > 20_000
-    assert (noisy - clean)[bright].std() == pytest.approx(sigma, rel=0.05)
-    # E[M^2] = A^2 + 2 sigma^2 holds at every signal level, air included.
-    air = clean == 0
-    assert np.mean(noisy[air] ** 2) == pytest.approx(2 * sigma**2, rel=0.01)
-    assert noisy.min() >= 0
+    for part in (clean == 0, clean > 6 * sigma):
+        assert part.sum() > 20_000
+        assert (noisy - clean)[part].std() == pytest.approx(sigma, rel=0.02)
+        assert abs((noisy - clean)[part].mean()) < 0.02 * sigma
 
 
 def test_abdomen_noise_follows_attenuation() -> None:
@@ -102,7 +99,7 @@ def test_abdomen_noise_follows_attenuation() -> None:
 
 def test_a_noisy_sample_says_so_in_its_history() -> None:
     assert sample("head", shape=SMALL).history == ()
-    assert "Rician" in sample("head-noisy", shape=SMALL).history[0]
+    assert "Gaussian" in sample("head-noisy", shape=SMALL).history[0]
     assert "dose fraction 0.031" in sample("abdomen-noisy", shape=SMALL).history[0]
 
 

@@ -1,0 +1,37 @@
+# Every target sets itself up: on a fresh machine `make demo` and `make test` are enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+SETUP = $(VENV)/.installed
+
+.PHONY: help demo test lint types check schema clean
+
+help: ## what there is to do
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+$(SETUP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(SETUP) ## train on the embedded sample and show where the results are (minutes)
+	$(BIN)/meddenoise train configs/mri_n2v.yaml --output runs/demo --overwrite
+
+test: $(SETUP) ## the test suite
+	$(BIN)/python -m pytest
+
+lint: $(SETUP) ## ruff: style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(SETUP) ## mypy
+	$(BIN)/mypy
+
+check: lint types test ## all that CI runs
+
+schema: $(SETUP) ## JSON Schema of the configurations, for editors
+	$(BIN)/meddenoise config schema > meddenoise.schema.json
+
+clean: ## remove the environment and caches, not the runs
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from meddenoise.errors import OutputError
+from meddenoise.io.atomic import atomic_directory, atomic_file
+
+
+def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "out.txt"
+    with atomic_file(target) as part:
+        part.write_text("done")
+        assert not target.exists()
+        assert part.suffix == ".txt"
+    assert target.read_text() == "done"
+    assert os.listdir(target.parent) == ["out.txt"]
+
+
+def test_a_failing_block_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), atomic_file(tmp_path / "out.txt") as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_error_from_reading_an_input_is_not_called_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "out.txt"):
+        (tmp_path / "input.txt").read_text()
+
+
+def test_what_exists_stays_unless_told(tmp_path: Path) -> None:
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+    with pytest.raises(OutputError, match="exists already"), atomic_file(target):
+        pass
+    with pytest.raises(RuntimeError), atomic_file(target, overwrite=True) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    with atomic_file(target, overwrite=True) as part:
+        part.write_text("new")
+    assert target.read_text() == "new"
+
+
+def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        with atomic_file(tmp_path / "out.txt") as part:
+            part.write_text("x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "out.txt").stat().st_mode) == 0o640
+
+
+def test_a_file_in_the_way_of_the_directory_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file, not a directory"), atomic_file(
+        tmp_path / "file" / "out.txt"
+    ):
+        pass
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_directory_is_said(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(OutputError, match="permission denied"), atomic_file(tmp_path / "o"):
+            pass
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on file size stands for the full disk: the kernel refuses the write either way."""
+    pytest.importorskip("resource")
+    script = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from meddenoise.io.atomic import atomic_file\n"
+        "from meddenoise.errors import OutputError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n"
+        "    with atomic_file(sys.argv[1]) as part:\n"
+        "        part.write_bytes(bytes(100000))\n"
+        "except OutputError as error:\n"
+        "    print(error)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "out.bin")],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert "cannot be written" in run.stdout
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_directory_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "series"
+    with atomic_directory(target) as part:
+        (part / "1").write_text("a")
+        assert not target.exists()
+    assert os.listdir(target) == ["1"]
+    with pytest.raises(OutputError, match="not empty"), atomic_directory(target):
+        pass
+    with atomic_directory(target, overwrite=True) as part:
+        (part / "2").write_text("b")
+    assert os.listdir(target) == ["2"]
+    assert os.listdir(tmp_path) == ["series"]
+
+
+def test_a_failing_directory_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "series"
+    target.mkdir()
+    (target / "old").write_text("")
+    with pytest.raises(RuntimeError), atomic_directory(target, overwrite=True) as part:
+        (part / "new").write_text("")
+        raise RuntimeError
+    assert os.listdir(target) == ["old"]
+    assert os.listdir(tmp_path) == ["series"]
+
+
+def test_an_empty_directory_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "series").mkdir()
+    with atomic_directory(tmp_path / "series") as part:
+        (part / "1").write_text("")
+    assert os.listdir(tmp_path / "series") == ["1"]

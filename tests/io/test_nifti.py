@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from meddenoise import io
+from meddenoise.errors import FileError, GeometryError, InputError, OutputError
+from meddenoise.volume import Volume
+
+SHEARED = np.array(
+    [[0.4, 0.1, 0.0, -30.0], [0.05, -0.7, 0.2, 12.0], [0.0, 0.3, 5.0, 7.5], [0, 0, 0, 1]]
+)
+
+
+def save(path: Path, array: np.ndarray, affine: np.ndarray = SHEARED, **fields: object) -> Path:
+    image = nib.Nifti1Image(array, affine)
+    for name, value in fields.items():
+        image.header[name] = value
+    nib.save(image, path)
+    return path
+
+
+def content(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8", "i8"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("extension", [".nii", ".nii.gz"])
+def test_a_round_trip_keeps_every_byte(
+    tmp_path: Path, dtype: str, order: str, extension: str
+) -> None:
+    rng = np.random.default_rng(0)
+    array = rng.integers(0, 100, (3, 4, 5)).astype(dtype)
+    header = nib.Nifti1Header(endianness=order)
+    header.set_data_dtype(np.dtype(dtype).newbyteorder(order))
+    header["descrip"], header["intent_code"], header["cal_max"] = b"asymmetric", 5, 77.0
+    header["slice_code"], header["dim_info"], header["toffset"] = 3, 57, 1.5
+    header.set_xyzt_units("mm", "sec")
+    image = nib.Nifti1Image(array, SHEARED, header)
+    image.header.set_sform(SHEARED, 4)
+    image.header.set_qform(np.diag([0.4, 0.7, 5, 1]), 2)
+    image.header.extensions.append(nib.nifti1.Nifti1Extension(6, b"a comment"))
+    path = tmp_path / f"in{extension}"
+    nib.save(image, path)
+    volume = io.read(path)
+    np.testing.assert_array_equal(volume.array[0], array)
+    np.testing.assert_allclose(volume.affine, SHEARED, atol=1e-6)
+    io.write(volume, tmp_path / f"out{extension}")
+    assert content(tmp_path / f"out{extension}") == content(path)
+
+
+def test_slope_and_intercept_are_applied_and_kept(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    path = save(tmp_path / "in.nii", array)
+    raw = bytearray(path.read_bytes())
+    raw[112:120] = np.array([0.25, -3.0], "<f4").tobytes()
+    path.write_bytes(raw)
+    volume = io.read(path)
+    np.testing.assert_allclose(volume.array[0], nib.load(path).get_fdata())
+    np.testing.assert_allclose(volume.array[0], array * 0.25 - 3)
+    io.write(volume, tmp_path / "out.nii")
+    assert (tmp_path / "out.nii").read_bytes() == bytes(raw)
+
+
+def test_new_values_are_rounded_in_the_stored_type(tmp_path: Path) -> None:
+    volume = io.read(save(tmp_path / "in.nii", np.zeros((2, 2, 2), np.uint8)))
+    noisy = volume.with_array(volume.array + np.float32(3.6))
+    noisy.array[0, 0, 0, 0] = -5
+    with pytest.warns(io.ClippingWarning, match="1 of 8 voxels"):
+        io.write(noisy, tmp_path / "out.nii")
+    again = nib.load(tmp_path / "out.nii")
+    assert again.get_data_dtype() == np.uint8
+    assert sorted(np.unique(again.get_fdata())) == [0, 4]
+
+
+def test_float32_keeps_fractions_and_all_of_the_header_but_the_type(tmp_path: Path) -> None:
+    path = save(tmp_path / "in.nii", np.ones((2, 2, 2), np.int16), descrip=b"kept")
+    volume = io.read(path)
+    io.write(volume.with_array(volume.array * -0.3), tmp_path / "out.nii", dtype="float32")
+    again = nib.load(tmp_path / "out.nii")
+    np.testing.assert_allclose(again.get_fdata(), -0.3, rtol=1e-6)
+    assert again.header["descrip"] == b"kept"
+    changed = [
+        name
+        for name in again.header
+        if again.header[name].tobytes() != nib.load(path).header[name].tobytes()
+    ]
+    assert set(changed) <= {"datatype", "bitpix", "scl_slope", "scl_inter"}
+
+
+def test_non_finite_voxels_survive_in_floats_and_are_refused_in_integers(tmp_path: Path) -> None:
+    array = np.ones((2, 2, 2), np.float32)
+    array[0, 0, 0], array[1, 1, 1] = np.nan, np.inf
+    volume = io.read(save(tmp_path / "in.nii", array))
+    assert volume.valid.sum() == 6
+    io.write(volume, tmp_path / "out.nii")
+    np.testing.assert_array_equal(io.read(tmp_path / "out.nii").array, volume.array)
+    like = io.read(save(tmp_path / "like.nii", np.ones((2, 2, 2), np.int16)))
+    with pytest.raises(OutputError, match="NaN"):
+        io.write(volume, tmp_path / "bad.nii", like=like)
+    assert not (tmp_path / "bad.nii").exists()
+
+
+def test_four_dimensions_become_channels_and_come_back(tmp_path: Path) -> None:
+    array = np.random.default_rng(1).integers(0, 9, (2, 3, 4, 5)).astype(np.int16)
+    path = save(tmp_path / "in.nii.gz", array)
+    volume = io.read(path)
+    assert volume.array.shape == (5, 2, 3, 4)
+    np.testing.assert_array_equal(np.moveaxis(volume.array, 0, -1), array)
+    io.write(volume, tmp_path / "out.nii.gz")
+    assert content(tmp_path / "out.nii.gz") == content(path)
+
+
+def test_a_cropped_volume_gets_a_header_for_its_grid(tmp_path: Path) -> None:
+    volume = io.read(save(tmp_path / "in.nii", np.ones((4, 4, 4), np.int16), descrip=b"kept"))
+    shift = np.eye(4)
+    shift[:3, 3] = 1, 2, 0
+    cropped = Volume(volume.array[:, 1:, 2:], volume.affine @ shift, source=volume.source)
+    io.write(cropped, tmp_path / "out.nii")
+    again = nib.load(tmp_path / "out.nii")
+    assert again.shape == (3, 2, 4)
+    np.testing.assert_allclose(again.affine, cropped.affine, atol=1e-5)
+    assert again.header["descrip"] == b"kept"
+
+
+def test_units_other_than_mm_are_converted(tmp_path: Path) -> None:
+    path = save(tmp_path / "in.nii", np.ones((2, 2, 2), np.int16), np.eye(4) * 30, xyzt_units=3)
+    assert io.read(path).spacing == pytest.approx((0.03, 0.03, 0.03))
+
+
+def test_pairs_are_read_and_written_as_one_file(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    nib.save(nib.Nifti1Pair(array, SHEARED), tmp_path / "in.hdr")
+    volume = io.read(tmp_path / "in.hdr")
+    np.testing.assert_array_equal(volume.array[0], array)
+    io.write(volume, tmp_path / "out.nii")
+    again = nib.load(tmp_path / "out.nii")
+    np.testing.assert_array_equal(again.get_fdata(), array)
+    np.testing.assert_allclose(again.affine, SHEARED, atol=1e-6)
+    (tmp_path / "in.img").unlink()
+    with pytest.raises(FileError, match=r"\.img"):
+        io.read(tmp_path / "in.hdr")
+
+
+@pytest.mark.parametrize("extension", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.99])
+def test_truncated_files_are_named(tmp_path: Path, extension: str, kept: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 30000, (20, 20, 20)).astype(np.int16)
+    path = save(tmp_path / f"in{extension}", noise)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    with pytest.raises(FileError, match="truncated"):
+        io.read(path)
+
+
+def test_a_wrong_checksum_is_noticed(tmp_path: Path) -> None:
+    path = save(tmp_path / "in.nii.gz", np.ones((9, 9, 9), np.int16))
+    raw = bytearray(path.read_bytes())
+    raw[-6] ^= 0xFF
+    path.write_bytes(raw)
+    with pytest.raises(FileError, match="damaged"):
+        io.read(path)
+
+
+@pytest.mark.parametrize("extension", [".nii", ".nii.gz"])
+def test_claims_beyond_the_file_take_no_memory(tmp_path: Path, extension: str) -> None:
+    path = save(tmp_path / "in.nii", np.ones((2, 2, 2), np.int16))
+    raw = bytearray(path.read_bytes())
+    raw[42:48] = np.array([8000, 8000, 8000], "<i2").tobytes()
+    path = tmp_path / f"claim{extension}"
+    path.write_bytes(gzip.compress(raw) if extension == ".nii.gz" else raw)
+    with pytest.raises(FileError, match="claims"):
+        io.read(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({70: np.array([128], "<i2")}, "RGB"),
+        ({70: np.array([32], "<i2")}, "complex"),
+        ({70: np.array([999], "<i2")}, "datatype 999"),
+        ({40: np.array([0], "<i2")}, "dimensions"),
+        ({40: np.array([3, -2], "<i2")}, "dimensions"),
+        ({40: np.array([5, 2, 2, 1, 1, 2], "<i2")}, "vectors"),
+        ({108: np.array([20.0], "<f4")}, "inside the 348-byte header"),
+        ({108: np.array([np.nan], "<f4")}, "vox_offset"),
+        ({112: np.array([2.0, np.inf], "<f4")}, "scl_inter"),
+        ({280: np.zeros(12, "<f4")}, "singular"),
+        ({280: np.full(12, np.nan, "<f4")}, "not finite"),
+    ],
+)
+def test_senseless_headers_are_refused_by_name(
+    tmp_path: Path, change: dict[int, np.ndarray], match: str
+) -> None:
+    path = save(tmp_path / "in.nii", np.ones((2, 2, 2), np.int16))
+    raw = bytearray(path.read_bytes())
+    for offset, values in change.items():
+        raw[offset : offset + values.nbytes] = values.tobytes()
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match=match) as caught:
+        io.read(path)
+    assert isinstance(caught.value, (FileError, GeometryError))
+    assert str(path) in str(caught.value)
+
+
+def test_the_same_voxels_give_the_same_file(tmp_path: Path) -> None:
+    volume = Volume.from_array(np.random.default_rng(0).random((4, 4, 4), np.float32))
+    io.write(volume, tmp_path / "a.nii.gz")
+    io.write(volume, tmp_path / "b.nii.gz")
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
+def test_a_bare_array_gets_both_transforms(tmp_path: Path) -> None:
+    affine = np.array([[0, 0, 2.0, 5], [-0.4, 0, 0, 6], [0, 0.7, 0, 7], [0, 0, 0, 1]])
+    io.write(Volume.from_array(np.ones((3, 4, 5)), affine=affine), tmp_path / "out.nii")
+    image = nib.load(tmp_path / "out.nii")
+    for found, code in (image.get_sform(coded=True), image.get_qform(coded=True)):
+        assert code == 1
+        np.testing.assert_allclose(found, affine, atol=1e-5)
+    assert image.header.get_xyzt_units()[0] == "mm"

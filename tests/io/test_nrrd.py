@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import nrrd
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from meddenoise import io
+from meddenoise.errors import FileError, InputError
+from meddenoise.volume import Volume
+
+DIRECTIONS = np.array([[0.4, 0.1, 0.0], [0.0, -0.7, 0.2], [0.3, 0.0, 5.0]])
+
+
+def header_of(path: Path) -> bytes:
+    return path.read_bytes().split(b"\n\n")[0]
+
+
+def write_nrrd(path: Path, array: np.ndarray, **fields: object) -> Path:
+    header = {
+        "space": "left-posterior-superior",
+        "space directions": DIRECTIONS,
+        "space origin": np.array([10.0, -20, 30]),
+        "kinds": ["domain"] * 3,
+        **fields,
+    }
+    nrrd.write(str(path), array, header, index_order="F")
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8"])
+@pytest.mark.parametrize("encoding", ["raw", "gzip", "bzip2"])
+def test_a_round_trip_keeps_header_and_voxels(tmp_path: Path, dtype: str, encoding: str) -> None:
+    array = np.random.default_rng(0).integers(0, 100, (3, 4, 5)).astype(dtype)
+    fields = {
+        "encoding": encoding,
+        "measurement frame": np.eye(3) * -1,
+        "my key": "my value",
+        "space units": ["mm"] * 3,
+    }
+    path = write_nrrd(tmp_path / "in.nrrd", array, **fields)
+    volume = io.read(path)
+    np.testing.assert_array_equal(volume.array[0], array)
+    expected = np.diag([-1, -1, 1]) @ DIRECTIONS.T
+    np.testing.assert_allclose(volume.affine[:3, :3], expected)
+    np.testing.assert_allclose(volume.affine[:3, 3], [-10, 20, 30])
+    io.write(volume, tmp_path / "out.nrrd")
+    assert header_of(tmp_path / "out.nrrd") == header_of(path)
+    np.testing.assert_array_equal(nrrd.read(str(tmp_path / "out.nrrd"))[0], array)
+
+
+@pytest.mark.parametrize("axis", [0, 3])
+def test_a_list_of_volumes_becomes_channels(tmp_path: Path, axis: int) -> None:
+    array = np.random.default_rng(0).integers(0, 9, (2, 3, 4, 5)).astype(np.int16)
+    rows = [list(row) for row in DIRECTIONS]
+    rows.insert(axis, [np.nan] * 3)
+    kinds = ["domain"] * 3
+    kinds.insert(axis, "list")
+    path = write_nrrd(
+        tmp_path / "in.nrrd", array, **{"space directions": np.array(rows), "kinds": kinds}
+    )
+    volume = io.read(path)
+    np.testing.assert_array_equal(volume.array, np.moveaxis(array, axis, 0))
+    io.write(volume, tmp_path / "out.nrrd")
+    assert header_of(tmp_path / "out.nrrd") == header_of(path)
+    np.testing.assert_array_equal(nrrd.read(str(tmp_path / "out.nrrd"))[0], array)
+
+
+@pytest.mark.parametrize("space", ["RAS", "left-anterior-superior", "left-posterior-superior"])
+def test_every_anatomical_space_means_the_same_to_itk(tmp_path: Path, space: str) -> None:
+    orthogonal = np.array([[0.0, 0.4, 0], [-0.7, 0, 0], [0, 0, 5.0]])
+    path = write_nrrd(
+        tmp_path / "in.nrrd",
+        np.zeros((3, 4, 5), np.int16),
+        **{"space": space, "space directions": orthogonal},
+    )
+    image = sitk.ReadImage(str(path))
+    volume = io.read(path)
+    corner = volume.affine @ [2, 3, 4, 1]
+    found = np.array(image.TransformIndexToPhysicalPoint((2, 3, 4))) * [-1, -1, 1]
+    np.testing.assert_allclose(corner[:3], found, atol=1e-9)
+
+
+def test_big_endian_stays_big_endian(tmp_path: Path) -> None:
+    array = np.arange(60, dtype=">i2").reshape(3, 4, 5)
+    text = (
+        b"NRRD0004\ntype: short\ndimension: 3\nsizes: 3 4 5\nendian: big\nencoding: raw\n"
+        b"space: left-posterior-superior\nspace directions: (1,0,0) (0,1,0) (0,0,1)\n"
+        b"space origin: (0,0,0)\n\n"
+    )
+    path = tmp_path / "in.nrrd"
+    path.write_bytes(text + array.tobytes(order="F"))
+    volume = io.read(path)
+    np.testing.assert_array_equal(volume.array[0], array)
+    io.write(volume, tmp_path / "out.nrrd")
+    assert (tmp_path / "out.nrrd").read_bytes() == path.read_bytes()
+
+
+def test_a_detached_header_becomes_one_file(tmp_path: Path) -> None:
+    array = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    path = tmp_path / "in.nhdr"
+    write_nrrd(path, array, encoding="raw")
+    volume = io.read(path)
+    np.testing.assert_array_equal(volume.array[0], array)
+    assert len(volume.source.files) == 2
+    assert io.extension_for(volume) == ".nrrd"
+    io.write(volume, tmp_path / "out.nrrd")
+    again, header = nrrd.read(str(tmp_path / "out.nrrd"))
+    np.testing.assert_array_equal(again, array)
+    assert "data file" not in header
+
+
+def test_a_list_of_files_is_read(tmp_path: Path) -> None:
+    array = np.arange(60, dtype="<i2").reshape(3, 4, 5)
+    for number in range(5):
+        (tmp_path / f"{number}.raw").write_bytes(array[..., number].tobytes(order="F"))
+    head = "NRRD0004\ntype: short\ndimension: 3\nsizes: 3 4 5\nendian: little\nencoding: raw\n"
+    names = "\n".join(f"{number}.raw" for number in range(5))
+    for said in (f"data file: LIST\n{names}\n", "data file: %d.raw 0 4 1\n\n"):
+        (tmp_path / "in.nhdr").write_text(head + said)
+        volume = io.read(tmp_path / "in.nhdr")
+        np.testing.assert_array_equal(volume.array[0], array)
+        io.write(volume, tmp_path / "out.nrrd", overwrite=True)
+        np.testing.assert_array_equal(io.read(tmp_path / "out.nrrd").array[0], array)
+
+
+def test_a_grid_from_another_format_is_written_for_itk(tmp_path: Path) -> None:
+    affine = np.array([[0, 0, 2.0, 5], [-0.4, 0, 0, 6], [0, 0.7, 0, 7], [0, 0, 0, 1]])
+    array = np.random.default_rng(0).random((2, 3, 4, 5)).astype(np.float32)
+    io.write(Volume.from_array(array[0], affine=affine), tmp_path / "out.nrrd")
+    image = sitk.ReadImage(str(tmp_path / "out.nrrd"))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image).T, array[0])
+    found = np.array(image.TransformIndexToPhysicalPoint((1, 2, 3))) * [-1, -1, 1]
+    np.testing.assert_allclose(found, (affine @ [1, 2, 3, 1])[:3], atol=1e-9)
+    io.write(Volume.from_array(array, affine=affine), tmp_path / "list.nrrd")
+    again = io.read(tmp_path / "list.nrrd")
+    np.testing.assert_array_equal(again.array, array)
+    np.testing.assert_allclose(again.affine, affine)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        (b"kinds: domain domain domain", b"kinds: domain", "damaged|axes|lie"),
+        (b"type: int16", b"type: block", "block"),
+        (b"sizes: 3 4 5", b"sizes: 3 4 0", "no image"),
+        (b"sizes: 3 4 5", b"sizes: 3000 4000 5000", "claims"),
+        (b"sizes: 3 4 5", b"sizes: x y z", "damaged"),
+        (b"encoding: gzip", b"encoding: magic", "encoding"),
+        (b"endian: little", b"endian: middle", "byte order"),
+        (b"(0.40000000000000002,", b"(nan,", "in space"),
+    ],
+)
+def test_senseless_headers_are_refused(
+    tmp_path: Path, old: bytes, new: bytes, match: str
+) -> None:
+    path = write_nrrd(tmp_path / "in.nrrd", np.zeros((3, 4, 5), np.int16))
+    raw = path.read_bytes()
+    assert old in raw, raw[:600]
+    path.write_bytes(raw.replace(old, new))
+    if b"kinds" in old:
+        io.read(path)  # kinds are advice; the space directions decide
+        return
+    with pytest.raises(InputError, match=match):
+        io.read(path)
+
+
+def test_truncated_and_vector_files_are_refused(tmp_path: Path) -> None:
+    path = write_nrrd(
+        tmp_path / "in.nrrd", np.random.default_rng(0).integers(0, 9999, (9, 9, 9)).astype("i2")
+    )
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(FileError, match="truncated"):
+        io.read(path)
+    rows = np.vstack([[np.nan] * 3, DIRECTIONS])
+    kinds = ["RGB-color", "domain", "domain", "domain"]
+    path = write_nrrd(
+        tmp_path / "rgb.nrrd",
+        np.zeros((3, 2, 2, 2), np.uint8),
+        **{"space directions": rows, "kinds": kinds},
+    )
+    with pytest.raises(FileError, match="rgb-color"):
+        io.read(path)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from meddenoise import io
+from meddenoise.errors import FileError, OutputError
+from meddenoise.volume import Volume
+
+
+@pytest.mark.parametrize(("dtype", "top"), [("u1", 255), ("u2", 65535)])
+def test_png_comes_back_as_it_was(tmp_path: Path, dtype: str, top: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, top, (4, 5), endpoint=True).astype(dtype)
+    Image.fromarray(pixels).save(tmp_path / "in.png", dpi=(300, 300))
+    volume = io.read(tmp_path / "in.png")
+    assert volume.array.shape == (1, 5, 4)  # X counts columns
+    np.testing.assert_array_equal(volume.array[0].T, pixels)
+    io.write(volume, tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as again:
+        np.testing.assert_array_equal(np.asarray(again), pixels)
+        assert again.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"])
+def test_tiff_comes_back_as_it_was(tmp_path: Path, dtype: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 100, (4, 5)).astype(dtype)
+    tifffile.imwrite(tmp_path / "in.tif", pixels, resolution=(72, 36), resolutionunit=2)
+    volume = io.read(tmp_path / "in.tif")
+    np.testing.assert_array_equal(volume.array[0].T, pixels)
+    io.write(volume, tmp_path / "out.tif")
+    again = tifffile.imread(tmp_path / "out.tif")
+    assert again.dtype == pixels.dtype
+    np.testing.assert_array_equal(again, pixels)
+    assert io.read(tmp_path / "out.tif").source.dpi == (72, 36)
+
+
+def test_white_is_zero_is_not_inverted(tmp_path: Path) -> None:
+    pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    tifffile.imwrite(tmp_path / "in.tif", pixels, photometric="miniswhite")
+    volume = io.read(tmp_path / "in.tif")
+    np.testing.assert_array_equal(volume.array[0].T, pixels)
+    io.write(volume, tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as again:
+        assert again.pages[0].photometric == 0
+        np.testing.assert_array_equal(again.asarray(), pixels)
+
+
+def test_lzw_tiff_is_read(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 50)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in.tif", compression="tiff_lzw")
+    np.testing.assert_array_equal(io.read(tmp_path / "in.tif").array[0].T, pixels)
+
+
+def test_jpeg_comes_in_and_does_not_go_out(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 99, np.uint8)).save(tmp_path / "in.jpg")
+    volume = io.read(tmp_path / "in.jpg")
+    assert volume.source.oddities
+    assert io.extension_for(volume) == ".png"
+    with pytest.raises(OutputError, match="JPEG"):
+        io.write(volume, tmp_path / "out.jpg")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "LA", "1", "CMYK"])
+def test_what_is_not_grey_is_refused_by_name(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("in.tif" if mode == "CMYK" else "in.png")
+    Image.new(mode, (4, 4)).save(path)
+    with pytest.raises(FileError, match="only grey"):
+        io.read(path)
+
+
+def test_stacks_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "in.tif", np.zeros((3, 4, 5), np.uint8), photometric="minisblack")
+    with pytest.raises(FileError, match="3 pages"):
+        io.read(tmp_path / "in.tif")
+    volume = Volume.from_array(np.zeros((4, 5, 3)))
+    with pytest.raises(OutputError, match="one 2-D picture"):
+        io.write(volume, tmp_path / "out.png")
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_floats_go_to_tiff(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 5), 7, np.uint8)).save(tmp_path / "in.png")
+    volume = io.read(tmp_path / "in.png")
+    noisy = volume.with_array(volume.array - 7.25)
+    io.write(noisy, tmp_path / "out.tif", dtype="float32")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), np.float32(-0.25))
+    with pytest.warns(io.ClippingWarning):
+        io.write(volume.with_array(volume.array - 8), tmp_path / "out.png", dtype="float32")
+
+
+@pytest.mark.parametrize("name", ["in.png", "in.tif", "in.jpg"])
+def test_damaged_files_are_named(tmp_path: Path, name: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / name)
+    raw = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(raw[: len(raw) // 2])
+    with pytest.raises(FileError, match=name):
+        io.read(tmp_path / name)
+
+
+def test_one_slice_volumes_fit_a_picture(tmp_path: Path) -> None:
+    array = np.arange(20, dtype=np.float32).reshape(4, 5, 1)
+    io.write(Volume.from_array(array), tmp_path / "out.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), array[..., 0].T)

@@ -24,14 +24,16 @@ pip() { "$dir/bin/python" -m pip --disable-pip-version-check "$@"; }
 pip install -q "$torch"
 
 # CAREamics 0.3.5 without its own requirements: they include torchvision, of which it only reads
-# the version and, in a network that Noise2Void does not use, pads images. A stub stands in.
+# the version and, in a network that Noise2Void does not use, pads images. A stub stands in, with
+# the names that torchmetrics imports for perceptual metrics once it finds a torchvision.
 pip install -q --no-deps "careamics==0.3.5"
 stub=$("$dir/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torchvision
 if [ ! -e "$stub" ]; then
-    mkdir -p "$stub/transforms"
+    mkdir -p "$stub/transforms" "$stub/models"
     echo '__version__ = "0.0.0"  # a stub: see benchmarks/make_peer_env.sh' >"$stub/__init__.py"
     : >"$stub/transforms/__init__.py"
     : >"$stub/transforms/functional.py"
+    echo 'resnet50 = vgg16 = VGG16_Weights = None' >"$stub/models/__init__.py"
 fi
 # The rest of what CAREamics 0.3.5 asks for, within its own bounds.
 pip install -q "$torch" \

@@ -45,7 +45,8 @@ class Registry(Generic[T]):
 
         def add(part: T) -> T:
             known = self._parts.get(name)
-            if known is not None and known.__qualname__ != part.__qualname__:
+            # The same definition again is a notebook's cell or a module run twice.
+            if known is not None and _home(known) != _home(part):
                 raise ConfigError(f"There is a {self.kind} called '{name}' already: {known!r}.")
             self._parts[name] = part
             return part
@@ -70,10 +71,19 @@ class Registry(Generic[T]):
         return self._parts[name]
 
     def options(self, name: str) -> type[BaseModel]:
-        """A strict model of the options of a part: their types, defaults and JSON Schema."""
+        """A strict model of the options of a part: their types, defaults and JSON Schema.
+
+        Raises:
+            ConfigError: no such part, or an annotation in its signature that names nothing.
+        """
         part = self.get(name)
-        function = part.__init__ if inspect.isclass(part) else part
-        hints = get_type_hints(function)
+        try:
+            hints = get_type_hints(part.__init__ if inspect.isclass(part) else part)
+        except NameError as fault:
+            raise ConfigError(
+                f"The options of the {self.kind} '{name}' cannot be checked, because of an "
+                f"annotation in its signature ({fault}): import that type at the top of its module."
+            ) from None
         fields: dict[str, Any] = {}
         for parameter in inspect.signature(part).parameters.values():
             if parameter.name in self._skip or parameter.kind in (
@@ -85,7 +95,16 @@ class Registry(Generic[T]):
             fields[parameter.name] = (hints.get(parameter.name, Any), default)
         model: type[BaseModel] = create_model(
             f"{name} {self.kind}",
-            __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True),
+            __config__=ConfigDict(
+                extra="forbid",
+                arbitrary_types_allowed=True,
+                allow_inf_nan=False,
+                protected_namespaces=(),  # an option may well be called model_size
+            ),
             **fields,
         )
         return model
+
+
+def _home(part: Callable[..., Any]) -> tuple[str, str]:
+    return part.__module__, part.__qualname__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,8 +59,7 @@ class Volume:
             )
         if 0 in array.shape:
             raise ParameterError(f"A volume needs at least one voxel, not shape {array.shape}.")
-        if array.dtype not in (np.float32, np.float64):
-            array = array.astype(np.float32)
+        array = _in_floats(array)
         affine = np.asarray(self.affine, dtype=np.float64)
         if affine.shape != (4, 4):
             raise ParameterError(f"An affine is a 4x4 matrix, not of shape {affine.shape}.")
@@ -178,3 +177,18 @@ class Volume:
                 f"{names[0]} and {names[1]} lie up to {apart:.3g} mm apart in space: "
                 "resample one to the other's grid first."
             )
+
+
+def _in_floats(array: NDArray[Any]) -> NDArray[np.floating]:
+    """float32, or float64 where that is given or float32 would lose digits; no copy if it fits."""
+    kind = array.dtype
+    if kind.kind not in "fiub":
+        raise ParameterError(
+            f"A volume's voxels are real numbers, not {kind}: take the magnitude of complex data."
+        )
+    if kind.kind == "f":
+        wide = kind.itemsize > 4
+    else:
+        # Whole numbers above 2^24 do not all exist in float32.
+        wide = kind.itemsize > 2 and max(int(array.max()), -int(array.min())) > 2**24
+    return array.astype(np.float64 if wide else np.float32, copy=False)

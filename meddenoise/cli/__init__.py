@@ -5,18 +5,31 @@ Nothing heavy is imported before a subcommand runs: ``--help`` must answer at on
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """The entry point; ends the process with 0, 1 (our fault), 2 (bad input) or 130 (Ctrl-C)."""
+    """The entry point.
+
+    Ends the process with 0, 1 (our fault), 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM).
+    """
     from meddenoise.cli.app import app
     from meddenoise.cli.failing import failing_well
+    from meddenoise.cli.notes import printing_warnings
 
-    with failing_well():
+    with failing_well(), printing_warnings():
+        signal.signal(signal.SIGTERM, _terminated)
         sys.exit(app(prog_name="meddenoise"))
+
+
+def _terminated(number: int, _: FrameType | None) -> NoReturn:
+    """Unwind, so that half-written files are removed: the default action leaves them."""
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ import typer
 
 from meddenoise._version import __version__
 from meddenoise.cli import config, denoise, evaluate, info, simulate, train
+from meddenoise.cli.failing import CommandGroup
 
 __all__ = ["app"]
 
 app = typer.Typer(
     name="meddenoise",
+    cls=CommandGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -17,7 +17,8 @@ app = typer.Typer(no_args_is_help=True, help="Check a configuration, or print it
 def schema() -> None:
     """Print the JSON Schema of configurations, for editors to complete and check from.
 
-    First line of a YAML file, for VS Code and others:
+    Save it as meddenoise.schema.json, and begin a YAML file for VS Code and others with
+
     `# yaml-language-server: $schema=meddenoise.schema.json`
     """
     from meddenoise.workflows.schema import config_schema
@@ -27,9 +28,10 @@ def schema() -> None:
 
 @app.command()
 def show(
-    config: Annotated[Path, typer.Argument(help="A YAML file.")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train."),
     ] = None,
 ) -> None:
     """Check a configuration and print it with every default spelled out."""

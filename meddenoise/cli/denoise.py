@@ -25,15 +25,18 @@ def denoise(
         Path,
         typer.Argument(
             metavar="OUTPUT",
-            help="A file; for a DICOM series or for several scans, a directory.",
+            help="A file; for a DICOM series or for several scans, a directory. It is made.",
         ),
     ],
     model: Annotated[
-        Path | None, typer.Option(help="The model.safetensors that 'meddenoise train' wrote.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The model.safetensors that 'meddenoise train' wrote."),
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help="A method without training: identity, gaussian or median."),
+        typer.Option(
+            metavar="NAME", help="A method without training: identity, gaussian or median."
+        ),
     ] = None,
     series: Series = None,
     device: Device = "auto",
@@ -42,9 +45,10 @@ def denoise(
 ) -> None:
     """Denoise a scan, or every scan in a directory; the result has the input's format.
 
-    DICOM comes out as a new, derived series (new UIDs, same study, grid, rescale and bit depth);
-    NIfTI, NRRD and MetaImage keep their header. OUTPUT's extension may ask for another format.
-    Voxels that are not finite, or padding, are put back as they were.
+    Say how by --model or by --method. DICOM comes out as a new, derived series (new UIDs, same
+    study, grid, rescale and bit depth); NIfTI, NRRD and MetaImage keep their header. OUTPUT's
+    extension may ask for another format. Voxels that are not finite, or padding, are kept as
+    they were. Of several scans, one that fails does not stop the others.
     """
     from meddenoise.cli.progress import progress_bar
     from meddenoise.workflows.denoise import denoise_files
@@ -68,11 +72,15 @@ def denoise(
             if outcome.output is not None:
                 print(f"{outcome.input} -> {outcome.output}  ({outcome.seconds:.1f} s)")
             if outcome.untouched:
-                print(f"  {outcome.untouched} voxels are not finite or padding: put back as they were")
+                print(
+                    f"  {outcome.untouched} voxels are not finite or padding: put back as they were"
+                )
             for note in outcome.notes:
                 print(f"  {note}")
     for outcome in failed:
-        print(f"meddenoise: {outcome.input}: {outcome.error}", file=sys.stderr)
+        error = str(outcome.error)
+        where = "" if outcome.input in error else f"{outcome.input}: "
+        print(f"meddenoise: {where}{error}", file=sys.stderr)
     if failed:
         print(f"meddenoise: {len(failed)} of {len(outcomes)} scans failed.", file=sys.stderr)
         raise typer.Exit(2)

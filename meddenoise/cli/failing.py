@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from typer.core import TyperGroup
 
 from meddenoise.errors import MeddenoiseError
 
-__all__ = ["failing_well"]
+__all__ = ["CommandGroup", "Stopped", "failing_well"]
+
+# What the system refuses for reasons that the user can mend, wherever it happens.
+_USERS_TO_MEND = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+class Stopped(MeddenoiseError):
+    """Ctrl-C, outside of training (which saves a checkpoint and says so)."""
+
+    exit_status = 130
+
+
+class CommandGroup(TyperGroup):
+    """Commands whose Ctrl-C reaches :func:`failing_well`: Typer would end without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command line's subcommand."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Stopped("Stopped; nothing half-written was left.") from None
 
 
 @contextmanager
@@ -28,17 +52,27 @@ def failing_well() -> Iterator[None]:
         # The reader of our output (head, less) has gone: not worth a word.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except MemoryError as fault:
-        _leave("Not enough memory: set inference.tile, or a smaller data.patch.", 1, fault)
     except OSError as fault:
-        _leave(f"{fault.filename or 'The system'}: {fault.strerror or fault}.", 1, fault)
+        status = 2 if fault.errno in _USERS_TO_MEND else 1
+        _leave(f"{fault.filename or 'The system'}: {fault.strerror or fault}.", status, fault)
     except Exception as fault:
+        if _out_of_memory(fault):
+            _leave("Not enough memory: take a smaller data.patch or data.batch.", 2, fault)
         _leave(
             f"This is a fault of meddenoise ({type(fault).__name__}: {fault}). Run it again with "
             "MEDDENOISE_DEBUG=1 and send what it prints.",
             1,
             fault,
         )
+
+
+def _out_of_memory(fault: Exception) -> bool:
+    """Whether Python, numpy, or torch (on a CPU or a GPU) could not get its memory."""
+    return (
+        isinstance(fault, MemoryError)
+        or type(fault).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(fault)
+    )
 
 
 def _leave(message: str, status: int, fault: BaseException) -> None:

@@ -12,9 +12,13 @@ from meddenoise.cli.options import Json, Series
 
 __all__ = ["info"]
 
+_UNITS = {"spacing": " mm"}
+
 
 def info(
-    path: Annotated[Path, typer.Argument(help="A scan, a directory of scans, or a model file.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A scan, a directory of scans, or a model file.")
+    ],
     series: Series = None,
     as_json: Json = False,
 ) -> None:
@@ -36,15 +40,19 @@ def _lines(value: dict[str, Any], indent: str = "") -> list[str]:
             lines += [f"{indent}{name}:", *_lines(item, indent + "  ")]
         elif isinstance(item, list) and item and isinstance(item[0], dict):
             for number, part in enumerate(item, start=1):
-                lines += [f"{indent}{name} {number}:", *_lines(part, indent + "  ")]
+                lines += [f"{indent}{name[:-1]} {number}:", *_lines(part, indent + "  ")]
+        elif isinstance(item, list) and item and isinstance(item[0], list):
+            lines += [f"{indent}{name}:", *(f"{indent}  {_plain(row)}" for row in item)]
         else:
-            lines.append(f"{indent}{name}: {_plain(item)}")
+            lines.append(f"{indent}{name}: {_plain(item)}{_UNITS.get(name, '')}")
     return lines
 
 
 def _plain(item: Any) -> str:
+    if isinstance(item, bool):
+        return "yes" if item else "no"
     if isinstance(item, float):
         return f"{item:.6g}"
     if isinstance(item, list):
         return ", ".join(_plain(part) for part in item) or "none"
-    return "unknown" if item is None or item == "" else str(item)
+    return "none" if item is None else str(item) or "unknown"

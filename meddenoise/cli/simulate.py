@@ -15,17 +15,17 @@ __all__ = ["simulate"]
 def simulate(
     source: Annotated[str, typer.Argument(metavar="INPUT", help="A scan, or a DICOM directory.")],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Where the noisy copy goes.")],
-    noise: Annotated[
-        str, typer.Option(help="gaussian or rician (MRI), or poisson (CT in HU).")
-    ],
+    noise: Annotated[str, typer.Option(help="gaussian or rician (MRI), or poisson (CT in HU).")],
     sigma: Annotated[
         str | None,
         typer.Option(
-            help="Standard deviation in the image's units, or with %: of its 99.9th percentile."
+            metavar="S",
+            help="Standard deviation in the image's units, or with %: of its 99.9th percentile.",
         ),
     ] = None,
     dose: Annotated[
-        float | None, typer.Option(help="Fraction of the full dose, above 0 and at most 1 (CT).")
+        float | None,
+        typer.Option(metavar="D", help="Fraction of the full dose, above 0 and at most 1 (CT)."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same noise.")] = 0,
     series: Series = None,

@@ -14,7 +14,9 @@ __all__ = ["train"]
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="A YAML file, such as configs/mri_n2v.yaml.")],
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/mri_n2v.yaml.")
+    ],
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -25,10 +27,17 @@ def train(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Run directory [default: runs/NAME].")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Run directory [default: the configuration's output, or runs/ and its name].",
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint in the run directory.")
+        bool,
+        typer.Option("--resume", help="Go on from the checkpoint in the run directory, if any."),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run directory, if it is a run.")
@@ -62,13 +71,15 @@ def train(
     pace = f", {speed / 1e6:.2f} Mvoxel/s" if speed else ""
     print(f"Trained {told['steps']} steps in {told['seconds']:.0f} s{pace}.")
     test = finished.metrics["test"]
-    if "psnr" in test.get("denoised", {}):
-        before, after = test["noisy"], test["denoised"]
-        print(
-            f"Test PSNR {before['psnr']:.2f} -> {after['psnr']:.2f} dB, "
-            f"SSIM {before['ssim']:.3f} -> {after['ssim']:.3f} "
-            f"({len(test['volumes'])} scan(s); conventions in metrics.json)."
-        )
+    before, after = test.get("noisy", {}), test.get("denoised", {})
+    gains = [
+        f"{metric.upper()} {before[metric]:{form}} -> {after[metric]:{form}}{unit}"
+        for metric, form, unit in (("psnr", ".2f", " dB"), ("ssim", ".3f", ""))
+        if metric in before and metric in after
+    ]
+    if gains:
+        scans = len(test["volumes"])
+        print(f"Test {', '.join(gains)} ({scans} scan(s); conventions in metrics.json).")
     for name, what in (
         ("denoised", "the denoised scans, in their own format"),
         ("model.safetensors", "the model, for meddenoise denoise --model"),

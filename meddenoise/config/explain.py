@@ -15,9 +15,10 @@ __all__ = ["explain", "place"]
 
 Key = tuple[str | int, ...]
 
-# pydantic's own words for these end in "input": say it in the words of a file.
+# pydantic speaks of inputs and instances: say it in the words of a file.
 _PLAIN = {
     "missing": "is missing",
+    "invalid_key": "is a key that is no text: put it in quotes",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -27,15 +28,23 @@ _PLAIN = {
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "sequence_str": "must be a list",
+    "dict_type": "must be a section with keys of its own",
     "model_type": "must be a section with keys of its own",
     "finite_number": "must be a finite number",
 }
 
 
 def place(key: Key, lines: Mapping[Key, int], file: str = "") -> str:
-    """``"configs/a.yaml, line 3: data.patch"``, as far as known."""
+    """``"configs/a.yaml, line 3: data.patch"``, as far as known.
+
+    Line 0 is no line of the file: the key was given by ``--set``.
+    """
     at = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
     name = ".".join(str(part) for part in key) or "the configuration"
+    if at == 0:
+        return f"--set: {name}"
     where = ", ".join([*([file] if file else []), *([f"line {at}"] if at else [])])
     return f"{where}: {name}" if where else name
 
@@ -57,12 +66,21 @@ def explain(
         file: its name.
         prefix: where in the file ``model`` stands, such as ``("network",)``.
     """
-    said: dict[Key, str] = {}
+    said: dict[Key, list[str]] = {}
     for fault in error.errors():
-        path = tuple(part for part in fault["loc"] if not _is_union_branch(part))
-        at = place((*prefix, *path), lines or {}, file)
-        said.setdefault(path, f"{at} {_fault(fault, model, path)}")
-    return "; ".join(said.values()) + "."
+        path = _keys(model, fault["loc"])
+        said.setdefault(path, []).append(_fault(fault, model, path))
+    # Of a union (a text or a list of texts) each branch has its complaint: the deepest counts.
+    deepest = [
+        path for path in said if not any(other[: len(path)] == path != other for other in said)
+    ]
+    return (
+        "; ".join(
+            f"{place((*prefix, *path), lines or {}, file)} {_joined(said[path])}"
+            for path in deepest
+        )
+        + "."
+    )
 
 
 def _fault(fault: Mapping[str, Any], model: type[BaseModel], path: Key) -> str:
@@ -75,6 +93,8 @@ def _fault(fault: Mapping[str, Any], model: type[BaseModel], path: Key) -> str:
     shown = "" if kind == "missing" or isinstance(given, dict) else f", not {given!r}"
     if kind in _PLAIN:
         return _PLAIN[kind] + shown
+    if kind == "is_instance_of" and fault["ctx"]["class"] == "Sequence":
+        return "must be a list" + shown
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if kind == "value_error":
         return f"is impossible: {message}"
@@ -88,11 +108,31 @@ def _fault(fault: Mapping[str, Any], model: type[BaseModel], path: Key) -> str:
     return f"must be {message}{shown}"
 
 
-def _is_union_branch(part: str | int) -> bool:
-    """pydantic adds the branch of a union (``list[str]``, ``str``) to a path: not a key."""
-    return isinstance(part, str) and (
-        "[" in part or part in {"str", "int", "float", "bool"} or "-" in part
+def _joined(faults: list[str]) -> str:
+    """``must be a text, not 3`` and ``must be a list, not 3`` in one clause."""
+    heads = dict.fromkeys(fault.partition(", not ")[0] for fault in faults)
+    if len(heads) < 2 or not all(head.startswith("must be ") for head in heads):
+        return faults[0]
+    _, comma, given = faults[0].partition(", not ")
+    return (
+        " or ".join([*heads][:1] + [h.removeprefix("must be ") for h in [*heads][1:]])
+        + comma
+        + given
     )
+
+
+def _keys(model: type[BaseModel], loc: Sequence[str | int]) -> Key:
+    """The keys in pydantic's path, without the branches of unions that it puts between them."""
+    keys: list[str | int] = []
+    here: type[BaseModel] | None = model
+    for part in loc:
+        if isinstance(part, int):
+            keys.append(part)
+        elif here is not None:
+            keys.append(part)
+            field = here.model_fields.get(part)
+            here = _model_in(field.annotation) if field else None
+    return tuple(keys)
 
 
 def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:

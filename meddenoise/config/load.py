@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 import yaml
 from pydantic import ValidationError
 
@@ -39,17 +40,21 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     return config if config.name else config.renamed(file.stem)
 
 
-def parse(text: str | Mapping[str, Any], overrides: Iterable[str] = (), *, file: str = "") -> Config:
+def parse(
+    text: str | Mapping[str, Any], overrides: Iterable[str] = (), *, file: str = ""
+) -> Config:
     """The configuration in a YAML text or a dictionary; see :func:`load`."""
     lines: dict[Key, int] = {}
+    values: Any
     if isinstance(text, str):
         values, lines = _read_yaml(text, file)
     else:
-        values = _copy(text)
+        values = _plain(text)
     if not isinstance(values, dict):
         raise ConfigError(f"{file or 'A configuration'} must be a mapping of keys to values.")
     for override in overrides:
-        _override(values, override)
+        key = _override(values, override)
+        lines = {k: line for k, line in lines.items() if k[: len(key)] != key} | {key: 0}
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -61,18 +66,33 @@ def parse(text: str | Mapping[str, Any], overrides: Iterable[str] = (), *, file:
 
 def dump(config: Config) -> str:
     """The YAML text of a configuration, every default spelled out."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    values = config.model_dump(mode="json")
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads ``1e-3`` as a text; this reads it as everybody means it."""
+    """YAML 1.1 reads ``1e-3`` as a text; this reads it as everybody means it.
+
+    Aliases are refused: nested, a few lines of them unfold to more than any memory holds.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read", mark)
+        return super().compose_node(parent, index)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
+class _Dumper(yaml.SafeDumper):
+    """Puts a text in quotes that ``_Loader`` would read as a number."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+        list("-+0123456789."),
+    )
 
 
 def _read_yaml(text: str, file: str) -> tuple[Any, dict[Key, int]]:
@@ -86,12 +106,20 @@ def _read_yaml(text: str, file: str) -> tuple[Any, dict[Key, int]]:
         mark = getattr(fault, "problem_mark", None)
         at = f", line {mark.line + 1}" if mark else ""
         problem = getattr(fault, "problem", None) or "it does not parse"
-        raise ConfigError(f"{file or 'The configuration'}{at} is no valid YAML: {problem}.") from None
+        raise ConfigError(
+            f"{file or 'The configuration'}{at} is no valid YAML: {problem}."
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"{file or 'The configuration'} is nested too deeply.") from None
 
 
 def _note_lines(node: yaml.Node, key: Key, lines: dict[Key, int]) -> None:
     if isinstance(node, yaml.MappingNode):
         for name, value in node.value:
+            if not isinstance(name, yaml.ScalarNode):
+                raise yaml.composer.ComposerError(
+                    None, None, "a key must be a plain text", name.start_mark
+                )
             path = (*key, name.value)
             if path in lines:
                 raise yaml.composer.ComposerError(
@@ -105,18 +133,26 @@ def _note_lines(node: yaml.Node, key: Key, lines: dict[Key, int]) -> None:
             _note_lines(value, (*key, index), lines)
 
 
-def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: _copy(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+def _plain(value: Any) -> Any:
+    """A copy in the types that a file would give: Python has tuples, paths and NumPy's numbers."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, PurePath):
+        return str(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
-def _override(values: dict[str, Any], override: str) -> None:
+def _override(values: dict[str, Any], override: str) -> Key:
+    """Set a value; returns its key."""
     name, equals, text = override.partition("=")
     keys = name.strip().split(".")
     if not equals or not all(keys):
         raise ConfigError(f"'{override}' is no override: write key.sub=value.")
     try:
         value = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         raise ConfigError(f"The value in '{override}' is no valid YAML.") from None
     section = values
     for key in keys[:-1]:
@@ -126,3 +162,4 @@ def _override(values: dict[str, Any], override: str) -> None:
             inner = section[key] = {}
         section = inner
     section[keys[-1]] = value
+    return tuple(keys)

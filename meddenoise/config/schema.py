@@ -23,8 +23,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
-    # A number is no text and a text is no number; but 1 is a good float and a list a good tuple.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # A number is no text, true is no number and 1.5 no count of steps; but 1 is a good float.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class PartConfig(_Strict):
@@ -66,6 +66,12 @@ class NormaliseConfig(_Strict):
     high: Annotated[float, Field(ge=0, le=100)] = 99.5
     shift: float = 0.0
     scale: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> NormaliseConfig:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
 
 
 class DataConfig(_Strict):

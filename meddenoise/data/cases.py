@@ -10,6 +10,7 @@ from pathlib import Path
 from meddenoise.data import samples
 from meddenoise.errors import ConfigError
 from meddenoise.io import ScanFile, list_scans, read
+from meddenoise.registry import nearest
 from meddenoise.volume import Volume
 
 __all__ = ["Case", "find_cases"]
@@ -46,18 +47,12 @@ class Case:
         return _read(self.image)
 
     def read_target(self) -> Volume | None:
-        """The clean partner, or the exact truth of a sample, or ``None``.
-
-        Raises:
-            GeometryError: the partner lies on another grid.
-        """
-        if isinstance(self.image, _Sample) and self.target is None:
+        """The clean partner, or the exact truth of a noisy sample, or ``None``."""
+        if self.target is not None:
+            return _read(self.target)
+        if isinstance(self.image, _Sample) and self.image.name.endswith("-noisy"):
             return samples.truth(self.image.name, self.image.seed)
-        if self.target is None:
-            return None
-        target = _read(self.target)
-        self.read_image().check_same_grid(target, names=(self.name, f"the target of {self.name}"))
-        return target
+        return None
 
     @property
     def is_sample(self) -> bool:
@@ -66,14 +61,19 @@ class Case:
 
     @property
     def where(self) -> str:
-        """Where the scan is, for the lists a run writes."""
-        if isinstance(self.image, _Sample):
-            return f"sample:{self.image.name} #{self.image.seed}"
-        return str(self.image.path)
+        """Where the scan is, for messages and for the lists a run writes."""
+        return _where(self.image)
+
+    @property
+    def partner(self) -> str:
+        """Where its clean partner is, ``""`` if it has none."""
+        return "" if self.target is None else _where(self.target)
 
 
 def find_cases(
-    images: str | Sequence[str], targets: str | Sequence[str] | None = None, *,
+    images: str | Sequence[str],
+    targets: str | Sequence[str] | None = None,
+    *,
     series: str | None = None,
 ) -> list[Case]:
     """All cases, in a fixed order.
@@ -105,7 +105,12 @@ def find_cases(
 
 def _find(sources: str | Sequence[str], series: str | None) -> list[ScanFile | _Sample]:
     found: list[ScanFile | _Sample] = []
+    if not sources:
+        raise ConfigError("data.images and data.targets, if given, name at least one scan.")
     for source in [sources] if isinstance(sources, str) else sources:
+        if not source.strip():
+            # An empty path would be the directory we happen to be in.
+            raise ConfigError("A path in data.images or data.targets is empty: name a scan.")
         if source.startswith("sample:"):
             found += _samples(source)
         else:
@@ -115,17 +120,22 @@ def _find(sources: str | Sequence[str], series: str | None) -> list[ScanFile | _
 
 def _samples(source: str) -> list[_Sample]:
     match = _SAMPLE.match(source)
-    if match is None or match["name"] not in samples.SAMPLES:
+    count = int(match["count"] or 1) if match else 0
+    if match is None or match["name"] not in samples.SAMPLES or count < 1:
         known = ", ".join(samples.SAMPLES)
+        hint = nearest(source.split(":")[1], set(samples.SAMPLES) - {match and match["name"]})
         raise ConfigError(
-            f"'{source}' is no sample: write sample:NAME or sample:NAME:COUNT, NAME one of {known}."
+            f"'{source}' is no sample{hint}: write sample:NAME or sample:NAME:COUNT, COUNT at "
+            f"least 1 and NAME one of {known}."
         )
-    return [_Sample(match["name"], seed) for seed in range(int(match["count"] or 1))]
+    return [_Sample(match["name"], seed) for seed in range(count)]
 
 
 def _choose(source: str, scans: list[ScanFile], series: str | None) -> list[ScanFile]:
     if not scans:
-        raise ConfigError(f"There is no scan in {source}: it needs DICOM, NIfTI, NRRD, MHA or images.")
+        raise ConfigError(
+            f"There is no scan in {source}: it needs DICOM, NIfTI, NRRD, MHA or images."
+        )
     if series is None:
         return scans
     named = [scan for scan in scans if scan.series == series]
@@ -143,6 +153,10 @@ def _read(scan: ScanFile | _Sample) -> Volume:
     return read(scan.path, series=scan.series)
 
 
+def _where(scan: ScanFile | _Sample) -> str:
+    return f"sample:{scan.name} #{scan.seed}" if isinstance(scan, _Sample) else str(scan.path)
+
+
 def _name(scan: ScanFile | _Sample) -> str:
     if isinstance(scan, _Sample):
         return f"{scan.name}-{scan.seed}"
@@ -151,13 +165,29 @@ def _name(scan: ScanFile | _Sample) -> str:
 
 
 def _subject(scan: ScanFile | _Sample) -> str:
-    """BIDS says ``sub-X``; else the directory below the root of the search; else the file."""
+    """BIDS says ``sub-X``; else the directory below the root of the search; else the file.
+
+    The directories below that root come first: above it, a name may be anything.
+    """
     if isinstance(scan, _Sample):
         return f"{scan.name.split('-')[0]}-{scan.seed}"
-    for part in scan.path.parts:
-        if match := re.match(r"^(sub-[A-Za-z0-9]+)", part):
-            return match[1]
-    return scan.relative.parts[0] if len(scan.relative.parts) > 1 else str(Path(scan.path))
+    below = scan.relative.parts
+    above = _root(scan).parts
+    for part in (*below, *reversed(above)):
+        # Of a file's name, the beginning; of a directory's, the whole.
+        label = re.split("[_.]", part)[0] if part == scan.path.name else part
+        if re.fullmatch(r"sub-[A-Za-z0-9]+", label):
+            return label
+    # With what is above, or the "images" of two sites would be one subject.
+    return str(Path(*above, below[0])) if len(below) > 1 else str(scan.path)
+
+
+def _root(scan: ScanFile) -> Path:
+    """Where the search began: the path without the part of it that is in ``relative``."""
+    path, below = scan.path.parts, scan.relative.parts
+    # A DICOM series in a shared directory has one part more in ``relative``, its own name.
+    shared = next(n for n in range(len(below), -1, -1) if path[len(path) - n :] == below[:n])
+    return Path(*path[: len(path) - shared])
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -18,7 +18,9 @@ __all__ = ["Draws", "generator"]
 
 def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """A torch generator whose seed is a hash of ``key``: equal keys, equal numbers."""
-    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    # int(): NumPy's whole numbers print otherwise, and are the same key.
+    plain = tuple(part if isinstance(part, str) else int(part) for part in key)
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return torch.Generator(device=device).manual_seed(int.from_bytes(digest, "big") >> 1)
 
 

@@ -10,7 +10,7 @@ augmenting a whole batch is one ``take``, with no loop over patches.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,7 +56,7 @@ class Batch:
         shift: ``(B, 1, ...)``, to return to the scan's units: x * scale + shift.
         scale: see ``shift``.
         reference: ``(B,)``, the 99.9th percentile of each patch's scan, in its units.
-        spacing: mm per axis, of the first patch's scan.
+        spacing: mm per axis, of the run's first scan.
     """
 
     image: Tensor
@@ -75,7 +75,8 @@ class PatchSampler:
         items: the scans; a larger one is drawn from more often, by its voxels.
         patch: voxels per axis; where a scan is smaller, all patches shrink to fit it.
         augment: ``"none"``, ``"flips"`` (mirror images along each axis), or ``"rotations"``
-            (also quarter turns in planes of equal spacing and patch size).
+            (also quarter turns in planes where every scan has equal spacing, and the patch
+            equal sizes).
 
     Raises:
         ParameterError: no scans, or another number of axes than the patch.
@@ -101,14 +102,15 @@ class PatchSampler:
         self.patch = tuple(int(min(p, s)) for p, s in zip(patch, shapes.amin(0), strict=True))
         self.spacing = items[0].spacing
         self.device = torch.device("cpu")
-        self._image = _flat([item.image for item in items])
+        self._image = torch.cat([item.image.reshape(-1) for item in items])
         self._target = _flat([item.target for item in items])
         self._valid = _flat_masks(items)
         self._shapes = shapes
         self._starts = _exclusive_sum(shapes.prod(1))
         self._ends = shapes.prod(1).cumsum(0).double() / shapes.prod(1).sum()
         self._flips = augment != "none"
-        orders = _axis_orders(self.patch, self.spacing, turn=augment == "rotations")
+        spacings = {item.spacing for item in items}
+        orders = _axis_orders(self.patch, spacings, turn=augment == "rotations")
         self._orders = torch.tensor(orders)
         self._numbers = torch.tensor(
             [(item.shift, item.scale, item.reference) for item in items], dtype=torch.float32
@@ -196,7 +198,7 @@ def _flat_masks(items: Sequence[Item]) -> Tensor | None:
 
 
 def _axis_orders(
-    patch: Sequence[int], spacing: Sequence[float], *, turn: bool
+    patch: Sequence[int], spacings: Collection[Sequence[float]], *, turn: bool
 ) -> list[tuple[int, ...]]:
     """The orders of axes that leave patch and voxel size as they are; the given one first."""
     axes = range(len(patch))
@@ -207,7 +209,8 @@ def _axis_orders(
             for order in itertools.permutations(axes)
             if order != tuple(axes)
             and all(
-                patch[a] == patch[b] and abs(spacing[a] - spacing[b]) <= 0.05 * spacing[a]
+                patch[a] == patch[b]
+                and all(abs(size[a] - size[b]) <= 0.05 * size[a] for size in spacings)
                 for a, b in zip(axes, order, strict=True)
             )
         ]

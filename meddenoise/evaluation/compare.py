@@ -56,6 +56,22 @@ class Metrics:
     mask_fraction: float | None
     units: str
 
+    def conventions(self) -> tuple[str, ...]:
+        """What the numbers mean: range, window, mask, dimensionality; a sentence each."""
+        unit = f" {self.units}" if self.units else ""
+        said = [f"Data range {self.data_range:.6g}{unit}: {self.data_range_source}."]
+        if self.window is not None:
+            centre, width = self.window
+            said.append(f"Both images were clipped to centre {centre:g}, width {width:g}{unit}.")
+        where = "the whole image"
+        if self.mask_voxels is not None and self.mask_fraction is not None:
+            where = f"a mask of {self.mask_voxels:,} ({100 * self.mask_fraction:.3g} %)"
+        said.append(f"{self.voxels:,} voxels compared, in {self.dimensions}-D, from {where}.")
+        if self.excluded:
+            said.append(f"{self.excluded:,} left out: not finite or padding in either image.")
+        said.append(f"SSIM: {self.ssim_convention}.")
+        return tuple(said)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values that fit strict JSON.
 

@@ -90,7 +90,9 @@ class Denoiser:
             raise ModelError("A network needs a name to be saved: give info['network'].")
         return save_model(path, self.network, info)
 
-    def __call__(self, volume: Volume, *, progress: Callable[[float], None] | None = None) -> Volume:
+    def __call__(
+        self, volume: Volume, *, progress: Callable[[float], None] | None = None
+    ) -> Volume:
         """The denoised scan: same grid, same units, same header.
 
         Non-finite and padding voxels are filled for the network and put back as they were.
@@ -147,8 +149,10 @@ class Denoiser:
                         progress((k + 1) / x.shape[-1])
             else:
                 y = self._run(torch.from_numpy(x), progress).numpy()
-        restored = normalisation.invert(y.astype(np.float64)) if array.dtype == np.float64 else (
-            normalisation.invert(y)
+        restored = (
+            normalisation.invert(y.astype(np.float64))
+            if array.dtype == np.float64
+            else (normalisation.invert(y))
         )
         return np.asarray(restored, dtype=array.dtype)
 

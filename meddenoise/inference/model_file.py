@@ -75,7 +75,9 @@ def save_model(path: str | Path, network: nn.Module, info: dict[str, Any]) -> Pa
     return Path(path)
 
 
-def load_model(path: str | Path, network: nn.Module | None = None) -> tuple[nn.Module, dict[str, Any]]:
+def load_model(
+    path: str | Path, network: nn.Module | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
     """The network of a model file, in evaluation mode, and its description.
 
     Args:

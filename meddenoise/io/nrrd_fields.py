@@ -40,7 +40,7 @@ TYPE_NAMES["u1"], TYPE_NAMES["i2"], TYPE_NAMES["u2"] = "unsigned char", "short",
 ENCODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2",
               "ascii": "text", "text": "text", "txt": "text"}  # fmt: skip
 # What a channel axis may be called; other kinds are vectors, colours or tensors.
-_CHANNEL_KINDS = {"list", "none", "???", "time", "domain", "point", ""}
+_CHANNEL_KINDS = {"list", "none", "???", "time", "point", ""}
 _LIST_OF_VECTORS = {"vector"}  # DWI files of some writers call their list of directions so
 _UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001, "µm": 0.001, "μm": 0.001}
 
@@ -110,7 +110,7 @@ def axes_of(
     flips, oddities = _to_ras(fields, path)
     scale = _mm_per_unit(fields, path)
     affine = np.eye(4)
-    affine[:3, : len(vectors)] = vectors.T * scale
+    affine[:3, : len(vectors)] = vectors.T * scale[:, None]
     if len(vectors) == 2:
         affine[:3, 2] = _third_axis(vectors)
     affine[:3, 3] = origin * scale
@@ -159,7 +159,8 @@ def _numbered(
             numbered.append(0)
         else:
             raise FileError(
-                f"{path} holds {kinds[axis]} voxels; only real scalar intensities are read."
+                f"{path}: axis {axis} is of kind {kinds[axis]!r} and not in space; only "
+                "real scalar intensities, or a list of volumes of them, are read."
             )
     return tuple(numbered)
 

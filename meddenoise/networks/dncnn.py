@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from meddenoise.errors import ConfigError
 from meddenoise.networks.layers import conv, start_as_zero
 from meddenoise.networks.registry import register_network
 
@@ -19,16 +20,24 @@ class DnCNN(nn.Module):
 
     Args:
         dims: 2 or 3.
-        depth: number of convolutions (the paper: 17 for one noise level, 20 for many).
+        depth: number of convolutions, 2 or more (the paper: 17 for one noise level, 20 for
+            many).
         width: feature channels (the paper: 64).
         batch_norm: the paper's batch normalisation between convolution and ReLU. Off by
             default: batch statistics tie a voxel's value to the other patches of its batch.
+
+    Raises:
+        ConfigError: an impossible depth or width.
     """
 
     def __init__(
         self, dims: int = 3, depth: int = 17, width: int = 64, batch_norm: bool = False
     ) -> None:
         super().__init__()
+        if depth < 2 or width < 1:
+            raise ConfigError(
+                f"A DnCNN has at least 2 layers and 1 feature channel, not {depth} and {width}."
+            )
         norm = nn.BatchNorm2d if dims == 2 else nn.BatchNorm3d
         layers: list[nn.Module] = [conv(dims, 1, width), nn.ReLU(inplace=True)]
         for _ in range(depth - 2):

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from torch import nn
 
-from meddenoise.config.explain import explain
+from meddenoise.config.options import check_options
 from meddenoise.errors import ConfigError
 from meddenoise.registry import Registry
 
@@ -50,10 +49,5 @@ def build_network(name: str, dims: int = 3, **options: Any) -> nn.Module:
     """
     if dims not in (2, 3):
         raise ConfigError(f"A network has 2 or 3 spatial axes, not {dims}.")
-    model = NETWORKS.options(name)
-    try:
-        checked = model.model_validate(options)
-    except ValidationError as error:
-        raise ConfigError(explain(error, model, prefix=("network",))) from None
-    given = {key: getattr(checked, key) for key in options}
+    given = check_options(NETWORKS.options(name), options, section="network")
     return NETWORKS.get(name)(dims=dims, **given)

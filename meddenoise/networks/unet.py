@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -64,7 +65,7 @@ class UNet(nn.Module):
         # of a step up.
         self.narrow = nn.ModuleList(
             conv(dims, below, here, kernel=1)
-            for here, below in zip(channels[:-1], channels[1:], strict=True)
+            for here, below in itertools.pairwise(channels)
         )
         self.up = nn.ModuleList(_Block(dims, 2 * here, here) for here in channels[:-1])
         self.out = conv(dims, channels[0], 1, kernel=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["WeightAverage"]
 
@@ -23,8 +23,8 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, network: nn.Module, decay: float) -> None:
         """average = decay * average + (1 - decay) * network; buffers are copied."""
-        mine = list(self.network.parameters())
-        theirs = [parameter.detach() for parameter in network.parameters()]
+        mine: list[Tensor] = list(self.network.parameters())
+        theirs: list[Tensor] = [parameter.detach() for parameter in network.parameters()]
         torch._foreach_lerp_(mine, theirs, 1 - decay)
         for own, other in zip(self.network.buffers(), network.buffers(), strict=True):
             own.copy_(other)

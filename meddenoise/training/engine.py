@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
@@ -215,7 +214,7 @@ class Engine:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """The averaged weights on frozen patches: the trainer's loss, and PSNR where truth is known."""
+        """The averaged weights on frozen patches: the loss, and PSNR where truth is known."""
         assert self.val is not None
         sums: dict[str, float] = {}
         for index in range(self.settings.validate_batches):
@@ -314,12 +313,13 @@ class Engine:
 
 def _squared_errors(output: Tensor, batch: Batch) -> dict[str, Tensor]:
     """Mean squared error of output and input, in units of the scan's 99.9th percentile."""
-    assert batch.target is not None
+    target = batch.target
+    assert target is not None
     share = batch.scale / batch.reference.view_as(batch.scale)
     valid = 1.0 if batch.valid is None else batch.valid.float()
-    count = batch.target.numel() if batch.valid is None else batch.valid.sum().clamp(min=1)
+    count = target.numel() if batch.valid is None else batch.valid.sum().clamp(min=1)
 
     def mse(x: Tensor) -> Tensor:
-        return (((x.float() - batch.target) * share).square() * valid).sum() / count
+        return (((x.float() - target) * share).square() * valid).sum() / count
 
     return {"mse": mse(output), "mse_noisy": mse(batch.image)}

@@ -174,7 +174,9 @@ def _info(config: Config, result: Result, example: Volume) -> dict[str, Any]:
 
 def _in_memory(images: Any, targets: Any) -> list[Prepared]:
     inputs = [_as_volume(image) for image in _as_list(images)]
-    partners = [None] * len(inputs) if targets is None else [_as_volume(t) for t in _as_list(targets)]
+    partners = (
+        [None] * len(inputs) if targets is None else [_as_volume(t) for t in _as_list(targets)]
+    )
     if len(partners) != len(inputs):
         raise ConfigError(f"There are {len(inputs)} images and {len(partners)} targets.")
     scans = []
@@ -199,5 +201,3 @@ def _name_of(part: object) -> str:
         if TRAINERS.get(name) is type(part):
             return name
     return type(part).__name__
-
-

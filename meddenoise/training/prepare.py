@@ -38,8 +38,14 @@ class Prepared:
 
 
 def prepare(case: Case, noise: NoiseModel | None, seed: int) -> Prepared:
-    """Read a case and, if asked, add noise to it: once, as a function of seed and name."""
+    """Read a case and, if asked, add noise to it: once, as a function of seed and name.
+
+    Raises:
+        GeometryError: the clean partner lies on another grid.
+    """
     volume, truth = case.read_image(), case.read_target()
+    if truth is not None:
+        volume.check_same_grid(truth, names=(case.name, f"its clean partner {case.partner}"))
     if noise is None:
         return Prepared(case.name, volume, truth, made=case.is_sample)
     drawn = int(generator(seed, "noise", case.name).initial_seed() % 2**31)

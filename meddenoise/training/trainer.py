@@ -1,5 +1,7 @@
 """What every trainer has: one method that says what a step is.
 
+An own one, in a research script::
+
     @register_trainer("mine")
     class Mine(Trainer):
         def training_step(self, network, batch, draws):
@@ -15,13 +17,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import ValidationError
 from torch import Tensor, nn
 
-from meddenoise.config.explain import explain
+from meddenoise.config.options import check_options
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch
-from meddenoise.errors import ConfigError
 from meddenoise.registry import Registry
 
 if TYPE_CHECKING:
@@ -83,9 +83,4 @@ def build_trainer(name: str, **options: Any) -> Trainer:
     Raises:
         ConfigError: no such trainer, or an option that it does not have.
     """
-    model = TRAINERS.options(name)
-    try:
-        checked = model.model_validate(options)
-    except ValidationError as error:
-        raise ConfigError(explain(error, model, prefix=("trainer",))) from None
-    return TRAINERS.get(name)(**{key: getattr(checked, key) for key in options})
+    return TRAINERS.get(name)(**check_options(TRAINERS.options(name), options, section="trainer"))

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meddenoise.errors import FileError, InputError, OutputError, ParameterError
+from meddenoise.errors import InputError, OutputError, ParameterError
 from meddenoise.filters import apply_filter
-from meddenoise.io import ScanFile, extension_for, list_scans, read, write
-from meddenoise.io.formats import format_of_name
+from meddenoise.io import WriteReport, read, write_report
 from meddenoise.volume import Volume
+from meddenoise.workflows.places import Job, check_place, plan
+
+if TYPE_CHECKING:
+    from meddenoise.inference import Denoiser
 
 __all__ = ["Outcome", "denoise", "denoise_files"]
 
@@ -34,7 +37,8 @@ class Outcome:
         seconds: reading, denoising and writing.
         voxels: in all channels.
         untouched: voxels put back as they were: not finite, or padding.
-        notes: what the reader and writer had to say (clipped values and the like).
+        clipped: voxels beyond what the format's integers hold.
+        notes: what the reader, the model and the writer had to say.
         error: why there is no result, or ``None``.
     """
 
@@ -43,6 +47,7 @@ class Outcome:
     seconds: float
     voxels: int = 0
     untouched: int = 0
+    clipped: int = 0
     notes: tuple[str, ...] = ()
     error: str | None = None
 
@@ -117,17 +122,19 @@ def denoise_files(
         InputError: nothing could be done: no such input, no such model, an output in the way.
     """
     work = _worker(model, method, device)
-    jobs = list(_jobs(Path(source), Path(output), series))
+    jobs = plan(source, output, series=series)
     if len(jobs) == 1:
-        return [_one(*jobs[0], work, overwrite, progress)]
-    outcomes = []
-    for number, (scan, target) in enumerate(jobs):
+        return [_one(jobs[0], work, overwrite, progress)]
+    outcomes: list[Outcome] = []
+    for number, job in enumerate(jobs):
         began = time.perf_counter()
+        made = {outcome.output for outcome in outcomes}
         try:
-            outcomes.append(_one(scan, target, work, overwrite, _part(progress, number, len(jobs))))
+            share = _part(progress, number, len(jobs))
+            outcomes.append(_one(job, work, overwrite, share, made))
         except InputError as fault:
             spent = time.perf_counter() - began
-            outcomes.append(Outcome(str(scan.path), None, spent, error=str(fault)))
+            outcomes.append(Outcome(str(job.scan.path), None, spent, error=str(fault)))
     return outcomes
 
 
@@ -148,70 +155,73 @@ def _worker(
     from meddenoise.inference import Denoiser
 
     assert model is not None
-    denoiser = Denoiser.load(model, device=device)
-    return lambda volume, progress: denoiser(volume, progress=progress)
+    denoiser = Denoiser.load(Path(model).expanduser(), device=device)
+
+    def by_model(volume: Volume, progress: Progress | None) -> Volume:
+        _compare_kinds(denoiser, volume)
+        return denoiser(volume, progress=progress)
+
+    return by_model
 
 
-def _jobs(source: Path, output: Path, series: str | None) -> Iterator[tuple[ScanFile, Path]]:
-    """Which scan goes where."""
-    scans = list_scans(source)
-    if not scans:
-        raise FileError(f"There is no scan in {source}: it needs DICOM, NIfTI, NRRD, MHA or images.")
-    if len({scan.path for scan in scans}) == 1:
-        # One scan; or several series in one directory, where reading says which there are.
-        scan = scans[0]
-        whole = source if scan.format == "dicom" else scan.path
-        chosen = ScanFile(whole, scan.format, series, scan.relative)
-        named, _ = format_of_name(output)
-        into = scan.format != "dicom" and (output.is_dir() or named is None)
-        yield chosen, output / scan.path.name if into else output
-        return
-    if output.is_file() or format_of_name(output)[0] is not None:
-        raise OutputError(
-            f"{source} holds {len(scans)} scans: give a directory as the output, not {output}."
-        )
-    for scan in scans:
-        yield scan, output / scan.relative
+def _compare_kinds(denoiser: Denoiser, volume: Volume) -> None:
+    """Warn of a scan that is not what the model was trained on; where unknown, say nothing."""
+    learned = denoiser.info.get("data", {})
+    for what in ("modality", "units"):
+        theirs, ours = learned.get(what) or "", getattr(volume, what)
+        if theirs and ours and theirs != ours:
+            warnings.warn(
+                f"The model was trained on scans whose {what} is {theirs}, and this one's is "
+                f"{ours}: the result may be wrong.",
+                stacklevel=3,
+            )
 
 
 def _one(
-    scan: ScanFile,
-    target: Path,
+    job: Job,
     work: Callable[[Volume, Progress | None], Volume],
     overwrite: bool,
     progress: Progress | None,
+    made: Collection[str | None] = (),
 ) -> Outcome:
+    """Denoise one scan; ``made`` are the outputs of this call, which are not replaced."""
     began = time.perf_counter()
-    _refuse(scan.path, target, overwrite)
+    check_place(job.scan.path, job.target, overwrite=overwrite)
+    volume = read(job.scan.path, series=job.scan.series)
+    target = job.target_for(volume)
+    check_place(job.scan.path, target, overwrite=overwrite)
+    if str(target) in made:
+        raise OutputError(f"{target} is the result of another scan of the same name already.")
     with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", UserWarning)
-        volume = read(scan.path, series=scan.series)
-        if extension_for(volume) == ".png" and target.suffix.lower() in (".jpg", ".jpeg"):
-            target = target.with_suffix(".png")  # JPEG would add its own noise
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=UserWarning, module=r"meddenoise\.")
         denoised = work(volume, progress)
-        written = write(denoised, target, overwrite=overwrite)
+    report = write_report(denoised, target, overwrite=overwrite)
     return Outcome(
-        input=str(scan.path),
-        output=str(written),
+        input=str(job.scan.path),
+        output=str(report.path),
         seconds=time.perf_counter() - began,
         voxels=volume.array.size,
         untouched=int(volume.array.size - np.count_nonzero(volume.valid)),
-        notes=tuple(dict.fromkeys(str(w.message) for w in said if w.category is not DeprecationWarning)),
+        clipped=report.clipped,
+        notes=(*_oddities(volume), *(str(w.message) for w in said), *_written(report)),
     )
 
 
-def _refuse(source: Path, target: Path, overwrite: bool) -> None:
-    """Say what is in the way before minutes are spent on the scan."""
-    if target.exists():
-        if target.resolve() == source.resolve():
-            raise OutputError(f"{target} is the input itself, and inputs are never overwritten.")
-        if not overwrite:
-            raise OutputError(f"{target} exists: choose another output, or say --overwrite.")
-    place = target.parent
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK):
-        raise OutputError(f"{target} cannot be written: {place} is no directory we may write to.")
+def _oddities(volume: Volume) -> tuple[str, ...]:
+    """What is unusual about the scan's header."""
+    return tuple(getattr(volume.source, "oddities", ()))
+
+
+def _written(report: WriteReport) -> tuple[str, ...]:
+    """What there is to say about the result's file."""
+    if not report.clipped:
+        return report.notes
+    lost = (
+        f"{report.clipped:,} of {report.voxels:,} voxels lay beyond what {report.dtype} holds and "
+        "were clipped."
+    )
+    return (*report.notes, lost)
 
 
 def _part(progress: Progress | None, number: int, count: int) -> Progress | None:

@@ -38,15 +38,19 @@ def evaluate(
         GeometryError: the grids do not match.
         ParameterError: an empty mask, a constant reference, an impossible range.
     """
-    inside = None
-    if mask is not None:
-        inside = _open(mask)
-    return compare(
-        _open(reference), _open(image), mask=inside, data_range=data_range, window=window
-    )
+    inside = None if mask is None else _open(mask)
+    truth, judged = _open(reference), _open(image)
+    if isinstance(truth, Volume) and isinstance(judged, Volume):
+        names = (_name(reference, "the reference"), _name(image, "the image"))
+        truth.check_same_grid(judged, names=names)
+    return compare(truth, judged, mask=inside, data_range=data_range, window=window)
 
 
 def _open(image: Image) -> Volume | np.ndarray:
     if isinstance(image, Volume):
         return image
     return read(image) if isinstance(image, (str, os.PathLike)) else np.asarray(image)
+
+
+def _name(image: Image, role: str) -> str:
+    return os.fspath(image) if isinstance(image, (str, os.PathLike)) else role

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from meddenoise.errors import FileError
-from meddenoise.io import describe, list_scans, read
+from meddenoise.errors import FileError, InputError, ParameterError
+from meddenoise.io import ScanFile, describe, list_scans, read
+from meddenoise.io.describing import describe_volume
 from meddenoise.noise.estimate import estimate_sigma
+from meddenoise.volume import Volume
 
 __all__ = ["info"]
 
@@ -25,10 +27,15 @@ def info(path: str | os.PathLike[str], *, series: str | None = None) -> dict[str
     Returns:
         For a model, what :func:`meddenoise.inference.read_model_info` gives, under ``"model"``.
         For one scan, what :func:`meddenoise.io.describe` gives, with ``"noise": {"sigma": ...}``
-        in the scan's units. For several, ``{"scans": [...]}``, geometry only.
+        in the scan's units. For several, ``{"scans": [...]}`` without the noise; one that
+        cannot be read says so under ``"error"``.
+
+    Raises:
+        FileError: nothing is there, or nothing that is a scan.
+        ModelError: a damaged model file.
     """
-    place = Path(path)
-    if place.suffix == ".safetensors":
+    place = Path(path).expanduser()
+    if place.suffix.lower() == ".safetensors":
         from meddenoise.inference.model_file import file_hash, read_model_info
 
         return {"model": read_model_info(place), "hash": file_hash(place)}
@@ -39,17 +46,30 @@ def info(path: str | os.PathLike[str], *, series: str | None = None) -> dict[str
                 f"There is no scan in {place}: it needs DICOM, NIfTI, NRRD, MHA or images."
             )
         if len(scans) > 1:
-            return {"scans": [describe(scan.path, series=scan.series) for scan in scans]}
-    return {**describe(place, series=series), "noise": _noise(place, series)}
+            return {"scans": [_listed(scan) for scan in scans]}
+    volume = read(place, series=series)
+    return {"path": str(place), **describe_volume(volume), "noise": _noise(volume)}
 
 
-def _noise(path: Path, series: str | None) -> dict[str, Any]:
+def _listed(scan: ScanFile) -> dict[str, Any]:
+    """One of several scans; one that cannot be read does not hide the others."""
+    path = {"path": str(scan.path)}
+    try:
+        return {**path, **describe(scan.path, series=scan.series)}
+    except InputError as fault:
+        return {**path, "error": str(fault)}
+
+
+def _noise(volume: Volume) -> dict[str, Any]:
     """The noise of the first channel; ``None`` with a reason where it cannot be told."""
-
-    volume = read(path, series=series)
     values, valid = volume.array[0], volume.valid[0]
     inside = values[valid]
-    if inside.size == 0 or np.ptp(inside) == 0:
+    if inside.size == 0:
+        return {"sigma": None, "reason": "the image has no finite voxel"}
+    if np.ptp(inside) == 0:
         return {"sigma": None, "reason": "the image is constant"}
-    sigma = estimate_sigma(values, mask=None if valid.all() else valid)
+    try:
+        sigma = estimate_sigma(values, mask=None if valid.all() else valid)
+    except ParameterError as fault:  # too small, or nearly all background
+        return {"sigma": None, "reason": str(fault)}
     return {"sigma": sigma, "units": volume.units, "method": "wavelet MAD"}

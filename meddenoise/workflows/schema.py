@@ -36,7 +36,10 @@ def check_config(path: str | Path, overrides: Iterable[str] = ()) -> str:
     """
     config = load(path, overrides)
     parts = [
-        ("network", lambda: build_network(config.network.name, config.dims, **config.network.options)),
+        (
+            "network",
+            lambda: build_network(config.network.name, config.dims, **config.network.options),
+        ),
         ("trainer", lambda: build_trainer(config.trainer.name, **config.trainer.options)),
     ]
     if config.noise is not None:

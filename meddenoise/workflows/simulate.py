@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from meddenoise.errors import AmbiguousInput
 from meddenoise.io import read, write
 from meddenoise.noise import build_noise, simulate
 from meddenoise.volume import Volume
+from meddenoise.workflows.places import check_place, plan
 
 __all__ = ["simulate_file"]
 
@@ -30,7 +32,7 @@ def simulate_file(
 
     Args:
         source: what :func:`meddenoise.read` takes.
-        output: where the noisy copy goes.
+        output: where the noisy copy goes: a file, or a directory (the copy then keeps its name).
         noise: ``"gaussian"``, ``"rician"``, ``"poisson"`` or a registered one.
         seed: the same seed gives the same noise.
         series: which DICOM series, where a directory holds several.
@@ -39,7 +41,23 @@ def simulate_file(
 
     Returns:
         Where it was written, and the noisy volume.
+
+    Raises:
+        InputError: several scans, an impossible noise, or an output that is in the way.
     """
     model = build_noise(noise, **parameters)
-    noisy = simulate(read(source, series=series), model, seed=seed)
-    return write(noisy, output, overwrite=overwrite, dtype="float32"), noisy
+    jobs = plan(source, output, series=series)
+    if len(jobs) > 1:
+        names = ", ".join(str(job.scan.relative) for job in jobs[:5])
+        raise AmbiguousInput(f"{source} holds {len(jobs)} scans: name one of {names}.")
+    job = jobs[0]
+    check_place(job.scan.path, job.target, overwrite=overwrite)
+    noisy = simulate(read(job.scan.path, series=job.scan.series), model, seed=seed)
+    written = write(
+        noisy,
+        job.target_for(noisy),
+        overwrite=overwrite,
+        dtype="float32",
+        derivation="noise simulation",
+    )
+    return written, noisy

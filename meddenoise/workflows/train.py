@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from meddenoise.config import Config, dump, load, parse
-from meddenoise.data import find_cases, split_by_subject
-from meddenoise.errors import InputError, OutputError
+from meddenoise.data import Split, find_cases, split_by_subject
+from meddenoise.errors import InputError
 from meddenoise.evaluation import compare
 from meddenoise.inference import Denoiser
 from meddenoise.io import atomic_file, extension_for, write
 from meddenoise.noise import NoiseModel, build_noise
 from meddenoise.report import preview
-from meddenoise.training import SupervisedTrainer, Trainer, build_trainer
+from meddenoise.training import Result, SupervisedTrainer, Trainer, build_trainer
 from meddenoise.training.fit import fit_prepared, new_network
-from meddenoise.training.prepare import Prepared, prepare
+from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
 from meddenoise.workflows.provenance import provenance
+from meddenoise.workflows.run_directory import check_directory, claimed, directory_of
 
 __all__ = ["Run", "train"]
 
@@ -77,40 +78,50 @@ def train(
     noise = _noise(config)
     trainer = trainer or _trainer(config, noise)
     network = new_network(config)
-    split = split_by_subject(
-        find_cases(config.data.images, config.data.targets, series=config.data.series),
-        (config.data.split.train, config.data.split.val, config.data.split.test),
-        config.seed,
-    )
+    cases = find_cases(config.data.images, config.data.targets, series=config.data.series)
+    shares = config.data.split
+    split = split_by_subject(cases, (shares.train, shares.val, shares.test), config.seed)
+    directory = directory_of(config, output)
+    first = int(os.environ.get("RANK", "0")) == 0
+    if first:
+        check_directory(directory, cases, resume=resume, overwrite=overwrite)
     scans = {
         case.name: prepare(case, noise, config.seed)
         for case in dict.fromkeys((*split.train, *split.val))
     }
-    directory = _directory(config, output)
-    first = int(os.environ.get("RANK", "0")) == 0
-    if first:
-        _claim(directory, resume=resume, overwrite=overwrite)
-        _write_text(directory / "config.yaml", dump(config))
-        _write_json(directory / "splits.json", split.as_dict())
-    fitted = fit_prepared(
-        config,
-        trainer,
-        network,
-        [scans[case.name] for case in split.train],
-        [scans[case.name] for case in split.val],
-        directory=directory,
-        device=device,
-        resume=resume,
-        progress=progress,
-    )
+    for case in split.test:
+        if first and case.name not in scans and not case.is_sample:
+            # A scan that cannot be denoised is found now, not after hours of training.
+            as_items([prepare(case, noise, config.seed)], config.data.normalise, config.dims)
+    with claimed(directory, resume=resume) if first else nullcontext():
+        if first and not (directory / "config.yaml").exists():
+            _describe(directory, config, split)
+        fitted = fit_prepared(
+            config,
+            trainer,
+            network,
+            [scans[case.name] for case in split.train],
+            [scans[case.name] for case in split.val],
+            directory=directory,
+            device=device,
+            resume=resume,
+            progress=progress,
+        )
     if not first:
         return None
+    _describe(directory, config, split)
     model = fitted.denoiser.save(directory / "model.safetensors")
     denoiser = Denoiser.load(model, network=fitted.denoiser.network, device=device)
     tests = (scans.get(case.name) or prepare(case, noise, config.seed) for case in split.test)
     rows = [_test(directory, denoiser, scan, picture=n == 0) for n, scan in enumerate(tests)]
-    result = fitted.result
-    metrics = {
+    metrics = _metrics(rows, fitted.result, denoiser)
+    _write_json(directory / "metrics.json", metrics)
+    return Run(directory, metrics, denoiser)
+
+
+def _metrics(rows: list[dict[str, Any]], result: Result, denoiser: Denoiser) -> dict[str, Any]:
+    """What ``metrics.json`` holds."""
+    return {
         "test": _summary(rows),
         "validation": result.validation,
         "train": {
@@ -121,8 +132,6 @@ def train(
         },
         "run": provenance(denoiser.device),
     }
-    _write_json(directory / "metrics.json", metrics)
-    return Run(directory, metrics, denoiser)
 
 
 def _as_config(config: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str]) -> Config:
@@ -152,30 +161,10 @@ def _trainer(config: Config, noise: NoiseModel | None) -> Trainer:
     return trainer
 
 
-def _directory(config: Config, output: str | Path | None) -> Path:
-    named = output or config.output
-    if named is None:
-        named = Path("runs") / (config.name or config.trainer.name)
-    return Path(named)
-
-
-def _claim(directory: Path, *, resume: bool, overwrite: bool) -> None:
-    """Make the run directory, or refuse to touch what is there."""
-    if directory.is_file():
-        raise OutputError(f"{directory} is a file: choose another --output.")
-    if directory.exists() and any(directory.iterdir()) and not resume:
-        if not overwrite:
-            raise OutputError(
-                f"{directory} holds a run already: choose another --output, go on with it by "
-                "--resume, or replace it by --overwrite."
-            )
-        if not (directory / "config.yaml").is_file():
-            raise OutputError(f"{directory} is no run of ours and is not replaced: remove it yourself.")
-        shutil.rmtree(directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise OutputError(f"{directory} cannot be made: {fault.strerror}.") from None
+def _describe(directory: Path, config: Config, split: Split) -> None:
+    """What the run is made of; a resumed one is described anew only when it has gone through."""
+    _write_text(directory / "config.yaml", dump(config))
+    _write_json(directory / "splits.json", split.as_dict())
 
 
 def _test(directory: Path, denoiser: Denoiser, scan: Prepared, *, picture: bool) -> dict[str, Any]:
@@ -183,7 +172,8 @@ def _test(directory: Path, denoiser: Denoiser, scan: Prepared, *, picture: bool)
     denoised = denoiser(scan.volume)
     _write_scan(directory / "denoised", scan.name, denoised)
     if scan.made:
-        _write_scan(directory / "noisy", scan.name, scan.volume)
+        noisy = {"dtype": "float32", "derivation": "noise simulation"}  # nothing clipped
+        _write_scan(directory / "noisy", scan.name, scan.volume, **noisy)
         if scan.truth is not None:
             _write_scan(directory / "truth", scan.name, scan.truth)
     row: dict[str, Any] = {"name": scan.name}
@@ -198,8 +188,11 @@ def _test(directory: Path, denoiser: Denoiser, scan: Prepared, *, picture: bool)
     return row
 
 
-def _write_scan(directory: Path, name: str, volume: Volume) -> None:
-    write(volume, directory / f"{name}{extension_for(volume)}", overwrite=True)
+def _write_scan(directory: Path, name: str, volume: Volume, **how: Any) -> None:
+    extension = extension_for(volume)
+    # A dot in the name of a DICOM series would be taken for an extension.
+    stem = name if extension else name.replace(".", "_")
+    write(volume, directory / f"{stem}{extension}", overwrite=True, **how)
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -221,5 +214,3 @@ def _write_text(path: Path, text: str) -> None:
 
 def _write_json(path: Path, value: Any) -> None:
     _write_text(path, json.dumps(value, indent=2) + "\n")
-
-

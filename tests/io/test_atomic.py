@@ -12,6 +12,18 @@ from meddenoise.errors import OutputError
 from meddenoise.io.atomic import atomic_directory, atomic_file
 
 
+def fail_in_file(target: Path, *, overwrite: bool = False) -> None:
+    with atomic_file(target, overwrite=overwrite) as part:
+        part.write_text("half")
+        raise RuntimeError
+
+
+def fail_in_directory(target: Path) -> None:
+    with atomic_directory(target, overwrite=True) as part:
+        (part / "new").write_text("")
+        raise RuntimeError
+
+
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
     target = tmp_path / "new" / "out.txt"
     with atomic_file(target) as part:
@@ -23,9 +35,8 @@ def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
 
 
 def test_a_failing_block_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), atomic_file(tmp_path / "out.txt") as part:
-        part.write_text("half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_in_file(tmp_path / "out.txt")
     assert os.listdir(tmp_path) == []
 
 
@@ -39,9 +50,8 @@ def test_what_exists_stays_unless_told(tmp_path: Path) -> None:
     target.write_text("old")
     with pytest.raises(OutputError, match="exists already"), atomic_file(target):
         pass
-    with pytest.raises(RuntimeError), atomic_file(target, overwrite=True) as part:
-        part.write_text("half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_in_file(target, overwrite=True)
     assert target.read_text() == "old"
     with atomic_file(target, overwrite=True) as part:
         part.write_text("new")
@@ -60,8 +70,9 @@ def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_of_the_directory_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="file, not a directory"), atomic_file(
-        tmp_path / "file" / "out.txt"
+    with (
+        pytest.raises(OutputError, match="file, not a directory"),
+        atomic_file(tmp_path / "file" / "out.txt"),
     ):
         pass
 
@@ -119,9 +130,8 @@ def test_a_failing_directory_leaves_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "series"
     target.mkdir()
     (target / "old").write_text("")
-    with pytest.raises(RuntimeError), atomic_directory(target, overwrite=True) as part:
-        (part / "new").write_text("")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_in_directory(target)
     assert os.listdir(target) == ["old"]
     assert os.listdir(tmp_path) == ["series"]
 

@@ -104,7 +104,7 @@ def test_a_sheared_grid_is_refused(tmp_path: Path) -> None:
         ("Offset = 1 2 3", "Offset = 1 2 nan", "finite"),
         ("Comment = kept as it is", "ElementNumberOfChannels = 3", "3 values a voxel"),
         ("ElementSpacing = 0.4 0.7 5", "ElementSpacing = 0 0 0", "singular"),
-        ("ElementDataFile = LOCAL", "Nothing = LOCAL", "ElementDataFile"),
+        ("ElementDataFile = LOCAL", "Nothing = LOCAL", "MetaImage header"),
         ("Comment = kept as it is", "CompressedData = True", "damaged"),
     ],
 )

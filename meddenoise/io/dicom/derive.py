@@ -7,6 +7,7 @@ reference, geometry, acquisition and display stays; what no longer holds is remo
 from __future__ import annotations
 
 import datetime
+from copy import copy as shallow
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,6 @@ __all__ = ["IMPLEMENTATION_UID", "DerivedSeries", "derive"]
 #: Names this implementation in the file meta information (PS3.10 7.1), whatever the version.
 IMPLEMENTATION_UID = "2.25.190146713917041640214178229583290371451"
 
-_SCHEME = "99MEDDENOISE"
 _PREFIX = {"noise reduction": "DN", "noise simulation": "SIM", "conversion": "DRV"}
 _LONG_STRING, _SHORT_TEXT = 64, 1024  # what the VRs LO and ST hold
 _DROPPED = {
@@ -110,7 +110,8 @@ def _copied(source: Any, *, keep_private: bool) -> Any:
             items = [_copied(item, keep_private=keep_private) for item in source[tag].value]
             copy.add_new(tag, "SQ", Sequence(items))
         else:
-            copy[tag] = element
+            # Decoded elements are mutable: setting a value would change the source's.
+            copy[tag] = element if element.is_raw else shallow(element)
     return copy
 
 
@@ -165,33 +166,51 @@ def _derived(image_type: Any) -> list[str]:
 
 
 def _set_derivation(header: Any, file: DicomFile, series: DerivedSeries) -> None:
+    """What was done to what: for enhanced objects frame by frame, else for the whole."""
     from pydicom.sequence import Sequence
 
+    per_frame = header.get("PerFrameFunctionalGroupsSequence")
+    if per_frame is not None:
+        for number, group in enumerate(per_frame, 1):
+            group.DerivationImageSequence = Sequence([_frame_derivation(file, number, series)])
+        header.SourceImageEvidenceSequence = Sequence([_evidence(file)])
+        return
     before = str(header.get("DerivationDescription") or "").strip()
     said = f"{before}; {series.description}" if before else series.description
     # Too long for the VR: what was done now matters more than what was done before.
-    header.DerivationDescription = said if len(said) <= _SHORT_TEXT else series.description[:1024]
-    codes = list(header.get("DerivationCodeSequence") or ())
-    header.DerivationCodeSequence = Sequence([*codes, *_derivation_codes(series.derivation)])
-    sources = [_source_reference(file)] if file.instance else []
-    per_frame = header.get("PerFrameFunctionalGroupsSequence")
-    if per_frame is None:
-        if sources:
-            header.SourceImageSequence = Sequence(sources)
-        return
-    for number, group in enumerate(per_frame, 1):
-        group.DerivationImageSequence = Sequence([_frame_derivation(file, number, series)])
+    header.DerivationDescription = (
+        said if len(said) <= _SHORT_TEXT else series.description[:_SHORT_TEXT]
+    )
+    codes = [*(header.get("DerivationCodeSequence") or ()), *_derivation_codes(series.derivation)]
+    header.DerivationCodeSequence = Sequence(codes)
+    if file.instance:
+        header.SourceImageSequence = Sequence([_source_reference(file)])
 
 
 def _derivation_codes(derivation: str) -> list[Any]:
+    """CID 7203 has no code for noise reduction; smoothing is the nearest (113042 is addition)."""
     if derivation == "noise reduction":
-        return [
-            _code("NOISE_REDUCTION", _SCHEME, "Noise reduction"),
-            _code("113087", "DCM", "Smoothing"),
-        ]
-    if derivation == "noise simulation":
-        return [_code("NOISE_SIMULATION", _SCHEME, "Noise simulation")]
-    return [_code("CONVERSION", _SCHEME, "Conversion")]
+        return [_code("113087", "DCM", "Smoothing")]
+    name = derivation.upper().replace(" ", "_")
+    return [_code(name, "99MEDDENOISE", derivation.capitalize())]
+
+
+def _evidence(file: DicomFile) -> Any:
+    """The source's place in its study (PS3.3 macro 10-3), which enhanced objects must give."""
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    reference = _source_reference(file)
+    instance = Dataset()
+    instance.ReferencedSOPClassUID = reference.ReferencedSOPClassUID
+    instance.ReferencedSOPInstanceUID = reference.ReferencedSOPInstanceUID
+    series = Dataset()
+    series.SeriesInstanceUID = file.series
+    series.ReferencedSOPSequence = Sequence([instance])
+    study = Dataset()
+    study.StudyInstanceUID = file.header.get("StudyInstanceUID", "")
+    study.ReferencedSeriesSequence = Sequence([series])
+    return study
 
 
 def _frame_derivation(file: DicomFile, number: int, series: DerivedSeries) -> Any:
@@ -242,11 +261,11 @@ def _set_equipment(header: Any, series: DerivedSeries) -> None:
 
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = Sequence([_code("109103", "DCM", "Modifying Equipment")])
+    # Model and version stand in the description: dcm2niix takes these elements for the scanner's
+    # wherever they are nested.
     item.Manufacturer = "meddenoise"
-    item.ManufacturerModelName = "meddenoise"
-    item.SoftwareVersions = __version__
     item.ContributionDateTime = series.made.strftime("%Y%m%d%H%M%S.%f")
-    item.ContributionDescription = series.derivation.capitalize()
+    item.ContributionDescription = f"meddenoise {__version__}: {series.derivation}"
     prior = list(header.get("ContributingEquipmentSequence") or ())
     header.ContributingEquipmentSequence = Sequence([*prior, item])
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from meddenoise.errors import FileError
 
-__all__ = ["DicomFile", "open_files", "open_header", "refusal"]
+__all__ = ["DicomFile", "check_claim", "open_files", "open_header", "refusal"]
 
 # SOP classes whose pixels are no intensities, or that have none.
 _NO_INTENSITIES = {
@@ -22,6 +24,10 @@ _NO_INTENSITIES = {
     "1.2.840.10008.1.3.10": "a DICOMDIR index",
     "1.2.840.10008.5.1.4.1.1.30": "a parametric map",
 }
+
+_NATIVE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
+_MOST_EXPANSION = 4096  # beyond this a claim about compressed pixels is not believed
+_FREE_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +97,16 @@ def refusal(file: DicomFile) -> str | None:
     Raises:
         FileError: it claims to be an image and lacks what every image has.
     """
+    from pydicom.uid import UID
+
     header = file.header
     meta_class = header.file_meta.get("MediaStorageSOPClassUID", "")
     sop_class = str(header.get("SOPClassUID") or meta_class)
     if sop_class in _NO_INTENSITIES:
         return _NO_INTENSITIES[sop_class]
     if not header.get("Rows") or not header.get("Columns"):
-        name = getattr(header.get("SOPClassUID"), "name", "") or "an object"
-        if name.endswith("Image Storage"):
+        name = UID(sop_class).name if sop_class else "an object"
+        if name.endswith("Image Storage") or UID(str(meta_class)).name.endswith("Image Storage"):
             raise FileError(f"{file.path} is damaged: it says it is an image and has no size.")
         return f"{name}, which has no image"
     photometric = str(header.get("PhotometricInterpretation") or "MONOCHROME2").strip()
@@ -106,7 +114,25 @@ def refusal(file: DicomFile) -> str | None:
         return f"a colour image ({photometric})"
     if int(header.get("BitsAllocated") or 0) not in (8, 16, 32):
         return f"an image of {header.get('BitsAllocated')} bits a pixel or of floats"
+    check_claim(file)
     return None
+
+
+def check_claim(file: DicomFile) -> None:
+    """Memory is taken only for what the file can hold.
+
+    Raises:
+        FileError: the header claims more pixels.
+    """
+    sizes = (file.header.Rows, file.header.Columns, file.header.BitsAllocated, file.frame_count)
+    claimed = int(np.prod([float(n) for n in sizes])) // 8
+    held = file.path.stat().st_size
+    most = held if file.transfer_syntax in _NATIVE else held * _MOST_EXPANSION + _FREE_BYTES
+    if claimed > most or min(sizes) < 1:
+        raise FileError(
+            f"{file.path}: the header claims {claimed:,} bytes of pixels, but the file has only "
+            f"{held:,}: it is truncated or damaged."
+        )
 
 
 def open_files(

@@ -54,7 +54,7 @@ class Stack:
         rows, columns = self.frames[0][0].size
         times = f" x {len(self.frames)}" if len(self.frames) > 1 else ""
         return (
-            f"{self.name or '(no UID)'}: number {header.get('SeriesNumber', '?')}, "
+            f"{self.name or '(no UID)'}: number {header.get('SeriesNumber') or '?'}, "
             f"{header.get('SeriesDescription') or 'no description'!r}, "
             f"{header.get('Modality', '?')}, {columns}x{rows}x{len(self.frames[0])}{times}, "
             f"{len(self.files)} files"
@@ -78,7 +78,8 @@ def stacks_of(files: list[DicomFile], *, prefer: Path | None = None) -> list[Sta
     for members in by_series.values():
         series = members[0].series
         kept, copies = _without_copies(members, prefer)
-        found = [Stack(series, frames) for frames in _split(kept)]
+        volumes = sorted(_split(kept), key=lambda frames: -len(frames[0]))
+        found = [Stack(series, frames) for frames in volumes]
         for number, stack in enumerate(found, 1):
             stack.name = series if len(found) == 1 else f"{series}#{number}"
             if copies:

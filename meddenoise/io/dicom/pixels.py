@@ -18,7 +18,6 @@ from meddenoise.io.dicom.files import DicomFile
 __all__ = ["decode", "is_lossy", "quiet", "syntax_name", "workers"]
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
-_NATIVE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", _DEFLATED}
 _LOSSY = {
     "1.2.840.10008.1.2.4.50",
     "1.2.840.10008.1.2.4.51",
@@ -29,8 +28,6 @@ _LOSSY = {
     "1.2.840.10008.1.2.4.93",
     "1.2.840.10008.1.2.4.203",
 }
-_MOST_EXPANSION = 4096  # beyond this a claim about the size is not believed
-_FREE_BYTES = 1 << 26
 
 
 def syntax_name(uid: str) -> str:
@@ -71,7 +68,6 @@ def decode(file: DicomFile) -> NDArray:
     """
     header = file.header
     shape = (file.frame_count, int(header.Rows), int(header.Columns))
-    _check_claim(file, shape)
     pixels = _decoded(file)
     if pixels.size != np.prod(shape):
         raise FileError(f"{file.path}: {shape} pixels are claimed, the file holds {pixels.shape}.")
@@ -81,6 +77,10 @@ def decode(file: DicomFile) -> NDArray:
 def _decoded(file: DicomFile) -> NDArray:
     import pydicom
     from pydicom.pixels import pixel_array
+    from pydicom.uid import UID
+
+    if UID(file.transfer_syntax) not in pydicom.uid.AllTransferSyntaxes:
+        raise _cannot_decode(file, ValueError("not a transfer syntax that is known"))
 
     try:
         if file.transfer_syntax == _DEFLATED or not _has_preamble(file):
@@ -90,9 +90,7 @@ def _decoded(file: DicomFile) -> NDArray:
         return pixel_array(file.path, raw=True)
     except MemoryError as error:
         raise FileError(f"{file.path}: the image does not fit into memory.") from error
-    except NotImplementedError as error:
-        raise _cannot_decode(file, error) from error
-    except RuntimeError as error:
+    except (NotImplementedError, RuntimeError) as error:
         raise _cannot_decode(file, error) from error
     except Exception as error:  # pydicom and its codecs raise nearly anything on damaged data
         reason = str(error).strip().rstrip(".") or type(error).__name__
@@ -109,19 +107,6 @@ def _cannot_decode(file: DicomFile, error: Exception) -> FileError:
 
 def _has_preamble(file: DicomFile) -> bool:
     return getattr(file.header, "preamble", None) is not None
-
-
-def _check_claim(file: DicomFile, shape: tuple[int, int, int]) -> None:
-    """Memory is taken only for what the file can hold."""
-    claimed = int(np.prod([float(n) for n in shape])) * int(file.header.BitsAllocated) // 8
-    held = file.path.stat().st_size
-    native = file.transfer_syntax in _NATIVE - {_DEFLATED}
-    most = held if native else held * _MOST_EXPANSION + _FREE_BYTES
-    if claimed > most:
-        raise FileError(
-            f"{file.path}: the header claims {claimed:,} bytes of pixels, but the file has only "
-            f"{held:,}: it is truncated or damaged."
-        )
 
 
 def _own_bits(pixels: NDArray, header: Any) -> NDArray:

@@ -114,7 +114,7 @@ def _voxels(stack: Stack) -> tuple[NDArray, dict[tuple[int, int], tuple[NDArray,
         stored = decode(file)
         for channel, number, frame in where[file.path]:
             picture = stored[frame.index]
-            frame.storage.decode(picture, array[channel, number])
+            frame.storage.decode(picture[None], array[channel, number][None])
             found = _padding_of(picture, frame)
             if found is not None:
                 restored[channel, number] = found

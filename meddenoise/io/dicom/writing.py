@@ -150,7 +150,7 @@ def _stored(
         if indices is not None:
             values = np.array(values)
             values.reshape(-1)[indices] = frame.storage.intercept  # whatever it is, it is replaced
-        picture, here = frame.storage.encode(values)
+        (picture,), here = frame.storage.encode(values[None])
         if indices is not None:
             picture.reshape(-1)[indices] = padding
         stored[frame.index] = picture

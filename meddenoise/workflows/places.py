@@ -1,0 +1,135 @@
+"""Which scans a command works on, where each result goes, and what stands in its way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from meddenoise.errors import FileError, OutputError
+from meddenoise.io import ScanFile, extension_for, list_scans
+from meddenoise.io.formats import EXTENSIONS, format_of_name
+from meddenoise.volume import Volume
+
+__all__ = ["Job", "check_place", "plan"]
+
+_Path = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scan and the place of its result.
+
+    Attributes:
+        scan: what is read.
+        target: a file, or a directory for a DICOM series.
+        named: whether the user named the target itself, so that its extension says the format;
+            else it has the scan's own name below the output directory.
+    """
+
+    scan: ScanFile
+    target: Path
+    named: bool
+
+    def target_for(self, volume: Volume) -> Path:
+        """The target, in a format that can be written (JPEG loses detail, MHD is two files)."""
+        extension = extension_for(volume)
+        if self.named or not extension:
+            return self.target
+        _, own = format_of_name(self.target)
+        if own == extension:
+            return self.target
+        stem = self.target.name[: -len(own)] if own in EXTENSIONS else self.target.name
+        return self.target.with_name(stem + extension)
+
+
+def plan(source: _Path, output: _Path, *, series: str | None = None) -> list[Job]:
+    """Every scan in ``source`` and where its result goes.
+
+    One scan goes to ``output`` if that names a file of a known format, or if the scan is a
+    DICOM series; else, like each of several scans, into the directory ``output`` under its own
+    name. Scans that lie in ``output`` already, from an earlier call, are passed over.
+
+    Args:
+        source: a scan, a DICOM directory, a directory of scans, or a glob.
+        output: a file or a directory.
+        series: which DICOM series, where a directory holds several.
+
+    Raises:
+        FileError: there is no scan.
+        OutputError: a file for several scans, an unknown extension, or the input's own place.
+    """
+    place, into = Path(source).expanduser(), Path(output).expanduser()
+    scans = _chosen(list_scans(place), place, into, series)
+    if len({scan.path for scan in scans}) == 1:
+        # One scan; or several series in one directory, where reading says which there are.
+        return [_single(scans[0], place, into, series, os.fspath(output).endswith(os.sep))]
+    if into.is_file() or format_of_name(into)[0] is not None:
+        raise OutputError(
+            f"{place} holds {len(scans)} scans: give a directory as the output, not {into}."
+        )
+    if _same(into, place):
+        raise OutputError(f"{into} is the input itself, and inputs are never overwritten.")
+    return [Job(scan, into / scan.relative, named=False) for scan in scans]
+
+
+def _single(scan: ScanFile, place: Path, into: Path, series: str | None, slash: bool) -> Job:
+    if scan.format == "dicom":
+        whole = place if place.exists() else scan.path  # a glob is no place to read from
+        if whole.is_dir() and whole.resolve() in into.resolve().parents:
+            raise OutputError(
+                f"{into} lies in the input {whole}, which would then hold two series: choose an "
+                "output beside it."
+            )
+        return Job(replace(scan, path=whole, series=series), into, named=True)
+    known, suffix = format_of_name(into)
+    if into.is_dir() or (known is None and (slash or not suffix[1:].isalpha())):
+        return Job(scan, into / scan.path.name, named=False)
+    if known is None:
+        raise OutputError(
+            f"{into}: '{suffix}' is no format that is written here. Use .nii, .nii.gz, .nrrd, "
+            ".mha, .png or .tif, or end the name with / for a directory."
+        )
+    return Job(scan, into, named=True)
+
+
+def _chosen(
+    scans: Iterable[ScanFile], place: Path, into: Path, series: str | None
+) -> list[ScanFile]:
+    """Without what is in the output directory; with ``series``, that one of each directory."""
+    inside = place.is_dir() and into.is_dir() and not _same(into, place)
+    found = [s for s in scans if not (inside and into.resolve() in s.path.resolve().parents)]
+    if not found:
+        raise FileError(f"There is no scan in {place}: it needs DICOM, NIfTI, NRRD, MHA or images.")
+    if series is None:
+        return found
+    exact = [scan for scan in found if scan.series == series]
+    # By number or description: the reader finds it in each directory, or says what there is.
+    places = {s.path: replace(s, series=series) for s in found if s.format == "dicom"}
+    chosen = exact or list(places.values())
+    if not chosen:
+        raise FileError(f"{place} is not DICOM, so there is no series {series!r} in it.")
+    return chosen
+
+
+def check_place(source: Path, target: Path, *, overwrite: bool) -> None:
+    """Say what is in the way before minutes are spent on the scan.
+
+    Raises:
+        OutputError: the target is the input, exists, or lies where nothing can be written.
+    """
+    if _same(source, target):
+        raise OutputError(f"{target} is the input itself, and inputs are never overwritten.")
+    empty = target.is_dir() and not any(target.iterdir())
+    if os.path.lexists(target) and not empty and not overwrite:
+        raise OutputError(f"{target} exists: choose another output, or say --overwrite.")
+    place = target.absolute().parent
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise OutputError(f"{target} cannot be written: {place} is no directory we may write to.")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and os.path.samefile(one, other)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from meddenoise.config import Config, dump, load, parse
+from meddenoise.errors import ConfigError
+
+TEXT = """\
+data:
+  images: scan.nii.gz
+trainer:
+  name: noise2void
+"""
+
+
+def test_everything_else_has_a_default() -> None:
+    config = parse(TEXT)
+    assert config.data.images == "scan.nii.gz"
+    assert config.network.name == "unet"
+    assert config.training.steps == 1000
+    assert config.dims == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("training:\n  stepz: 3\n", r"line 6: training\.stepz is no key .*did you mean 'steps'"),
+        ("training:\n  step-s: 3\n", r"line 6: training\.step-s is no key .*did you mean 'steps'"),
+        ("tranier: {}\n", r"line 5: tranier is no key .*did you mean 'trainer'"),
+        ("training:\n  steps: many\n", r"line 6: training\.steps must be a whole number, not 'man"),
+        ("training: {steps: '100'}\n", "steps must be a whole number, not '100'"),
+        ("training: {steps: true}\n", "steps must be a whole number, not True"),
+        ("training: {clip: true}\n", "clip must be a number, not True"),
+        ("training: {steps: 0}\n", "steps must be greater than 0, not 0"),
+        ("training: {learning_rate: .nan}\n", "learning_rate must be a finite number"),
+        ("training: {ema: 1}\n", "ema must be less than 1"),
+        ("training: 5\n", "line 5: training must be a section"),
+        ("name: 5\n", "line 5: name must be a text, not 5"),
+        ("inference: {tile: [8, a, 8]}\n", r"inference\.tile\.1 must be a whole number, not 'a'"),
+        ("inference: {tile: [8, 8]}\n", "tile has 2 axes and data.patch has 3"),
+        ("training:\n  trackers:\n  - tensorbord\n", r"line 7: .*did you mean 'tensorboard'"),
+        ("1: 2\n", "1 is a key that is no text"),
+    ],
+)
+def test_a_fault_names_key_line_and_remedy(more: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse(TEXT + more)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TEXT + "name: a\nname: b\n", "line 6 is no valid YAML: the key 'name' stands twice"),
+        (TEXT + "name: [a\n", "line 6 is no valid YAML"),
+        (TEXT + "---\na: 1\n", "line 5 is no valid YAML: but found another document"),
+        (TEXT + "name: \x00\n", "no valid YAML"),
+        (TEXT + "[a, b]: 1\n", "line 5 is no valid YAML: a key must be a plain text"),
+        ("- a\n", "must be a mapping"),
+        ("", "must be a mapping"),
+        ("x: " + "[" * 5000, "nested too deeply"),
+    ],
+)
+def test_what_is_no_configuration(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse(text)
+
+
+@pytest.mark.parametrize("tag", ["python/object/apply:os.system [ls]", "python/name:os.system"])
+def test_yaml_cannot_run_code(tag: str) -> None:
+    with pytest.raises(ConfigError, match="could not determine a constructor"):
+        parse(TEXT + f"name: !!{tag}\n")
+    with pytest.raises(ConfigError, match="no valid YAML"):
+        parse(TEXT, [f"name=!!{tag}"])
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]\n", "a: &a [x, x]\nb: &b [*a, *a]\n"])
+def test_yaml_cannot_unfold_without_end(text: str) -> None:
+    with pytest.raises(ConfigError, match="aliases"):
+        parse(TEXT + text)
+
+
+def test_exponents_are_numbers_with_or_without_a_point() -> None:
+    config = parse(TEXT + "training: {learning_rate: 1e-3, weight_decay: 1.5E-2}\n")
+    assert (config.training.learning_rate, config.training.weight_decay) == (0.001, 0.015)
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "value"),
+    [
+        ("training.steps=50", ("training", "steps"), 50),
+        ("data.patch=[32, 32]", ("data", "patch"), [32, 32]),
+        ("training.learning_rate=2e-3", ("training", "learning_rate"), 0.002),
+        ("data.images=sample:head:3", ("data", "images"), "sample:head:3"),
+        ("data.series=a=b", ("data", "series"), "a=b"),
+        ("training.clip=null", ("training", "clip"), None),
+        ("noise.name=rician", ("noise", "name"), "rician"),
+    ],
+)
+def test_overrides(override: str, path: tuple[str, str], value: Any) -> None:
+    config = parse(TEXT, [override])
+    assert getattr(getattr(config, path[0]), path[1]) == value
+
+
+def test_later_overrides_win_and_null_removes_a_section() -> None:
+    text = TEXT + "noise: {name: gaussian}\n"
+    assert parse(text, ["seed=1", "seed=2"]).seed == 2
+    assert parse(text, ["noise=null"]).noise is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.patchh=[8, 8]", r"--set: data\.patchh is no key .*did you mean 'patch'"),
+        ("training.steps=many", r"--set: training\.steps must be a whole number"),
+        ("data.images=[1, a]", r"--set: data\.images\.0 must be a text, not 1"),
+        ("data.images=1", r"--set: data\.images must be a text or a list, not 1"),
+        ("training.steps", "is no override"),
+        ("=3", "is no override"),
+        ("a..b=3", "is no override"),
+        ("seed=[", "no valid YAML"),
+    ],
+)
+def test_a_fault_of_an_override_does_not_blame_the_file(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse(TEXT, [override], file="a.yaml")
+    assert "line" not in str(caught.value)
+
+
+def test_an_override_does_not_change_the_dictionary_it_is_for() -> None:
+    values: dict[str, Any] = {"data": {"images": "a"}, "trainer": {"name": "noise2void"}}
+    parse(values, ["data.images=b"])
+    assert values["data"]["images"] == "a"
+
+
+def test_python_may_give_tuples_paths_and_numpy_numbers() -> None:
+    config = parse(
+        {
+            "data": {"images": Path("a") / "b", "patch": (8, np.int64(9))},
+            "trainer": {"name": "noise2void"},
+            "training": {"learning_rate": np.float32(0.5)},
+        }
+    )
+    assert config.data.images == str(Path("a") / "b")
+    assert config.data.patch == [8, 9]
+    assert config.training.learning_rate == 0.5
+
+
+def test_load_names_the_file_and_takes_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(TEXT)
+    assert load(file).name == "mine"
+    file.write_text(TEXT + "seeds: 1\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml, line 5: seeds is no key"):
+        load(file)
+
+
+def test_load_says_what_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no configuration file"):
+        load(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "binary.yaml")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["name='1e3'", "data.series='5e-7'", "output='no'"],  # texts that look like other things
+        ["training.learning_rate=1e-7", "training.clip=null", "network={name: unet, channels: [4, 8]}"],
+        ["noise={name: rician, sigma: [1%, 5%]}", "data.targets=[a.nii, 'ü b.nii']"],
+    ],
+)
+def test_what_is_dumped_reads_back_the_same(overrides: list[str]) -> None:
+    config = parse(TEXT, overrides)
+    again = parse(dump(config))
+    assert again.model_dump() == config.model_dump()
+    assert dump(again) == dump(config)
+
+
+def test_every_default_is_spelled_out() -> None:
+    text = dump(parse(TEXT))
+    for section in Config.model_fields:
+        assert f"{section}:" in text
+    assert "checkpoint_every: 200" in text
+
+
+def test_the_configs_in_the_repository_read() -> None:
+    files = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+    assert len(files) >= 4
+    for file in files:
+        assert load(file).name == file.stem

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meddenoise import io
+from meddenoise.errors import FileError
+from meddenoise.volume import Volume
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    volume = Volume.from_array(np.ones((3, 3, 3), np.float32))
+    for name in ("sub-02/b.nii.gz", "sub-01/a.nii", "sub-01/c.nrrd", "d.mha", ".hidden/e.nii"):
+        io.write(volume, root / name)
+    for name in ("notes.txt", "sub-01/a.json", "sub-01/a.bvec", "README.md", ".part.nii.gz"):
+        (root / name).write_text("{}")
+    return root
+
+
+def test_scans_are_found_in_order_and_other_files_passed_over(tree: Path) -> None:
+    found = io.list_scans(tree)
+    names = [str(scan.relative) for scan in found]
+    assert names == ["d.mha", "sub-01/a.nii", "sub-01/c.nrrd", "sub-02/b.nii.gz"]
+    assert [scan.format for scan in found] == ["metaimage", "nifti", "nrrd", "nifti"]
+    for scan in found:
+        assert io.read(scan.path, series=scan.series).shape == (3, 3, 3)
+
+
+def test_a_file_and_a_glob(tree: Path) -> None:
+    (scan,) = io.list_scans(tree / "d.mha")
+    assert (scan.path, scan.relative) == (tree / "d.mha", Path("d.mha"))
+    found = io.list_scans(str(tree / "sub-*" / "*.nii*"))
+    assert [str(scan.relative) for scan in found] == ["sub-01/a.nii", "sub-02/b.nii.gz"]
+    assert [str(s.relative) for s in io.list_scans(str(tree / "sub-01*"))] == [
+        "sub-01/a.nii",
+        "sub-01/c.nrrd",
+    ]
+
+
+def test_nothing_there_is_said(tree: Path, tmp_path: Path) -> None:
+    for path in (tmp_path / "missing", tree / "*.gipl", tree / "notes.txt"):
+        with pytest.raises(FileError):
+            io.list_scans(path)
+    (tmp_path / "empty").mkdir()
+    assert io.list_scans(tmp_path / "empty") == []
+
+
+def test_a_damaged_scan_is_listed_so_that_reading_says_why(tree: Path) -> None:
+    (tree / "broken.nii.gz").write_bytes(b"not gzip")
+    (scan,) = [s for s in io.list_scans(tree) if s.path.name == "broken.nii.gz"]
+    with pytest.raises(FileError, match=r"broken\.nii\.gz"):
+        io.read(scan.path)
+
+
+def test_each_dicom_series_is_one_entry(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+) -> None:
+    root = tmp_path / "study"
+    for name, uid, number in (("a", "1.2.1", 1), ("both", "1.2.2", 2), ("both", "1.2.3", 3)):
+        make_series(ramp + number, name=f"study_{name}", first=10 * number,
+                    SeriesInstanceUID=uid, SeriesNumber=number)  # fmt: skip
+    root.mkdir()
+    for name in ("a", "both"):
+        (tmp_path / f"study_{name}").rename(root / name)
+    (root / "a" / "damaged.dcm").write_bytes(bytes(128) + b"DICM" + b"\x08\0\x05\0CS")
+    found = io.list_scans(root)
+    good = [scan for scan in found if scan.path.is_dir()]
+    assert [str(scan.relative) for scan in good] == ["a", "both/series-2", "both/series-3"]
+    assert [scan.series for scan in good] == ["1.2.1", "1.2.2", "1.2.3"]
+    assert [scan.path.name for scan in found if scan not in good] == ["damaged.dcm"]
+    for number, scan in ((2, good[1]), (3, good[2])):
+        np.testing.assert_array_equal(io.read(scan.path, series=scan.series).array.min(), number)

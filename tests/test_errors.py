@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from meddenoise import errors
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_one_root_catches_all(name: str) -> None:
+    assert issubclass(getattr(errors, name), errors.MeddenoiseError)
+
+
+def test_what_the_user_can_mend_exits_with_2_and_our_own_faults_with_1() -> None:
+    assert errors.MeddenoiseError.exit_status == 1
+    for name in set(errors.__all__) - {"MeddenoiseError"}:
+        kind = getattr(errors, name)
+        assert issubclass(kind, errors.InputError)
+        assert kind.exit_status == 2
+
+
+def test_errors_are_also_what_python_expects() -> None:
+    assert issubclass(errors.ParameterError, ValueError)
+    assert issubclass(errors.MissingDependency, ImportError)
+    assert issubclass(errors.AmbiguousInput, errors.FileError)
+
+
+def test_the_tree_in_the_docstring_names_every_class() -> None:
+    assert errors.__doc__ is not None
+    for name in errors.__all__:
+        assert name in errors.__doc__

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from meddenoise._version import __version__
 from meddenoise.config import InferenceConfig, NormaliseConfig
 from meddenoise.devices import choose_device, fast_layout
-from meddenoise.errors import ModelError
+from meddenoise.errors import ConfigError, ModelError
 from meddenoise.inference.model_file import file_hash, load_model, save_model
 from meddenoise.inference.tiles import plan_tiles
+from meddenoise.networks.layers import crop_to, pad_to_multiple
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.volume import Volume
 
@@ -34,6 +36,9 @@ class Denoiser:
         inference: tiles, overlap, flips.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         info: the description that travels with the weights.
+
+    Raises:
+        ConfigError: ``inference.tile`` has another number of axes.
     """
 
     def __init__(
@@ -51,6 +56,9 @@ class Denoiser:
         self.dims = dims
         self.normalise = normalise or NormaliseConfig()
         self.inference = inference or InferenceConfig()
+        tile = self.inference.tile
+        if tile is not None and len(tile) != dims:
+            raise ConfigError(f"inference.tile has {len(tile)} axes and the network {dims}.")
         self.info = dict(info or {})
         self.name = "a model in memory"
 
@@ -68,11 +76,17 @@ class Denoiser:
             ModelError: see :func:`meddenoise.inference.model_file.load_model`.
         """
         network, info = load_model(path, network)
+        try:
+            normalise = NormaliseConfig(**info["normalise"])
+            inference = InferenceConfig(**info.get("inference", {}))
+        except ValidationError as fault:
+            keys = ", ".join(".".join(map(str, error["loc"])) for error in fault.errors())
+            raise ModelError(f"{path} has a description that makes no sense: {keys}.") from None
         denoiser = cls(
             network,
-            dims=int(info["network"]["dims"]),
-            normalise=NormaliseConfig(**info["normalise"]),
-            inference=InferenceConfig(**info.get("inference", {})),
+            dims=info["network"]["dims"],
+            normalise=normalise,
+            inference=inference,
             device=device,
             info=info,
         )
@@ -118,6 +132,8 @@ class Denoiser:
                 share = _share(progress, channel, volume.channels)
                 clean = self.denoise_array(volume.array[channel], inside, progress=share)
                 out[channel] = np.where(inside, clean, volume.array[channel])
+            if progress:
+                progress((channel + 1) / volume.channels)
         note = f"meddenoise {__version__} denoised with {self.name}"
         return volume.with_array(out, note=note)
 
@@ -130,64 +146,94 @@ class Denoiser:
     ) -> NDArray[np.floating]:
         """``(X, Y)`` or ``(X, Y, Z)`` in the scan's units, denoised.
 
+        A constant image (a blank time point) has no noise, and comes back as it is.
+
         Args:
             array: the intensities.
             valid: which voxels were measured; the others are filled with the mean.
             progress: called with the finished fraction.
+
+        Raises:
+            ParameterError: no contrast to normalise by, though the image is not constant.
+            ModelError: the network gives another shape, or numbers that are not finite.
         """
-        values = array if valid is None or valid.all() else array[valid]
+        whole = valid is None or bool(valid.all())
+        values = array if whole else array[valid]
+        if values.min() == values.max():
+            return array.copy()
         normalisation = Normalisation.fit(values, **self.normalise.model_dump())
-        x = np.asarray(normalisation.apply(array), dtype=np.float32)
-        if valid is not None and not valid.all():
-            x = np.where(valid, x, x[valid].mean(dtype=np.float64)).astype(np.float32)
+        filled = array if whole else np.where(valid, array, values.mean(dtype=np.float64))
+        x = torch.from_numpy(np.ascontiguousarray(normalisation.apply(filled), dtype=np.float32))
         with torch.inference_mode():
             if x.ndim > self.dims:
-                y = np.empty_like(x)
-                for k in range(x.shape[-1]):
-                    y[..., k] = self._run(torch.from_numpy(x[..., k])).numpy()
-                    if progress:
-                        progress((k + 1) / x.shape[-1])
+                y = self._slices(x, progress)
             else:
-                y = self._run(torch.from_numpy(x), progress).numpy()
-        restored = (
-            normalisation.invert(y.astype(np.float64))
-            if array.dtype == np.float64
-            else (normalisation.invert(y))
-        )
-        return np.asarray(restored, dtype=array.dtype)
+                y = self._run(x[None], progress)[0]
+        result = y.numpy().astype(array.dtype, copy=False)
+        if not np.isfinite(result).all():
+            raise ModelError(
+                "The network's output is not finite: the model is damaged, or was trained on "
+                "scans of other intensities than this one."
+            )
+        return np.asarray(normalisation.invert(result), dtype=array.dtype)
+
+    def _slices(self, x: Tensor, progress: Callable[[float], None] | None) -> Tensor:
+        """``(X, Y, Z)``, each slice along the last axis for itself, many in a batch."""
+        stack = x.movedim(-1, 0).contiguous()
+        parts = stack.split(max(1, self.inference.tile_voxels // stack[0].numel()))
+        done = [
+            self._run(part, _share(progress, number, len(parts)))
+            for number, part in enumerate(parts)
+        ]
+        return torch.cat(done).movedim(0, -1)
 
     def _run(self, x: Tensor, progress: Callable[[float], None] | None = None) -> Tensor:
-        """``(*spatial)`` normalised on the CPU, tile by tile through the network."""
+        """``(N, *spatial)`` normalised on the CPU, tile by tile through the network.
+
+        The images are padded first to the network's coarsest grid, so that mirrored copies
+        and tiles all lie on it in the same way.
+        """
+        size = x.shape[1:]
+        # A network that does not say how it sees is taken for one with three halvings.
+        multiple = getattr(self.network, "multiple", (8,) * self.dims)
+        x = pad_to_multiple(x[:, None], multiple)
         plan = plan_tiles(
-            x.shape,
-            halo=getattr(self.network, "halo", (16,) * x.ndim),
+            x.shape[2:],
+            halo=getattr(self.network, "halo", (16,) * self.dims),
+            multiple=multiple,
             tile=self.inference.tile,
-            voxels=self.inference.tile_voxels,
+            voxels=max(1, self.inference.tile_voxels // len(x)),
             overlap=self.inference.overlap,
         )
-        total = torch.zeros(x.shape)
-        weight = torch.zeros(x.shape) if len(plan) > 1 else None
+        if len(plan) == 1:
+            return crop_to(self._forward(x), size)[:, 0]
+        total, weight = torch.zeros(x.shape), torch.zeros(x.shape[2:])
         for done, where in enumerate(plan, start=1):
-            y = self._forward(x[where].to(self.device)[None, None])[0, 0].float().cpu()
-            if weight is None:
-                return y
             w = plan.weights(where)
-            total[where] += w * y
+            total[(..., *where)] += w * self._forward(x[(..., *where)])
             weight[where] += w
             if progress:
                 progress(done / len(plan))
-        return total if weight is None else total / weight
+        return crop_to(total / weight, size)[:, 0]
 
     def _forward(self, x: Tensor) -> Tensor:
-        """``(1, 1, *spatial)``; with flips, the mean over all mirrored copies."""
-        if not self.inference.flips:
-            return self.network(x)
+        """``(N, 1, *spatial)`` on the CPU; with flips, the mean over all mirrored copies."""
+        x = x.to(self.device)
         axes = range(2, x.ndim)
-        mirrors = [c for n in range(len(axes) + 1) for c in itertools.combinations(axes, n)]
+        flips = self.inference.flips
+        mirrors = [
+            c for n in range(len(axes) + 1 if flips else 1) for c in itertools.combinations(axes, n)
+        ]
         total = torch.zeros_like(x)
         for mirror in mirrors:
-            total += self.network(x.flip(mirror)).float().flip(mirror)
-        return total / len(mirrors)
+            y = self.network(x.flip(mirror))
+            if y.shape != x.shape:
+                raise ModelError(
+                    f"The network gives shape {tuple(y.shape)} for an input of {tuple(x.shape)}: "
+                    "it must keep the shape, for any size."
+                )
+            total += y.float().flip(mirror)
+        return (total / len(mirrors)).cpu()
 
 
 def _share(

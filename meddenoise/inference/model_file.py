@@ -14,7 +14,7 @@ from meddenoise.errors import ConfigError, ModelError
 from meddenoise.io.atomic import atomic_file
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 __all__ = ["file_hash", "load_model", "read_model_info", "save_model"]
 
@@ -44,16 +44,31 @@ def read_model_info(path: str | Path) -> dict[str, Any]:
         info = json.loads(header["__metadata__"][_KEY])
     except OSError as fault:
         raise ModelError(f"The model file {file} cannot be read: {fault.strerror}.") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ModelError(
             f"{file} is no meddenoise model: give the model.safetensors that "
             "'meddenoise train' wrote."
         ) from None
-    if not isinstance(info, dict) or not isinstance(info.get("network"), dict):
+    if not _complete(info):
         raise ModelError(f"{file} is no meddenoise model: its description is damaged.")
-    if info.get("version", 0) > _VERSION:
+    if info["version"] > _VERSION:
         raise ModelError(f"{file} was written by a newer meddenoise: upgrade this one.")
     return info
+
+
+def _complete(info: Any) -> bool:
+    """Whether a description has what is needed to build the network."""
+    if not (isinstance(info, dict) and isinstance(info.get("version"), int)):
+        return False
+    network = info.get("network")
+    return (
+        isinstance(network, dict)
+        and isinstance(network.get("name"), str)
+        and network.get("dims") in (2, 3)
+        and isinstance(network.get("options", {}), dict)
+        and isinstance(info.get("normalise"), dict)
+        and isinstance(info.get("inference", {}), dict)
+    )
 
 
 def save_model(path: str | Path, network: nn.Module, info: dict[str, Any]) -> Path:
@@ -64,15 +79,23 @@ def save_model(path: str | Path, network: nn.Module, info: dict[str, Any]) -> Pa
         network: its ``state_dict`` is saved, in float32, on no particular device.
         info: JSON-able; needs ``network`` (name, dims, options) and ``normalise``.
     """
+    import torch
     from safetensors.torch import save
 
+    # Copies, because tied weights share memory, which the format does not know.
     tensors = {
-        name: value.detach().to("cpu").contiguous() for name, value in network.state_dict().items()
+        name: _plain(value).clone(memory_format=torch.contiguous_format)
+        for name, value in network.state_dict().items()
     }
     metadata = {_KEY: json.dumps({"version": _VERSION, **info})}
     with atomic_file(path, overwrite=True) as temporary:
         Path(temporary).write_bytes(save(tensors, metadata=metadata))
     return Path(path)
+
+
+def _plain(value: Tensor) -> Tensor:
+    value = value.detach().cpu()
+    return value.float() if value.is_floating_point() else value
 
 
 def load_model(
@@ -97,15 +120,22 @@ def load_model(
     if network is None:
         try:
             network = build_network(made["name"], dims=made["dims"], **made.get("options", {}))
-        except (ConfigError, KeyError) as fault:
+        except ConfigError as fault:
             raise ModelError(
                 f"{path} holds a network that this installation does not know ({fault}): register "
                 "it first, or pass the module as network=."
             ) from None
     try:
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError) as fault:
-        reason = str(fault).splitlines()[0]
+        weights = load_file(path)
+    except SafetensorError as fault:
+        raise ModelError(f"The model file {path} is damaged: {fault}.") from None
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise ModelError(f"The weights in {path} are not all finite: its training went wrong.")
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as fault:
+        # The first line says only that there is an error, the second which.
+        reason = " ".join(line.strip() for line in str(fault).splitlines()[1:2]).rstrip(".: ")
         raise ModelError(f"The weights in {path} do not fit the network: {reason}.") from None
     return network.eval(), info
 

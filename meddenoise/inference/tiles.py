@@ -1,4 +1,10 @@
-"""Cuts a volume into overlapping tiles and blends what comes back."""
+"""Cuts a volume into overlapping tiles and blends what comes back.
+
+An output voxel further than the network's halo from a tile's inner border is what the whole
+volume would have given, provided the tile starts on the grid of the network's coarsest level.
+So tiles start at multiples of that grid, share twice the halo, and their outermost halo counts
+for nothing: the result does not depend on the tiles.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from meddenoise.errors import ParameterError
+
 __all__ = ["TilePlan", "plan_tiles"]
+
+# Exact tiles may cost so many times the volume; beyond that, a network with a very wide view
+# (of which it uses the far part little) gets tiles that share only ``overlap``.
+_MOST_WORK = 4.0
 
 
 @dataclass(frozen=True)
@@ -21,13 +33,13 @@ class TilePlan:
         shape: of the volume.
         tile: of every tile; no larger than the volume.
         starts: first voxels per axis.
-        overlap: voxels that two neighbours share at least, per axis.
+        halo: how far the network sees per axis.
     """
 
     shape: tuple[int, ...]
     tile: tuple[int, ...]
     starts: tuple[tuple[int, ...], ...]
-    overlap: tuple[int, ...]
+    halo: tuple[int, ...]
 
     def __iter__(self) -> Iterator[tuple[slice, ...]]:
         for corner in itertools.product(*self.starts):
@@ -36,56 +48,131 @@ class TilePlan:
     def __len__(self) -> int:
         return math.prod(len(starts) for starts in self.starts)
 
-    def weights(self, where: tuple[slice, ...]) -> Tensor:
-        """``(*tile)`` float32: 1 inside, falling linearly over the overlap to a neighbour.
+    @property
+    def work(self) -> float:
+        """Voxels that go through the network, as a multiple of the volume's."""
+        return len(self) * math.prod(self.tile) / math.prod(self.shape)
 
-        The outer half of a tile's halo, where the network sees the tile's padded border,
-        counts least. Weights are separable and never 0, so that they can be divided out.
+    def weights(self, where: tuple[slice, ...]) -> Tensor:
+        """``(*tile)`` float32: 0 in the halo at an inner border, 1 inside, linear between.
+
+        Separable; all tiles' weights at a voxel together are above 0, to be divided out.
         """
         whole = torch.ones(self.tile)
-        for axis, (part, size) in enumerate(zip(where, self.shape, strict=True)):
+        for axis, part in enumerate(where):
             ramp = torch.ones(self.tile[axis])
-            width = self.overlap[axis]
-            slope = torch.arange(1, width + 1) / (width + 1)
-            if part.start > 0:
-                ramp[:width] = slope
-            if part.stop < size:
-                ramp[self.tile[axis] - width :] = slope.flip(0)
+            starts = self.starts[axis]
+            number = starts.index(part.start)
+            if number > 0:
+                rise = self._rise(axis, starts[number - 1] + self.tile[axis] - part.start)
+                ramp[: len(rise)] *= rise
+            if number < len(starts) - 1:
+                rise = self._rise(axis, part.stop - starts[number + 1])
+                ramp[self.tile[axis] - len(rise) :] *= rise.flip(0)
             whole = whole * ramp.view([-1 if a == axis else 1 for a in range(len(self.shape))])
         return whole
+
+    def _rise(self, axis: int, shared: int) -> Tensor:
+        """From 0 to 1 over the voxels that two neighbours share; one's rise is the other's fall."""
+        halo = self.halo[axis]
+        # Where the halo does not fit in, the seam is better soft than exact nowhere.
+        dropped = halo if 2 * halo <= shared else shared // 4
+        length = shared - 2 * dropped
+        slope = torch.arange(1, length + 1) / (length + 1)
+        return torch.cat([torch.zeros(dropped), slope, torch.ones(dropped)])
 
 
 def plan_tiles(
     shape: Sequence[int],
     *,
     halo: Sequence[int],
+    multiple: Sequence[int],
     tile: Sequence[int] | None = None,
     voxels: int = 2**21,
     overlap: float = 0.25,
 ) -> TilePlan:
-    """Chooses tiles: the whole volume if it is small enough, else slabs and blocks.
+    """Chooses tiles: the whole volume if it is small enough, else those with the least work.
 
     Args:
-        shape: the volume's.
-        halo: how far the network sees per axis; no tile overlaps less than that, if it is
-            given large enough tiles.
-        tile: the tile's shape, if the user wants a certain one.
+        shape: the volume's; multiples of ``multiple``.
+        halo: how far the network sees per axis.
+        multiple: the voxels between two of the network's coarsest level, per axis.
+        tile: the tile's shape, if the user wants a certain one; rounded down to ``multiple``.
         voxels: at most so many voxels a tile, if not.
-        overlap: at least this fraction of a tile is shared with the next one.
+        overlap: at least this fraction of a tile is shared with the next one; more, to be
+            exact, where the tile is large enough for its halo and that costs at most four
+            times the volume.
+
+    Raises:
+        ParameterError: a shape that is no multiple of ``multiple``.
     """
-    size = list(shape) if tile is None else [min(t, s) for t, s in zip(tile, shape, strict=True)]
-    if tile is None:
-        # Halve the longest axis until it fits: tiles stay as cubic as they can, which keeps
-        # the share of overlap small.
-        while math.prod(size) > voxels and max(size) > 8:
-            longest = size.index(max(size))
-            size[longest] = math.ceil(size[longest] / 2)
-    shared = [
-        min(max(math.ceil(t * overlap), 2 * h), t // 2) if t < s else 0
-        for t, s, h in zip(size, shape, halo, strict=True)
-    ]
-    starts = []
-    for s, t, o in zip(shape, size, shared, strict=True):
-        count = 1 if t == s else math.ceil((s - t) / max(t - o, 1)) + 1
-        starts.append(tuple(round(i * (s - t) / max(count - 1, 1)) for i in range(count)))
-    return TilePlan(tuple(shape), tuple(size), tuple(starts), tuple(shared))
+    if any(s % m for s, m in zip(shape, multiple, strict=True)):
+        raise ParameterError(f"The shape {tuple(shape)} is no multiple of {tuple(multiple)}.")
+    axes = [_Axis(s, h, m, overlap) for s, h, m in zip(shape, halo, multiple, strict=True)]
+    if tile is not None:
+        chosen = [
+            min(max(t // a.multiple * a.multiple, a.multiple), a.size)
+            for t, a in zip(tile, axes, strict=True)
+        ]
+        cost = math.prod(
+            t * (len(a.starts(t, exact=True)) or math.inf) for a, t in zip(axes, chosen, strict=True)
+        )
+        exact = cost <= _MOST_WORK * math.prod(shape)
+    else:
+        chosen, exact = _cheapest(axes, voxels)
+    starts = [axis.starts(t, exact=exact) for axis, t in zip(axes, chosen, strict=True)]
+    return TilePlan(tuple(shape), tuple(chosen), tuple(starts), tuple(halo))
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of a volume that is to be tiled."""
+
+    size: int
+    halo: int
+    multiple: int
+    overlap: float
+
+    def starts(self, tile: int, *, exact: bool) -> tuple[int, ...]:
+        """Evenly placed first voxels; none if the tile is too small to be exact."""
+        if tile >= self.size:
+            return (0,)
+        shared = math.ceil(tile * self.overlap)
+        if exact:
+            shared = max(shared, 2 * self.halo)
+            if 4 * self.halo > tile:
+                return ()
+        # In units of ``multiple``, so that every start is one.
+        step = max((tile - shared) // self.multiple, 1)
+        way = (self.size - tile) // self.multiple
+        gaps = -(-way // step)
+        return tuple(self.multiple * (i * way // gaps) for i in range(gaps + 1))
+
+    def view(self, tile: int) -> float:
+        """How far a tile reaches, in halos; the whole axis is as good as any number of them."""
+        return math.inf if tile >= self.size else tile / max(self.halo, 1)
+
+    def choices(self, *, exact: bool) -> list[tuple[int, int]]:
+        """(tile, count): the smallest tile for each count, the whole axis first."""
+        smallest: dict[int, int] = {}
+        for tile in range(self.size, 0, -self.multiple):
+            starts = self.starts(tile, exact=exact)
+            if starts:
+                smallest[len(starts)] = tile
+        return [(tile, count) for count, tile in smallest.items()]
+
+
+def _cheapest(axes: Sequence[_Axis], voxels: int) -> tuple[list[int], bool]:
+    """The exact tile with the least work among those that fit, or else the widest that fits."""
+    most = _MOST_WORK * math.prod(axis.size for axis in axes)
+    ranked: list[tuple[float, float, list[int]]] = []
+    for exact in (True, False):
+        for choice in itertools.product(*(axis.choices(exact=exact) for axis in axes)):
+            tile = [t for t, _ in choice]
+            work = math.prod(t * n for t, n in choice)
+            if math.prod(tile) <= voxels and not (exact and work > most):
+                narrow = 0.0 if exact else -min(a.view(t) for a, t in zip(axes, tile, strict=True))
+                ranked.append((narrow, work, tile))
+        if ranked:
+            return min(ranked)[2], exact
+    return [axis.multiple for axis in axes], False  # the smallest that there is

@@ -65,8 +65,8 @@ def _to_ras(volume: Volume) -> tuple[NDArray[np.floating], tuple[float, ...]]:
     left_over = np.abs(directions)
     order = [0, 0, 0]
     for _ in range(3):  # the clearest axis first, so that an oblique grid uses each one once
-        world, axis = np.unravel_index(np.argmax(left_over), (3, 3))
-        order[int(world)] = int(axis)
+        world, axis = divmod(int(np.argmax(left_over)), 3)
+        order[world] = axis
         left_over[world, :] = left_over[:, axis] = -1
     array = volume.array[0].transpose(order)
     for world, axis in enumerate(order):

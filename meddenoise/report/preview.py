@@ -51,7 +51,8 @@ def preview(
         shown.append(("truth", truth, low, high))
 
     rows = list(middle_planes(noisy))
-    heights = [p.image.shape[0] * p.aspect / p.image.shape[1] for p in rows]
+    # A long, narrow cut gets empty sides rather than a picture metres high.
+    heights = [min(p.image.shape[0] * p.aspect / p.image.shape[1], 2.0) for p in rows]
     width = 3.2
     figure = Figure(
         figsize=(width * len(shown), width * sum(heights) + 0.75), facecolor="black", dpi=110

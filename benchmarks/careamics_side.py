@@ -42,13 +42,17 @@ for _name in ("lightning", "lightning.pytorch", "lightning.fabric", "careamics")
 
 
 class StepTimes(Callback):
-    """When each training step ended; what lies between two of them is a whole step."""
+    """When each training step ended; what lies between two of them is a whole step.
+
+    Attributes:
+        ends: seconds by the clock and of this process's CPU time.
+    """
 
     def __init__(self) -> None:
-        self.ends: list[float] = []
+        self.ends: list[tuple[float, float]] = []
 
     def on_train_batch_end(self, *_: Any) -> None:
-        self.ends.append(time.perf_counter())
+        self.ends.append((time.perf_counter(), time.process_time()))
 
 
 def configuration(dims: int, **more: Any) -> Any:
@@ -83,8 +87,8 @@ def quiet() -> Iterator[None]:
 
 def step_seconds(
     array: np.ndarray, dims: int, *, steps: int, warmup: int, workers: int | None
-) -> float:
-    """Seconds a training step, data loading included, after ``warmup`` steps.
+) -> tuple[float, float]:
+    """Seconds a training step after ``warmup`` steps, data loading included: clock and CPU.
 
     The array must hold enough patches for all steps to lie in one epoch, so that neither
     validation nor checkpoints are timed. ``workers=None`` is CAREamics' own choice.
@@ -98,22 +102,55 @@ def step_seconds(
             num_workers=-1 if workers is None else workers,
             trainer_params={"accelerator": "cpu"},
         )
-        careamist = CAREamist(
-            config, work_dir=place, callbacks=[times], enable_progress_bar=False
-        )
+        careamist = CAREamist(config, work_dir=place, callbacks=[times], enable_progress_bar=False)
         careamist.train(train_data=array)
         made = careamist.trainer.global_step
     del careamist  # and with it its worker processes
     gc.collect()
     if made != warmup + steps or len(times.ends) != made:
         raise SystemExit(f"CAREamics made {made} steps of {warmup + steps}: give it more patches.")
-    return (times.ends[-1] - times.ends[warmup - 1]) / steps
+    first, last = times.ends[warmup - 1], times.ends[-1]
+    return (last[0] - first[0]) / steps, (last[1] - first[1]) / steps
+
+
+class LoopTime(Callback):
+    """How long the training loop took, with all that it did between its steps."""
+
+    def on_train_start(self, *_: Any) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_end(self, *_: Any) -> None:
+        self.seconds = time.perf_counter() - self.started
+
+
+def run_seconds(
+    array: np.ndarray, dims: int, *, seconds: float, val_patches: int = 8
+) -> tuple[int, float]:
+    """Train for about so many seconds; the steps made and the exact time of the loop.
+
+    Epochs are as long as the array gives patches for, each with its validation, log and
+    checkpoint, as in any run. ``val_patches=8`` is CAREamics' default.
+    """
+    loop = LoopTime()
+    with tempfile.TemporaryDirectory() as place, quiet():
+        config = configuration(
+            dims,
+            num_epochs=100_000,
+            n_val_patches=val_patches,
+            trainer_params={"accelerator": "cpu", "max_time": timedelta(seconds=seconds)},
+        )
+        careamist = CAREamist(config, work_dir=place, callbacks=[loop], enable_progress_bar=False)
+        careamist.train(train_data=array)
+        steps = careamist.trainer.global_step
+    del careamist
+    gc.collect()
+    return steps, loop.seconds
 
 
 def train_and_predict(array: np.ndarray, dims: int, minutes: float) -> tuple[np.ndarray, dict]:
     """Train on ``(Z, Y, X)`` for some minutes, then predict all of it without tiles."""
-    # One batch of patches to validate on. The default of 8 patches would take half of the 16
-    # that a small volume has in 3-D from the training.
+    # One batch of patches to validate on, which suits CAREamics: its default of 8 patches would
+    # take half of the 16 that this volume has in 3-D away from the training.
     config = configuration(
         dims,
         num_epochs=100_000,

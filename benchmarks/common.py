@@ -65,10 +65,15 @@ class Report:
         for row in self.rows:
             target = "" if row.target is None else f"{row.target:g} {row.unit}"
             met = {None: "", True: "yes", False: "NO"}[row.met]
-            print(f"| {row.name} | {row.value:.4g} {row.unit} | {target} | {met} |")
+            print(f"| {row.name} | {_digits(row.value)} {row.unit} | {target} | {met} |")
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps([asdict(row) for row in self.rows], indent=2) + "\n")
+
+
+def _digits(value: float) -> str:
+    """Four digits, or all of a whole number."""
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
 
 
 def environment() -> dict[str, str]:
@@ -132,7 +137,9 @@ def peer_python(env: Path) -> Path:
     """The interpreter of the peer environment; ends the program where there is none."""
     python = env / "bin" / "python"
     if not python.exists():
-        raise SystemExit(f"There is no peer environment {env}: run benchmarks/make_peer_env.sh {env}")
+        raise SystemExit(
+            f"There is no peer environment {env}: run benchmarks/make_peer_env.sh {env}"
+        )
     return python
 
 

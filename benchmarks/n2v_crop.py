@@ -34,7 +34,11 @@ def score(report: Report, name: str, clean: np.ndarray, image: np.ndarray, **tar
 
 
 def ours(
-    report: Report, clean: np.ndarray, noisy: np.ndarray, affine: np.ndarray, minutes: float,
+    report: Report,
+    clean: np.ndarray,
+    noisy: np.ndarray,
+    affine: np.ndarray,
+    minutes: float,
     more: list[str],
 ) -> None:
     """Train and denoise with meddenoise."""

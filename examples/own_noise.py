@@ -26,13 +26,13 @@ def speckle(x: Tensor, strength: float, *, generator: torch.Generator) -> Tensor
     return x * (1 + strength * draws)
 
 
-truth = md.sample("head", shape=(64, 80, 64))
+truth = md.Volume.from_array(md.sample("head").array[0, :, :, 60])
 noisy = md.simulate(truth, "speckle", strength="25%", seed=1)
 print(noisy.history[-1])
 
 # Supervised: the clean scan, with noise of a random strength drawn anew at every step.
 trainer = md.SupervisedTrainer(noise=build_noise("speckle", strength=["10%", "30%"]))
-denoiser = trainer.fit(truth, truth, patch=[32, 32, 32], steps=steps, ema=0.98)
+denoiser = trainer.fit(truth, truth, patch=[64, 64], steps=steps, ema=0.98)
 
 for name, image in {"noisy": noisy, "denoised": denoiser(noisy)}.items():
     print(f"{name}: PSNR {md.evaluate(truth, image).psnr:.2f} dB")

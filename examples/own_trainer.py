@@ -28,9 +28,10 @@ class Recorrupted(md.Trainer):
         return loss, {}  # and what else should be logged
 
 
-truth, noisy = (md.sample(name, shape=(64, 80, 64)) for name in ("head", "head-noisy"))
-trainer = Recorrupted(sigma=estimate_sigma(noisy.array[0]))
-denoiser = trainer.fit(noisy, patch=[32, 32, 32], steps=steps, learning_rate=2e-3, ema=0.98)
+truth, noisy = (md.sample(name).array[0, :, :, 60] for name in ("head", "head-noisy"))
+trainer = Recorrupted(sigma=estimate_sigma(noisy))
+denoiser = trainer.fit(noisy, patch=[64, 64], steps=steps, learning_rate=2e-3, ema=0.98)
+clean = denoiser.denoise_array(noisy)
 
-for name, image in {"noisy": noisy, "denoised": denoiser(noisy)}.items():
+for name, image in {"noisy": noisy, "denoised": clean}.items():
     print(f"{name}: PSNR {md.evaluate(truth, image).psnr:.2f} dB")

@@ -31,7 +31,9 @@ def test_names_are_sorted_and_get_gives_the_part(parts: Registry[Any]) -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(parts: Registry[Any]) -> None:
-    with pytest.raises(ConfigError, match=r"no part 'weel' \(did you mean 'wheel'\?\).*axle, wheel"):
+    with pytest.raises(
+        ConfigError, match=r"no part 'weel' \(did you mean 'wheel'\?\).*axle, wheel"
+    ):
         parts.get("weel")
 
 

@@ -73,7 +73,7 @@ def denoise(
                 print(f"{outcome.input} -> {outcome.output}  ({outcome.seconds:.1f} s)")
             if outcome.untouched:
                 print(
-                    f"  {outcome.untouched} voxels are not finite or padding: put back as they were"
+                    f"  {outcome.untouched:,} voxels are not finite or padding: kept as they were"
                 )
             for note in outcome.notes:
                 print(f"  {note}")

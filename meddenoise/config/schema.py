@@ -121,7 +121,7 @@ class InferenceConfig(_Strict):
     """
 
     tile: Annotated[list[Positive], Field(min_length=2, max_length=3)] | None = None
-    tile_voxels: Positive = 2**21
+    tile_voxels: Positive = 2**22
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
     flips: bool = False
 

@@ -22,7 +22,7 @@ __all__ = ["TilePlan", "plan_tiles"]
 
 # Exact tiles may cost so many times the volume; beyond that, a network with a very wide view
 # (of which it uses the far part little) gets tiles that share only ``overlap``.
-_MOST_WORK = 4.0
+_MOST_WORK = 3.5
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def plan_tiles(
         tile: the tile's shape, if the user wants a certain one; rounded down to ``multiple``.
         voxels: at most so many voxels a tile, if not.
         overlap: at least this fraction of a tile is shared with the next one; more, to be
-            exact, where the tile is large enough for its halo and that costs at most four
+            exact, where the tile is larger than twice the halo and that costs at most 3.5
             times the volume.
 
     Raises:
@@ -115,7 +115,8 @@ def plan_tiles(
             for t, a in zip(tile, axes, strict=True)
         ]
         cost = math.prod(
-            t * (len(a.starts(t, exact=True)) or math.inf) for a, t in zip(axes, chosen, strict=True)
+            t * (len(a.starts(t, exact=True)) or math.inf)
+            for a, t in zip(axes, chosen, strict=True)
         )
         exact = cost <= _MOST_WORK * math.prod(shape)
     else:
@@ -140,7 +141,7 @@ class _Axis:
         shared = math.ceil(tile * self.overlap)
         if exact:
             shared = max(shared, 2 * self.halo)
-            if 4 * self.halo > tile:
+            if tile - shared < self.multiple:
                 return ()
         # In units of ``multiple``, so that every start is one.
         step = max((tile - shared) // self.multiple, 1)

@@ -6,7 +6,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from meddenoise.io.source import HeaderSource
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
 
-__all__ = ["ClippingWarning", "Derivation", "WriteReport", "extension_for", "write", "write_report"]
+__all__ = ["ClippingWarning", "Compression", "Derivation", "WriteReport", "extension_for", "write", "write_report"]
 
 #: What a derived DICOM series says it is.
 Derivation = Literal["noise reduction", "noise simulation", "conversion"]
+#: Lossless transfer syntaxes that a DICOM series can be written in.
+Compression = Literal["rle", "jpegls", "jpeg2000"]
 
 
 class ClippingWarning(UserWarning):
@@ -78,6 +80,10 @@ def write(
     overwrite: bool = False,
     dtype: str = "same",
     derivation: Derivation = "noise reduction",
+    compress: Compression | None = None,
+    deterministic_uids: bool = False,
+    keep_private: bool = False,
+    allow_irregular: bool = False,
 ) -> Path:
     """Write a volume; the path's extension names the format, none means a DICOM series.
 
@@ -94,6 +100,13 @@ def write(
             (a :class:`ClippingWarning` says how often); ``"float32"``: floats where the format
             has them.
         derivation: what a derived DICOM series says was done.
+        compress: for DICOM, a lossless transfer syntax instead of explicit little endian; what is
+            written is decoded again and compared.
+        deterministic_uids: for DICOM, UIDs that are a hash of the source's, the history and the
+            pixels, instead of random ones.
+        keep_private: for DICOM, private elements stay. They may identify the patient.
+        allow_irregular: a DICOM series whose slices make no regular, upright grid may be written
+            to a format that can hold no other: see :mod:`meddenoise.io.dicom.regular`.
 
     Returns:
         The path written.
@@ -102,10 +115,20 @@ def write(
         OutputError: it exists, is the input, cannot be written, or cannot hold these voxels.
         GeometryError: ``like`` has another grid, or the slices are irregular and the format
             has no place for that.
-        ParameterError: an unknown ``dtype``.
+        ParameterError: an unknown ``dtype`` or compression, or an option of DICOM for another
+            format.
     """
     report = write_report(
-        volume, path, like=like, overwrite=overwrite, dtype=dtype, derivation=derivation
+        volume,
+        path,
+        like=like,
+        overwrite=overwrite,
+        dtype=dtype,
+        derivation=derivation,
+        compress=compress,
+        deterministic_uids=deterministic_uids,
+        keep_private=keep_private,
+        allow_irregular=allow_irregular,
     )
     if report.clipped:
         warnings.warn(
@@ -125,27 +148,77 @@ def write_report(
     overwrite: bool = False,
     dtype: str = "same",
     derivation: Derivation = "noise reduction",
+    compress: Compression | None = None,
+    deterministic_uids: bool = False,
+    keep_private: bool = False,
+    allow_irregular: bool = False,
 ) -> WriteReport:
     """:func:`write`, returning all there is to know about it instead of warning."""
     target = Path(path).expanduser()
     if dtype not in ("same", "float32"):
         raise ParameterError(f"dtype is 'same' or 'float32', not {dtype!r}.")
+    if compress not in (None, *get_args(Compression)):
+        known = ", ".join(get_args(Compression))
+        raise ParameterError(f"compress is one of {known}, or None, not {compress!r}.")
     source = _source(volume, like)
     kind = _target_format(target, source)
     _refuse_inputs(target, volume, like)
     if kind == "dicom":
         from meddenoise.io.dicom.writing import write_series
 
-        return write_series(volume, target, source, overwrite=overwrite, derivation=derivation)
-    if source is not None and source.irregular:
-        raise GeometryError(
-            f"{source.path} is no regular upright grid ({' '.join(source.irregular)}) and "
-            f"{target.name} can hold no other: write it as DICOM, to a path without an extension."
+        return write_series(
+            volume,
+            target,
+            source,
+            overwrite=overwrite,
+            derivation=derivation,
+            compress=compress,
+            deterministic_uids=deterministic_uids,
+            keep_private=keep_private,
         )
+    _refuse_dicom_options(
+        target,
+        {
+            "compress": compress is not None,
+            "deterministic_uids": deterministic_uids,
+            "keep_private": keep_private,
+        },
+    )
+    notes: tuple[str, ...] = ()
+    if source is not None and source.irregular:
+        volume, notes = _regular(volume, source, target, allowed=allow_irregular)
     with atomic_file(target, overwrite=overwrite) as part:
         stored, clipped = _write_file(volume, part, kind, source, dtype)
     voxels = int(volume.array.size)
-    return WriteReport(target, kind, str(stored), voxels, clipped, (target,))
+    return WriteReport(target, kind, str(stored), voxels, clipped, (target,), notes)
+
+
+def _refuse_dicom_options(target: Path, given: dict[str, bool]) -> None:
+    asked = [name for name, value in given.items() if value]
+    if asked:
+        raise ParameterError(
+            f"{target}: {' and '.join(asked)} is for DICOM only: leave it out, or write to a path "
+            "without an extension."
+        )
+
+
+def _regular(
+    volume: Volume, source: HeaderSource, target: Path, *, allowed: bool
+) -> tuple[Volume, tuple[str, ...]]:
+    """The volume on a grid that one affine describes, and what that took."""
+    reasons = " ".join(source.irregular)
+    if not allowed:
+        raise GeometryError(
+            f"{source.path} is no regular upright grid ({reasons}) and {target.name} can hold no "
+            "other: write it as DICOM, to a path without an extension, or ask for "
+            "allow_irregular (--allow-irregular)."
+        )
+    from meddenoise.io.dicom.regular import on_regular_grid
+    from meddenoise.io.dicom.source import DicomSource
+
+    assert isinstance(source, DicomSource)  # no other format has irregular slices
+    regular, notes = on_regular_grid(volume, source)
+    return regular, notes
 
 
 def _source(volume: Volume, like: Volume | None) -> HeaderSource | None:

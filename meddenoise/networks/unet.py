@@ -64,8 +64,7 @@ class UNet(nn.Module):
         # Halving the features before the grid grows, not after it, saves most of the arithmetic
         # of a step up.
         self.narrow = nn.ModuleList(
-            conv(dims, below, here, kernel=1)
-            for here, below in itertools.pairwise(channels)
+            conv(dims, below, here, kernel=1) for here, below in itertools.pairwise(channels)
         )
         self.up = nn.ModuleList(_Block(dims, 2 * here, here) for here in channels[:-1])
         self.out = conv(dims, channels[0], 1, kernel=1)

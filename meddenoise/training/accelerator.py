@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, PartialState
+from accelerate.state import AcceleratorState
 
 from meddenoise.devices import choose_device
 from meddenoise.errors import ConfigError, MissingDependency
@@ -45,12 +45,10 @@ def make_accelerator(
     if precision == "fp16" and chosen.type == "cpu":
         raise ConfigError("training.precision fp16 needs a GPU: take bf16 or fp32 on a CPU.")
     # Accelerate keeps device and precision in a shared state for the life of the process, and
-    # refuses another choice later; a script may well train twice. Process groups stay.
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        PartialState._reset_state()
-    else:
-        AcceleratorState._reset_state()
+    # refuses another choice later; a script may well train twice. The process group stays for
+    # the life of the process (it cannot be made twice), and is found again.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    atexit.register(_leave_process_group)
     for name in trackers:
         if importlib.util.find_spec(name) is None:
             raise MissingDependency(
@@ -63,3 +61,8 @@ def make_accelerator(
         log_with=list(trackers) if directory is not None and trackers else None,
         project_dir=directory,
     )
+
+
+def _leave_process_group() -> None:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

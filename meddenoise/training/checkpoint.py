@@ -27,6 +27,7 @@ class Checkpoint:
         average: ``state_dict`` of their moving average.
         optimizer: ``state_dict``.
         scaler: ``state_dict`` of the loss scaler, if there is one (fp16).
+        validation: the last validation's values.
         settings: fingerprint of the configuration; a resumed run must have the same.
     """
 
@@ -36,11 +37,15 @@ class Checkpoint:
     average: dict[str, Any]
     optimizer: dict[str, Any]
     scaler: dict[str, Any] | None
+    validation: dict[str, float]
     settings: str
 
     def save(self, directory: Path) -> None:
-        """Write ``last.pt`` into the directory."""
-        directory.mkdir(parents=True, exist_ok=True)
+        """Write ``last.pt`` into the directory.
+
+        Raises:
+            OutputError: it cannot be written; an older one is kept.
+        """
         with atomic_file(directory / _NAME, overwrite=True) as temporary:
             torch.save(vars(self), temporary)
 

@@ -1,7 +1,7 @@
 """The training loop, the same for every trainer; built on Hugging Face Accelerate.
 
-Read it top down: ``run`` is the loop, ``_step`` one step, ``_validate`` a look at frozen
-patches, ``_save`` and ``_restore`` the checkpoint.
+Read it top down: ``run`` is the loop, ``_step`` one step, ``_save`` and ``_restore`` the
+checkpoint.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,16 +20,18 @@ from torch import Tensor, nn
 
 from meddenoise.config import TrainingConfig
 from meddenoise.data.draws import Draws
-from meddenoise.data.patches import Batch, PatchSampler
+from meddenoise.data.patches import PatchSampler
 from meddenoise.devices import fast_layout
-from meddenoise.errors import ConfigError, MeddenoiseError
+from meddenoise.errors import ConfigError, MeddenoiseError, ModelError
 from meddenoise.training.accelerator import make_accelerator
 from meddenoise.training.average import WeightAverage
 from meddenoise.training.checkpoint import Checkpoint
 from meddenoise.training.interrupt import StopRequest
+from meddenoise.training.lock import run_lock
 from meddenoise.training.monitor import Monitor
 from meddenoise.training.schedule import ema_decay, learning_rate
 from meddenoise.training.trainer import Trainer
+from meddenoise.training.validate import validate
 
 __all__ = ["Diverged", "Engine", "Interrupted", "Result"]
 
@@ -119,13 +122,17 @@ class Engine:
         self.batch = batch // self.world
         self.directory = directory
         network = fast_layout(network.to(self.accelerator.device), len(train.patch))
+        if not any(p.requires_grad for p in network.parameters()):
+            raise ConfigError("The network has no weights to train.")
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=1e-3, weight_decay=self.settings.weight_decay
         )
         self.average = WeightAverage(network)
+        _check_shape_once(network)
         self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
         self.step, self.seconds = 0, 0.0
         self._validation: dict[str, float] = {}
+        self._looks = self.settings.validate_batches
         self._fingerprint = fingerprint
         self._progress = progress
 
@@ -140,7 +147,15 @@ class Engine:
             Diverged: the loss is no finite number; the last good checkpoint is kept.
             Interrupted: by Ctrl-C or SIGTERM; a checkpoint was saved.
             ConfigError: the checkpoint is of a run with other settings.
+            FileError: the checkpoint is damaged.
+            OutputError: the directory cannot be written, or another run is writing to it.
+            ModelError: the network does not keep the shape of its input.
         """
+        mine = self.directory is not None and self.accelerator.is_main_process
+        with run_lock(self.directory) if mine and self.directory else nullcontext():
+            return self._run(resume)
+
+    def _run(self, resume: bool) -> Result:
         if resume:
             self._restore()
         voxels = self.batch * self.world * math.prod(self.train.patch)
@@ -156,18 +171,23 @@ class Engine:
                 busy += time.perf_counter() - started
                 self._elapse(time.perf_counter() - began)
                 rate = voxels * (self.step - first) / busy
-                if not self._finite(loss):
+                last, stopping = self._finished(), self._anywhere(stop.requested)
+                saving = last or stopping or self.step % self.settings.checkpoint_every == 0
+                if not self._finite(loss, certainly=saving):
                     raise self._diverged()
                 monitor.step(self.step, self.progress, loss, terms, rate)
-                last = self._finished()
                 if self.val and (last or self.step % self.settings.validate_every == 0):
-                    self._validation = self._validate()
+                    frozen = (self._draws(f"validation {n}") for n in range(self._looks))
+                    self._validation = validate(
+                        self.trainer, self.average.network, self.val, frozen, self.accelerator
+                    )
                     monitor.validation(self.step, self._validation)
-                stopping = self._anywhere(stop.requested)
-                if last or stopping or self.step % self.settings.checkpoint_every == 0:
+                if saving:
                     self._save()
                 if stopping and not last:
                     raise Interrupted(self._stopped())
+        # A module of the user's goes back without the precision that Accelerate put around it.
+        self.accelerator.unwrap_model(self.network, keep_fp32_wrapper=False)
         made = self.step - first
         return Result(
             self.average.network,
@@ -212,34 +232,16 @@ class Engine:
         self.average.update(self.accelerator.unwrap_model(self.network), decay)
         return loss.detach(), {name: term.detach() for name, term in terms.items()}
 
-    @torch.no_grad()
-    def _validate(self) -> dict[str, float]:
-        """The averaged weights on frozen patches: the loss, and PSNR where truth is known."""
-        assert self.val is not None
-        sums: dict[str, float] = {}
-        for index in range(self.settings.validate_batches):
-            draws = self._draws(f"validation {index}")
-            batch = self.val.draw(draws)
-            with self.accelerator.autocast():
-                loss, _ = self.trainer.training_step(self.average.network, batch, draws)
-                values = {"loss": loss}
-                if batch.target is not None:
-                    values |= _squared_errors(self.average.network(batch.image), batch)
-            for name, value in values.items():
-                whole = self.accelerator.reduce(value.detach().float(), reduction="mean")
-                sums[name] = sums.get(name, 0.0) + float(whole)
-        means = {name: value / self.settings.validate_batches for name, value in sums.items()}
-        return {
-            name.replace("mse", "psnr"): -10 * math.log10(value) if "mse" in name else value
-            for name, value in means.items()
-            if "mse" not in name or value > 0
-        }
-
-    def _finite(self, loss: Tensor) -> bool:
+    def _finite(self, loss: Tensor, *, certainly: bool) -> bool:
+        """Whether the run is sound; before a checkpoint the weights are asked as well."""
         # Asked of the CPU at every step; of a GPU only now and then, not to stall its queue.
-        if loss.device.type != "cpu" and self.step % 20 and not self._finished():
+        if loss.device.type != "cpu" and self.step % 20 and not certainly:
             return True
-        return not self._anywhere(not bool(torch.isfinite(loss)))
+        sound = bool(torch.isfinite(loss))
+        if certainly:
+            norms = torch._foreach_norm(list(self.average.network.parameters()))
+            sound = sound and bool(torch.isfinite(torch.stack(norms)).all())
+        return not self._anywhere(not sound)
 
     def _anywhere(self, flag: bool) -> bool:
         """Whether the flag is up on any process, so that all do the same."""
@@ -257,7 +259,7 @@ class Engine:
     def _diverged(self) -> Diverged:
         kept = f"; the checkpoint before it is kept in {self.directory}" if self.directory else ""
         return Diverged(
-            f"The loss is not finite at step {self.step}{kept}. Lower training.learning_rate, or "
+            f"The loss or the weights are not finite at step {self.step}{kept}. Lower training.learning_rate, or "
             "check the scan's value range with 'meddenoise info'."
         )
 
@@ -280,6 +282,7 @@ class Engine:
             average=self.average.network.state_dict(),
             optimizer=self.optimizer.state_dict(),
             scaler=None if scaler is None else scaler.state_dict(),
+            validation=self._validation,
             settings=self._settings(),
         ).save(self.directory / "checkpoint")
 
@@ -287,8 +290,14 @@ class Engine:
         if self.directory is None:
             raise ConfigError("A run without a directory has no checkpoint to resume from.")
         saved = Checkpoint.load(self.directory / "checkpoint", self.accelerator.device)
-        if saved is None:
+        if self._anywhere(saved is None):
+            if self._anywhere(saved is not None):
+                raise ConfigError(
+                    f"Not every process finds the checkpoint in {self.directory}: it must be on a "
+                    "file system that all of them see."
+                )
             return
+        assert saved is not None
         if saved.settings != self._settings():
             raise ConfigError(
                 f"The checkpoint in {self.directory} is of a run with another configuration: "
@@ -300,26 +309,31 @@ class Engine:
         if saved.scaler is not None and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(saved.scaler)
         self.step, self.seconds = saved.step, saved.seconds
+        self._validation = saved.validation
 
     def _settings(self) -> str:
         """A fingerprint of all that must stay the same between a run and its resumption."""
-        shapes = [tuple(p.shape) for p in self.average.network.parameters()]
+        shapes = {name: tuple(p.shape) for name, p in self.average.network.named_parameters()}
+        learns = [type(self.trainer).__qualname__, self.trainer.describe()]
         loop = self.settings.model_dump(
             mode="json", exclude={"trackers", "checkpoint_every", "validate_every"}
         )
-        told = json.dumps([self._fingerprint, self.seed, self.batch * self.world, loop, shapes])
+        told = json.dumps(
+            [self._fingerprint, learns, self.seed, self.batch * self.world, loop, shapes],
+            default=str,
+        )
         return hashlib.sha256(told.encode()).hexdigest()
 
 
-def _squared_errors(output: Tensor, batch: Batch) -> dict[str, Tensor]:
-    """Mean squared error of output and input, in units of the scan's 99.9th percentile."""
-    target = batch.target
-    assert target is not None
-    share = batch.scale / batch.reference.view_as(batch.scale)
-    valid = 1.0 if batch.valid is None else batch.valid.float()
-    count = target.numel() if batch.valid is None else batch.valid.sum().clamp(min=1)
+def _check_shape_once(network: nn.Module) -> None:
+    """On the network's first call: a loss over other shapes would be broadcast in silence."""
 
-    def mse(x: Tensor) -> Tensor:
-        return (((x.float() - target) * share).square() * valid).sum() / count
+    def check(module: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
+        handle.remove()
+        if result.shape != given[0].shape:
+            raise ModelError(
+                f"{type(module).__name__} gives shape {tuple(result.shape)} for an input of "
+                f"{tuple(given[0].shape)}: a network must keep the shape."
+            )
 
-    return {"mse": mse(output), "mse_noisy": mse(batch.image)}
+    handle = network.register_forward_hook(check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +175,8 @@ def _info(config: Config, result: Result, example: Volume) -> dict[str, Any]:
 
 def _in_memory(images: Any, targets: Any) -> list[Prepared]:
     inputs = [_as_volume(image) for image in _as_list(images)]
+    if not inputs:
+        raise ConfigError("There is no image to train on.")
     partners = (
         [None] * len(inputs) if targets is None else [_as_volume(t) for t in _as_list(targets)]
     )
@@ -192,6 +195,8 @@ def _as_list(given: Any) -> list[Any]:
 
 
 def _as_volume(image: Any) -> Volume:
+    if isinstance(image, (str, os.PathLike)):
+        raise ConfigError(f"fit takes scans in memory: give meddenoise.read({str(image)!r}).")
     return image if isinstance(image, Volume) else Volume.from_array(np.asarray(image))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -11,10 +12,15 @@ __all__ = ["StopRequest"]
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM is noted; a second one acts as usual."""
+    """While entered, the first SIGINT or SIGTERM is noted; a later one acts as usual.
+
+    "Later" is a second: of one Ctrl-C, a process under ``torchrun`` hears from the terminal and
+    from ``torchrun``.
+    """
 
     def __init__(self) -> None:
         self.requested = False
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -29,5 +35,8 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        self.requested = True
-        signal.signal(number, self._before[number])
+        if not self.requested:
+            self.requested, self._since = True, time.monotonic()
+        elif time.monotonic() - self._since > 1:
+            signal.signal(number, self._before[number])
+            signal.raise_signal(number)

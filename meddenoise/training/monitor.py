@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from meddenoise.config import TrainingConfig
+from meddenoise.io.atomic import atomic_file
 
 __all__ = ["Monitor"]
 
@@ -49,11 +50,11 @@ class Monitor:
     def __enter__(self) -> Monitor:
         if self._directory is not None:
             if self._main:
-                self._directory.mkdir(parents=True, exist_ok=True)
                 file = self._directory / "log.jsonl"
                 kept = _lines_before(file, self._first) if self._first else []
-                self._log = file.open("w", encoding="utf-8", buffering=1)
-                self._log.writelines(kept)
+                with atomic_file(file, overwrite=True) as fresh:
+                    fresh.write_text("".join(kept), encoding="utf-8")
+                self._log = file.open("a", encoding="utf-8", buffering=1)
             if self._settings.trackers:
                 self._accelerator.init_trackers("tensorboard")
         if self._bar:
@@ -63,8 +64,9 @@ class Monitor:
     def __exit__(self, *_: object) -> None:
         if self._bar:
             self._bar.stop()
-        if self._directory is not None:
-            self._accelerator.end_training()
+        # Not end_training(): that ends the process group, which a second run needs.
+        for tracker in self._accelerator.trackers:
+            tracker.finish()
         if self._log:
             self._log.close()
 
@@ -108,7 +110,7 @@ def _lines_before(file: Path, step: int) -> list[str]:
         try:
             if json.loads(line)["step"] <= step:
                 kept.append(line)
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             break  # the last line of a run that was killed
     return kept
 

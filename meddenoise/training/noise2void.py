@@ -39,8 +39,9 @@ def hide_voxels(
     """Replace a stratified random share of voxels, each by a random other one near it.
 
     One voxel in each cell of a grid with pitch (100 / percent)^(1/D), at a uniform place in the
-    cell (Krull et al., "Noise2Void", CVPR 2019, section 4); cells are stretched a little to
-    divide the patch, so that every patch hides the same number. The replacement is uniform
+    cell (Krull et al., "Noise2Void", CVPR 2019, section 4); cells are stretched by a voxel here
+    and there to divide the patch, so that every patch hides the same number of different
+    voxels. The replacement is uniform
     over the window of ``2 * radius + 1`` voxels per axis, cut at the patch's border, without
     its centre.
 
@@ -49,14 +50,23 @@ def hide_voxels(
         draws: random numbers.
         percent: share of voxels to hide, 0 to 100.
         radius: of the window, per axis; 0 leaves an axis out.
+
+    Raises:
+        ParameterError: no voxel has another one in its window.
     """
+    if all(min(r, n - 1) == 0 for r, n in zip(radius, image.shape[2:], strict=True)):
+        raise ParameterError(
+            f"Patches of {tuple(image.shape[2:])} voxels have no neighbours to hide a voxel with: "
+            "give larger patches, or a wider trainer.window."
+        )
     size = torch.tensor(image.shape[2:], device=image.device)
     pitch = (100 / percent) ** (1 / len(size))
     cells = [max(1, round(n / pitch)) for n in image.shape[2:]]
     grid = torch.cartesian_prod(*[torch.arange(n, device=image.device) for n in cells])
-    width = size / torch.tensor(cells, device=image.device)
-    spot = ((grid + draws.uniform("blind spots", *grid.shape)) * width).long()
-    spot = torch.minimum(spot, size - 1)  # (B, K, D)
+    # Cells begin at whole voxels, or a voxel on their border could be hidden twice.
+    parts = torch.tensor(cells, device=image.device)
+    begin, end = grid * size // parts, (grid + 1) * size // parts
+    spot = begin + (draws.uniform("blind spots", *grid.shape) * (end - begin)).long()  # (B, K, D)
 
     reach = torch.tensor(radius, device=image.device)
     low = (spot - reach).clamp_(min=0)
@@ -130,5 +140,5 @@ class Noise2VoidTrainer(Trainer):
         error = (spots.take(network(spots.image)).float() - spots.take(batch.image)).square()
         if batch.valid is None:
             return error.mean(), {}
-        counts = spots.take(batch.valid).float()
-        return (error * counts).sum() / counts.sum().clamp(min=1), {}
+        # A mean over all, not over the measured ones: so it is the mean over processes, too.
+        return (error * spots.take(batch.valid)).mean(), {}

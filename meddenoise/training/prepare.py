@@ -66,28 +66,40 @@ def as_items(scans: Iterable[Prepared], normalise: NormaliseConfig, dims: int) -
                 f"{scan.name} is a {scan.volume.dims}-D image and data.patch has {dims} axes: "
                 f"give data.patch {scan.volume.dims} numbers."
             )
-        for channel in range(scan.volume.channels):
+        channels = [c for c in range(scan.volume.channels) if not _is_blank(scan.volume, c)]
+        if not channels:
+            raise InputError(
+                f"{scan.name} is constant, or has no finite voxel: there is nothing to learn from."
+            )
+        for channel in channels:
             items += _channel(scan, channel, normalise, dims)
     return items
+
+
+def _is_blank(volume: Volume, channel: int) -> bool:
+    """Whether a channel (a dropped time point) has nothing in it."""
+    values = volume.array[channel][volume.valid[channel]]
+    return values.size == 0 or bool(values.min() == values.max())
 
 
 def _channel(scan: Prepared, channel: int, normalise: NormaliseConfig, dims: int) -> list[Item]:
     array = scan.volume.array[channel]
     valid = scan.volume.valid[channel]
-    if not valid.any():
-        raise InputError(f"{scan.name} has no finite voxel: there is nothing to learn from.")
     try:
         fitted = Normalisation.fit(array[valid], **normalise.model_dump())
     except InputError as fault:
         raise type(fault)(f"{scan.name}: {fault}") from None
-    whole = bool(valid.all())
+    whole, measured = bool(valid.all()), valid
     mean = float(array[valid].mean(dtype=np.float64))
     image = array if whole else np.where(valid, array, mean)
-    truth = None
+    truth, best = None, array[valid]
     if scan.truth is not None:
-        truth = scan.truth.array[min(channel, scan.truth.channels - 1)]
-        truth = np.where(np.isfinite(truth), truth, image)
-    spacing = scan.volume.spacing
+        # Where the truth is unknown there is nothing to learn.
+        known = scan.truth.valid[channel]
+        measured, best = measured & known, scan.truth.array[channel][known]
+        truth = np.where(measured, scan.truth.array[channel], image)
+    spacing, reference = scan.volume.spacing, reference_intensity(best)
+    mask = None if bool(measured.all()) else measured
 
     def item(cut: tuple[slice | int, ...]) -> Item:
         return Item(
@@ -96,8 +108,8 @@ def _channel(scan: Prepared, channel: int, normalise: NormaliseConfig, dims: int
             shift=fitted.shift,
             scale=fitted.scale,
             spacing=spacing[:dims],
-            reference=reference_intensity(array[valid]),
-            valid=None if whole else torch.from_numpy(np.ascontiguousarray(valid[cut])),
+            reference=reference,
+            valid=None if mask is None else torch.from_numpy(np.ascontiguousarray(mask[cut])),
         )
 
     if array.ndim == dims:

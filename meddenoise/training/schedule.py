@@ -18,7 +18,8 @@ def learning_rate(progress: float, *, peak: float, warmup: float) -> float:
     if progress < warmup:
         # Never 0, or the first step would be lost.
         return peak * max(progress / warmup, 1e-2)
-    return peak * 0.5 * (1 + math.cos(math.pi * min((progress - warmup) / (1 - warmup), 1.0)))
+    fallen = (progress - warmup) / (1 - warmup) if warmup < 1 else 0.0
+    return peak * 0.5 * (1 + math.cos(math.pi * min(fallen, 1.0)))
 
 
 def ema_decay(step: int, *, decay: float) -> float:

@@ -41,13 +41,14 @@ class SupervisedTrainer(Trainer):
     def training_step(
         self, network: nn.Module, batch: Batch, draws: Draws
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The distance between the prediction and the target over all measured voxels."""
+        """The mean distance between prediction and target, 0 where nothing was measured."""
         assert batch.target is not None  # needs_target: the engine has checked
         noisy = self.inject(batch, draws) if self.noise is not None else batch
         distance = self._distance(network(noisy.image).float(), batch.target)
         if batch.valid is None:
             return distance.mean(), {}
-        return (distance * batch.valid).sum() / batch.valid.sum().clamp(min=1), {}
+        # A mean over all, not over the measured ones: so it is the mean over processes, too.
+        return (distance * batch.valid).mean(), {}
 
     def inject(self, batch: Batch, draws: Draws) -> Batch:
         """The batch with fresh noise on its target as the image, in the scan's own units."""

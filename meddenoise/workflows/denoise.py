@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from meddenoise.errors import InputError, OutputError, ParameterError
+from meddenoise.errors import FileError, InputError, OutputError, ParameterError
 from meddenoise.filters import apply_filter
 from meddenoise.io import WriteReport, read, write_report
 from meddenoise.volume import Volume
@@ -81,6 +81,7 @@ def denoise(
     Raises:
         ParameterError: not exactly one of ``model`` and ``method``.
         InputError: the scan or the model cannot be used.
+        FileError: a scan without a finite voxel, or a constant one.
     """
     if isinstance(scan, (str, os.PathLike)):
         volume = read(scan, series=series)
@@ -88,7 +89,9 @@ def denoise(
         volume = scan
     else:
         volume = Volume.from_array(np.asarray(scan))
-    return _worker(model, method, device)(volume, progress)
+    work = _worker(model, method, device)
+    _check_contents(volume, os.fspath(scan) if isinstance(scan, (str, os.PathLike)) else "the scan")
+    return work(volume, progress)
 
 
 def denoise_files(
@@ -192,6 +195,7 @@ def _one(
     check_place(job.scan.path, target, overwrite=overwrite)
     if str(target) in made:
         raise OutputError(f"{target} is the result of another scan of the same name already.")
+    _check_contents(volume, str(job.scan.path))
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=UserWarning, module=r"meddenoise\.")
@@ -206,6 +210,19 @@ def _one(
         clipped=report.clipped,
         notes=(*_oddities(volume), *(str(w.message) for w in said), *_written(report)),
     )
+
+
+def _check_contents(volume: Volume, name: str) -> None:
+    """Raise for a scan in which there is nothing: it is the wrong file, or a damaged one."""
+    valid = volume.valid
+    values = volume.array if valid.all() else volume.array[valid]
+    if values.size == 0:
+        raise FileError(f"There is nothing to denoise in {name}: no voxel is finite.")
+    low, high = values.min(), values.max()
+    if low == high:
+        raise FileError(
+            f"There is nothing to denoise in {name}: it is constant, {low:g} everywhere."
+        )
 
 
 def _oddities(volume: Volume) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from meddenoise.config import Config
 from meddenoise.data import Case
 from meddenoise.errors import InputError, OutputError
 from meddenoise.io import ScanFile
+from meddenoise.training.lock import run_lock
 
 __all__ = ["check_directory", "claimed", "directory_of"]
 
@@ -61,13 +62,14 @@ def claimed(directory: Path, *, resume: bool) -> Iterator[None]:
     checkpoint, all is as it was before: nothing new, and a run that was to be replaced is back.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: it cannot be made, or another process is writing to it.
     """
     old = None
     try:
         if directory.exists() and not resume:
             old = directory.with_name(f".{secrets.token_hex(4)}.old-{directory.name}")
-            directory.rename(old)
+            with run_lock(directory):  # nobody is writing to it
+                directory.rename(old)
         made = not directory.exists()
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

@@ -173,7 +173,11 @@ def test_load_says_what_cannot_be_read(tmp_path: Path) -> None:
     [
         [],
         ["name='1e3'", "data.series='5e-7'", "output='no'"],  # texts that look like other things
-        ["training.learning_rate=1e-7", "training.clip=null", "network={name: unet, channels: [4, 8]}"],
+        [
+            "training.learning_rate=1e-7",
+            "training.clip=null",
+            "network={name: unet, channels: [4, 8]}",
+        ],
         ["noise={name: rician, sigma: [1%, 5%]}", "data.targets=[a.nii, 'ü b.nii']"],
     ],
 )

@@ -55,7 +55,10 @@ def test_bids_subjects(bids: Path) -> None:
     assert [case.subject for case in find_cases(str(bids))] == ["sub-01"] * 2 + ["sub-02"] * 2
     listed = [str(bids / "sub-02"), str(bids / "sub-01" / "ses-1")]
     assert [case.subject for case in find_cases(listed)] == ["sub-02"] * 2 + ["sub-01"]
-    assert {case.subject for case in find_cases(str(bids / "**" / "*.nii.gz"))} == {"sub-01", "sub-02"}
+    assert {case.subject for case in find_cases(str(bids / "**" / "*.nii.gz"))} == {
+        "sub-01",
+        "sub-02",
+    }
 
 
 def test_the_directory_of_a_patient_is_the_subject(tmp_path: Path) -> None:

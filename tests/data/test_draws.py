@@ -8,12 +8,17 @@ from meddenoise.data.draws import Draws, generator
 
 
 def test_equal_keys_equal_numbers() -> None:
-    assert torch.equal(torch.rand(4, generator=generator(1, "a")), torch.rand(4, generator=generator(1, "a")))
+    assert torch.equal(
+        torch.rand(4, generator=generator(1, "a")), torch.rand(4, generator=generator(1, "a"))
+    )
 
 
 @pytest.mark.parametrize("other", [(1, "b"), (2, "a"), ("1", "a"), (1, "a", 0), (1,), ("1a",)])
 def test_other_keys_other_numbers(other: tuple[int | str, ...]) -> None:
-    one, two = torch.rand(4, generator=generator(1, "a")), torch.rand(4, generator=generator(*other))
+    one, two = (
+        torch.rand(4, generator=generator(1, "a")),
+        torch.rand(4, generator=generator(*other)),
+    )
     assert not torch.equal(one, two)
 
 

@@ -47,7 +47,9 @@ def test_the_seed_decides_and_the_order_does_not() -> None:
 
 
 def test_every_subject_is_tested_under_some_seed() -> None:
-    tested = {s for seed in range(60) for s in subjects(split_by_subject(cohort(6), seed=seed).test)}
+    tested = {
+        s for seed in range(60) for s in subjects(split_by_subject(cohort(6), seed=seed).test)
+    }
     assert len(tested) == 6
 
 

@@ -76,20 +76,29 @@ def test_grid_header_and_input_are_kept_and_history_tells() -> None:
     assert "denoised with" in out.history[0]
 
 
-@pytest.mark.parametrize("size", [(64, 60, 52), (61, 63, 50)])
-@pytest.mark.parametrize("flips", [False, True])
-def test_the_result_does_not_depend_on_the_tiles(size: tuple[int, ...], flips: bool) -> None:
-    if flips:
-        size = size[:2]
+@pytest.mark.parametrize(
+    ("size", "tiles"),
+    [
+        ((96, 140), {"tile": [80, 80]}),
+        ((97, 141), {"tile": [83, 96]}),
+        ((97, 141), {"tile_voxels": 12000}),
+        ((98, 131), {"tile_voxels": 9000, "flips": True}),
+        ((20, 70, 19), {"tile_voxels": 27000}),
+        ((9, 83, 10), {"tile_voxels": 9000, "flips": True}),
+    ],
+)
+def test_the_result_does_not_depend_on_the_tiles(
+    size: tuple[int, ...], tiles: dict[str, Any]
+) -> None:
     network, array = unet(len(size), stir=0.3), scan(*size)
+    flips = tiles.pop("flips", False)
     whole = denoiser(network, len(size), flips=flips).denoise_array(array)
-    sizes: list[dict[str, Any]] = [{"tile_voxels": array.size - 1}]
-    if len(size) == 2:
-        sizes += [{"tile": [56, 56]}, {"tile": [64, 57]}]
-    for tiles in sizes:
-        tiled = denoiser(network, len(size), flips=flips, overlap=0, **tiles).denoise_array(array)
-        assert np.abs(tiled - whole).max() < 1e-4 * np.ptp(whole)
-        assert not np.array_equal(tiled, array)
+    run = denoiser(network, len(size), flips=flips, **tiles)
+    told: list[float] = []
+    tiled = run.denoise_array(array, progress=told.append)
+    assert len(told) > 1  # there were tiles
+    assert np.abs(tiled - whole).max() < 1e-5 * np.ptp(whole)
+    assert not np.allclose(tiled, array)
 
 
 def test_tiles_smaller_than_the_halo_still_give_nearly_the_same() -> None:
@@ -97,13 +106,15 @@ def test_tiles_smaller_than_the_halo_still_give_nearly_the_same() -> None:
     whole = denoiser(network, 2).denoise_array(array)
     tiled = denoiser(network, 2, tile=[32, 32]).denoise_array(array)
     apart = np.abs(tiled - whole)
-    assert 0 < apart.mean() < 0.02 * whole.std()
+    assert 0 < apart.mean() < 0.05 * whole.std()
 
 
 def test_flips_make_the_result_follow_a_mirrored_scan() -> None:
-    array = scan(21, 18)
+    array = scan(24, 20)
     run = denoiser(unet(2, stir=0.3), 2, flips=True)
-    assert np.allclose(run.denoise_array(array[::-1].copy()), run.denoise_array(array)[::-1], atol=1e-3)
+    assert np.allclose(
+        run.denoise_array(array[::-1].copy()), run.denoise_array(array)[::-1], atol=1e-3
+    )
 
 
 def test_voxels_that_were_not_measured_stay_and_do_not_leak() -> None:

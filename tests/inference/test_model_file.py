@@ -193,7 +193,9 @@ def test_a_network_that_is_not_registered(tmp_path: Path) -> None:
 
 def test_half_precision_is_saved_as_float32(tmp_path: Path) -> None:
     info = {"network": {"name": "Own", "dims": 2}}
-    path = Denoiser(Own().bfloat16(), dims=2, device="cpu", info=info).save(tmp_path / "h.safetensors")
+    path = Denoiser(Own().bfloat16(), dims=2, device="cpu", info=info).save(
+        tmp_path / "h.safetensors"
+    )
     assert {value.dtype for value in load_file(path).values()} == {torch.float32}
 
 

@@ -11,7 +11,9 @@ def test_padding_repeats_the_far_end_and_is_undone(size: tuple[int, ...]) -> Non
     x = torch.randn(2, 3, *size)
     multiples = (4, 3, 2)[: len(size)]
     padded = pad_to_multiple(x, multiples)
-    assert all(n % m == 0 and n - s < m for n, s, m in zip(padded.shape[2:], size, multiples, strict=True))
+    assert all(
+        n % m == 0 and n - s < m for n, s, m in zip(padded.shape[2:], size, multiples, strict=True)
+    )
     assert torch.equal(crop_to(padded, size), x)
     corner = (slice(None), slice(None), *(-1 for _ in size))
     assert torch.equal(padded[corner], x[corner])

@@ -79,9 +79,7 @@ def reach(network: nn.Module, size: tuple[int, ...], place: tuple[int, ...]) -> 
 
 
 @pytest.mark.parametrize(("name", "dims", "options"), CASES)
-def test_the_halo_bounds_the_receptive_field(
-    name: str, dims: int, options: dict[str, Any]
-) -> None:
+def test_the_halo_bounds_the_receptive_field(name: str, dims: int, options: dict[str, Any]) -> None:
     network = stirred(name, dims, options)
     halo = torch.tensor(network.halo)
     size = tuple(2 * (h + 6) for h in network.halo)
@@ -99,8 +97,13 @@ def test_the_multiple_is_the_period_of_the_grid(
     name: str, dims: int, options: dict[str, Any]
 ) -> None:
     network = stirred(name, dims, options)
-    size = tuple(m * -(-(2 * h + 2 * m + 4) // m) for m, h in zip(network.multiple, network.halo, strict=True))
-    x = torch.randn(1, 1, *(s + m for s, m in zip(size, network.multiple, strict=True)), dtype=torch.float64)
+    size = tuple(
+        m * -(-(2 * h + 2 * m + 4) // m)
+        for m, h in zip(network.multiple, network.halo, strict=True)
+    )
+    x = torch.randn(
+        1, 1, *(s + m for s, m in zip(size, network.multiple, strict=True)), dtype=torch.float64
+    )
     inner = tuple(slice(m, None) for m in network.multiple)
     with torch.no_grad():
         whole, part = network(x)[(0, 0, *inner)], network(x[(..., *inner)])[0, 0]

@@ -7,16 +7,24 @@ reference, geometry, acquisition and display stays; what no longer holds is remo
 from __future__ import annotations
 
 import datetime
-from copy import copy as shallow
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise._version import __version__
+from meddenoise.io.dicom.copying import copied
+from meddenoise.io.dicom.encoding import COMPRESSIONS, set_pixels
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.pixels import is_lossy, shift_of
+from meddenoise.io.dicom.references import (
+    class_of,
+    code,
+    derivation_codes,
+    evidence,
+    source_reference,
+)
 
 __all__ = ["IMPLEMENTATION_UID", "DerivedSeries", "derive"]
 
@@ -25,19 +33,6 @@ IMPLEMENTATION_UID = "2.25.190146713917041640214178229583290371451"
 
 _PREFIX = {"noise reduction": "DN", "noise simulation": "SIM", "conversion": "DRV"}
 _LONG_STRING, _SHORT_TEXT = 64, 1024  # what the VRs LO and ST hold
-_DROPPED = {
-    0x00080001,  # LengthToEnd
-    0x00880200,  # IconImageSequence: shows the old pixels
-    0x04000500,  # EncryptedAttributesSequence
-    0x4FFE0001,  # MACParametersSequence
-    0xFFFAFFFA,  # DigitalSignaturesSequence
-    0xFFFCFFFC,  # DataSetTrailingPadding
-    0x00280108,  # SmallestPixelValueInSeries
-    0x00280109,  # LargestPixelValueInSeries
-    0x7FE00001,  # ExtendedOffsetTable
-    0x7FE00002,  # ExtendedOffsetTableLengths
-    0x7FE00003,  # EncapsulatedPixelDataValueTotalLength
-}
 
 
 @dataclass(frozen=True)
@@ -52,6 +47,7 @@ class DerivedSeries:
         made: when.
         lossy: whether any source went through lossy compression.
         keep_private: whether private elements stay.
+        compress: ``"rle"``, ``"jpegls"``, ``"jpeg2000"`` or ``None``.
     """
 
     uid: str
@@ -61,11 +57,33 @@ class DerivedSeries:
     made: datetime.datetime
     lossy: bool = False
     keep_private: bool = False
+    compress: str | None = None
 
     @property
     def description(self) -> str:
         """DerivationDescription: the tool, its version, and what was done."""
         return "; ".join([f"meddenoise {__version__}", self.derivation, *self.history])
+
+    @cached_property
+    def codes(self) -> list[Any]:
+        """Items of DerivationCodeSequence."""
+        return derivation_codes(self.derivation)
+
+    @cached_property
+    def equipment(self) -> Any:
+        """This program among those that contributed (PS3.3 C.12.1.1.5)."""
+        from pydicom.dataset import Dataset
+        from pydicom.sequence import Sequence
+
+        item = Dataset()
+        purpose = code("109103", "DCM", "Modifying Equipment")
+        item.PurposeOfReferenceCodeSequence = Sequence([purpose])
+        # Model and version stand in the description: dcm2niix takes these elements for the
+        # scanner's wherever they are nested.
+        item.Manufacturer = "meddenoise"
+        item.ContributionDateTime = self.made.strftime("%Y%m%d%H%M%S.%f")
+        item.ContributionDescription = f"meddenoise {__version__}: {self.derivation}"
+        return item
 
 
 def derive(file: DicomFile, stored: NDArray, series: DerivedSeries, instance: str) -> Any:
@@ -78,55 +96,33 @@ def derive(file: DicomFile, stored: NDArray, series: DerivedSeries, instance: st
         instance: the new SOPInstanceUID.
 
     Returns:
-        A ``pydicom.Dataset`` to be written in Explicit VR Little Endian.
+        A ``pydicom.Dataset`` to be written in an explicit little-endian transfer syntax.
+
+    Raises:
+        OutputError: the pixels cannot be compressed as asked.
     """
-    header = _copied(file.header, keep_private=series.keep_private)
+    header = copied(file.header, keep_private=series.keep_private)
     _set_identity(header, file, series, instance)
     _set_image_type(header)
     _set_derivation(header, file, series)
     _set_equipment(header, series)
     _set_dates(header, series)
-    _set_pixels(header, file, stored)
+    _set_pixel_description(header, file, stored)
     if series.lossy or is_lossy(file):
         header.LossyImageCompression = "01"
     _set_meta(header, instance)
+    set_pixels(header, stored, series.compress)
+    if series.compress is not None:
+        from pydicom.uid import UID
+
+        header.file_meta.TransferSyntaxUID = UID(COMPRESSIONS[series.compress])
     return header
-
-
-def _copied(source: Any, *, keep_private: bool) -> Any:
-    """A copy that shares no mutable part with the source; sequences are walked."""
-    from pydicom.dataset import Dataset
-    from pydicom.sequence import Sequence
-
-    copy = Dataset()
-    copy.set_original_encoding(*source.original_encoding, source.original_character_set)
-    for tag in list(source.keys()):
-        if tag in _DROPPED or tag.element == 0 or (tag.is_private and not keep_private):
-            continue
-        if _is_embedded_overlay(source, tag):
-            continue
-        element = source.get_item(tag)
-        if element.VR == "SQ" or (element.VR is None and source[tag].VR == "SQ"):
-            items = [_copied(item, keep_private=keep_private) for item in source[tag].value]
-            copy.add_new(tag, "SQ", Sequence(items))
-        else:
-            # Decoded elements are mutable: setting a value would change the source's.
-            copy[tag] = element if element.is_raw else shallow(element)
-    return copy
-
-
-def _is_embedded_overlay(source: Any, tag: Any) -> bool:
-    """Overlays in unused pixel bits go with those bits; ones with data of their own stay."""
-    is_overlay = 0x6000 <= tag.group <= 0x60FF and tag.group % 2 == 0
-    return is_overlay and (tag.group, 0x3000) not in source
 
 
 def _set_identity(header: Any, file: DicomFile, series: DerivedSeries, instance: str) -> None:
     from pydicom.uid import UID
 
-    meta_class = file.header.file_meta.get("MediaStorageSOPClassUID")
-    if not header.get("SOPClassUID"):
-        header.SOPClassUID = UID(str(meta_class or _class_for(header)))
+    header.SOPClassUID = UID(class_of(file))
     header.SOPInstanceUID = UID(instance)
     header.SeriesInstanceUID = UID(series.uid)
     if not header.get("StudyInstanceUID"):
@@ -136,18 +132,6 @@ def _set_identity(header: Any, file: DicomFile, series: DerivedSeries, instance:
     prefix = _PREFIX[series.derivation]
     old = str(header.get("SeriesDescription") or "").strip()
     header.SeriesDescription = f"{prefix} {old}".strip()[:_LONG_STRING].strip()
-
-
-def _class_for(header: Any) -> str:
-    """The classic storage class of a modality, for sources stripped of their class."""
-    classes = {
-        "CT": "1.2.840.10008.5.1.4.1.1.2",
-        "MR": "1.2.840.10008.5.1.4.1.1.4",
-        "PT": "1.2.840.10008.5.1.4.1.1.128",
-        "CR": "1.2.840.10008.5.1.4.1.1.1",
-    }
-    secondary_capture = "1.2.840.10008.5.1.4.1.1.7"
-    return classes.get(str(header.get("Modality") or ""), secondary_capture)
 
 
 def _set_image_type(header: Any) -> None:
@@ -173,7 +157,7 @@ def _set_derivation(header: Any, file: DicomFile, series: DerivedSeries) -> None
     if per_frame is not None:
         for number, group in enumerate(per_frame, 1):
             group.DerivationImageSequence = Sequence([_frame_derivation(file, number, series)])
-        header.SourceImageEvidenceSequence = Sequence([_evidence(file)])
+        header.SourceImageEvidenceSequence = Sequence([evidence(file)])
         return
     before = str(header.get("DerivationDescription") or "").strip()
     said = f"{before}; {series.description}" if before else series.description
@@ -181,36 +165,10 @@ def _set_derivation(header: Any, file: DicomFile, series: DerivedSeries) -> None
     header.DerivationDescription = (
         said if len(said) <= _SHORT_TEXT else series.description[:_SHORT_TEXT]
     )
-    codes = [*(header.get("DerivationCodeSequence") or ()), *_derivation_codes(series.derivation)]
+    codes = [*(header.get("DerivationCodeSequence") or ()), *series.codes]
     header.DerivationCodeSequence = Sequence(codes)
     if file.instance:
-        header.SourceImageSequence = Sequence([_source_reference(file)])
-
-
-def _derivation_codes(derivation: str) -> list[Any]:
-    """CID 7203 has no code for noise reduction; smoothing is the nearest (113042 is addition)."""
-    if derivation == "noise reduction":
-        return [_code("113087", "DCM", "Smoothing")]
-    name = derivation.upper().replace(" ", "_")
-    return [_code(name, "99MEDDENOISE", derivation.capitalize())]
-
-
-def _evidence(file: DicomFile) -> Any:
-    """The source's place in its study (PS3.3 macro 10-3), which enhanced objects must give."""
-    from pydicom.dataset import Dataset
-    from pydicom.sequence import Sequence
-
-    reference = _source_reference(file)
-    instance = Dataset()
-    instance.ReferencedSOPClassUID = reference.ReferencedSOPClassUID
-    instance.ReferencedSOPInstanceUID = reference.ReferencedSOPInstanceUID
-    series = Dataset()
-    series.SeriesInstanceUID = file.series
-    series.ReferencedSOPSequence = Sequence([instance])
-    study = Dataset()
-    study.StudyInstanceUID = file.header.get("StudyInstanceUID", "")
-    study.ReferencedSeriesSequence = Sequence([series])
-    return study
+        header.SourceImageSequence = Sequence([source_reference(file)])
 
 
 def _frame_derivation(file: DicomFile, number: int, series: DerivedSeries) -> Any:
@@ -220,54 +178,18 @@ def _frame_derivation(file: DicomFile, number: int, series: DerivedSeries) -> An
 
     item = Dataset()
     item.DerivationDescription = series.description[:_SHORT_TEXT]
-    item.DerivationCodeSequence = Sequence(_derivation_codes(series.derivation))
-    reference = _source_reference(file)
+    item.DerivationCodeSequence = Sequence(series.codes)
+    reference = source_reference(file)
     reference.ReferencedFrameNumber = number
     item.SourceImageSequence = Sequence([reference])
     return item
 
 
-def _source_reference(file: DicomFile) -> Any:
-    from pydicom.dataset import Dataset
-    from pydicom.sequence import Sequence
-
-    item = Dataset()
-    meta_class = file.header.file_meta.get("MediaStorageSOPClassUID")
-    item.ReferencedSOPClassUID = (
-        file.header.get("SOPClassUID") or meta_class or _class_for(file.header)
-    )
-    item.ReferencedSOPInstanceUID = file.instance
-    item.SpatialLocationsPreserved = "YES"
-    item.PurposeOfReferenceCodeSequence = Sequence(
-        [_code("121322", "DCM", "Source image for image processing operation")]
-    )
-    return item
-
-
-def _code(value: str, scheme: str, meaning: str) -> Any:
-    from pydicom.dataset import Dataset
-
-    item = Dataset()
-    item.CodeValue = value
-    item.CodingSchemeDesignator = scheme
-    item.CodeMeaning = meaning
-    return item
-
-
 def _set_equipment(header: Any, series: DerivedSeries) -> None:
-    """This program joins those that contributed (PS3.3 C.12.1.1.5)."""
-    from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
 
-    item = Dataset()
-    item.PurposeOfReferenceCodeSequence = Sequence([_code("109103", "DCM", "Modifying Equipment")])
-    # Model and version stand in the description: dcm2niix takes these elements for the scanner's
-    # wherever they are nested.
-    item.Manufacturer = "meddenoise"
-    item.ContributionDateTime = series.made.strftime("%Y%m%d%H%M%S.%f")
-    item.ContributionDescription = f"meddenoise {__version__}: {series.derivation}"
     prior = list(header.get("ContributingEquipmentSequence") or ())
-    header.ContributingEquipmentSequence = Sequence([*prior, item])
+    header.ContributingEquipmentSequence = Sequence([*prior, series.equipment])
 
 
 def _set_dates(header: Any, series: DerivedSeries) -> None:
@@ -278,7 +200,9 @@ def _set_dates(header: Any, series: DerivedSeries) -> None:
         setattr(header, f"{name}Time", time)
 
 
-def _set_pixels(header: Any, file: DicomFile, stored: NDArray) -> None:
+def _set_pixel_description(header: Any, file: DicomFile, stored: NDArray) -> None:
+    from pydicom.datadict import tag_for_keyword
+
     bits = int(header.get("BitsStored") or header.BitsAllocated)
     header.BitsStored = bits
     if shift_of(file.header) or header.get("HighBit") in (None, ""):
@@ -291,13 +215,7 @@ def _set_pixels(header: Any, file: DicomFile, stored: NDArray) -> None:
         if keyword in header:
             del header[keyword]
             if stored.dtype.itemsize <= 2:  # these elements hold 16 bits at most
-                from pydicom.datadict import tag_for_keyword
-
                 header.add_new(tag_for_keyword(keyword), vr, int(value))
-    raw = np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder("<")).tobytes()
-    header.add_new(
-        0x7FE00010, "OW" if stored.dtype.itemsize > 1 else "OB", raw + b"\0" * (len(raw) % 2)
-    )
 
 
 def _set_meta(header: Any, instance: str) -> None:

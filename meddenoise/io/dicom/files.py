@@ -4,63 +4,54 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from meddenoise.errors import FileError
+from meddenoise.io.dicom.parsing import PixelPlace, parse
+from meddenoise.io.dicom.values import number, text
 
-__all__ = ["DicomFile", "check_claim", "open_files", "open_header", "refusal"]
-
-# SOP classes whose pixels are no intensities, or that have none.
-_NO_INTENSITIES = {
-    "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
-    "1.2.840.10008.5.1.4.1.1.66.7": "a label map segmentation",
-    "1.2.840.10008.5.1.4.1.1.481.3": "a radiotherapy structure set",
-    "1.2.840.10008.5.1.4.1.1.481.2": "a radiotherapy dose",
-    "1.2.840.10008.5.1.4.1.1.481.5": "a radiotherapy plan",
-    "1.2.840.10008.5.1.4.1.1.77.1.6": "a whole-slide microscopy image",
-    "1.2.840.10008.1.3.10": "a DICOMDIR index",
-    "1.2.840.10008.5.1.4.1.1.30": "a parametric map",
-}
-
-_NATIVE = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
-_MOST_EXPANSION = 4096  # beyond this a claim about compressed pixels is not believed
-_FREE_BYTES = 1 << 26
+__all__ = ["DicomFile", "open_files", "open_header"]
 
 
 @dataclass(frozen=True, eq=False)
 class DicomFile:
-    """A file and its data set up to, and without, the pixels."""
+    """A file, its data set up to, and without, the pixels, and where those are."""
 
     path: Path
     header: Any
+    pixels: PixelPlace | None = None
 
-    @property
+    @cached_property
     def series(self) -> str:
         """SeriesInstanceUID, ``""`` where an anonymiser has emptied it."""
-        return str(self.header.get("SeriesInstanceUID") or "")
+        return text(self.header, "SeriesInstanceUID")
 
     @property
     def family(self) -> str:
         """What files of one series share; a directory where the UID is missing."""
         return self.series or str(self.path.parent)
 
-    @property
+    @cached_property
     def instance(self) -> str:
         """SOPInstanceUID."""
-        return str(self.header.get("SOPInstanceUID") or "")
+        return text(self.header, "SOPInstanceUID")
 
-    @property
+    @cached_property
     def frame_count(self) -> int:
         """NumberOfFrames, 1 for single-frame objects."""
-        return int(self.header.get("NumberOfFrames") or 1)
+        return int(number(self.header, "NumberOfFrames") or 1)
 
-    @property
+    @cached_property
     def transfer_syntax(self) -> str:
         """The transfer syntax' UID."""
         return str(self.header.file_meta.TransferSyntaxUID)
+
+    @cached_property
+    def meta_class(self) -> str:
+        """The SOP class that the file meta information names."""
+        return str(self.header.file_meta.get("MediaStorageSOPClassUID", ""))
 
 
 def open_header(path: Path) -> DicomFile:
@@ -69,13 +60,12 @@ def open_header(path: Path) -> DicomFile:
     Raises:
         FileError: not DICOM, or damaged.
     """
-    import pydicom
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd values in foreign headers are no news
-            header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+            header, place = parse(path)
             if "TransferSyntaxUID" not in header.file_meta:
                 implicit = bool(header.original_encoding[0])
                 header.file_meta.TransferSyntaxUID = (
@@ -84,55 +74,13 @@ def open_header(path: Path) -> DicomFile:
             known = "Rows" in header or "SOPClassUID" in header or "Modality" in header
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except FileError:
+        raise
     except Exception as error:  # pydicom raises nearly anything on damaged data
         raise FileError(f"{path} is damaged DICOM: {error}.") from error
     if not known and not header.file_meta.get("MediaStorageSOPClassUID"):
         raise FileError(f"{path} is no DICOM object: it names no class and no image.")
-    return DicomFile(path, header)
-
-
-def refusal(file: DicomFile) -> str | None:
-    """Why a file is passed over: what it is instead of a grey image; ``None`` for an image.
-
-    Raises:
-        FileError: it claims to be an image and lacks what every image has.
-    """
-    from pydicom.uid import UID
-
-    header = file.header
-    meta_class = header.file_meta.get("MediaStorageSOPClassUID", "")
-    sop_class = str(header.get("SOPClassUID") or meta_class)
-    if sop_class in _NO_INTENSITIES:
-        return _NO_INTENSITIES[sop_class]
-    if not header.get("Rows") or not header.get("Columns"):
-        name = UID(sop_class).name if sop_class else "an object"
-        if name.endswith("Image Storage") or UID(str(meta_class)).name.endswith("Image Storage"):
-            raise FileError(f"{file.path} is damaged: it says it is an image and has no size.")
-        return f"{name}, which has no image"
-    photometric = str(header.get("PhotometricInterpretation") or "MONOCHROME2").strip()
-    if not photometric.startswith("MONOCHROME") or int(header.get("SamplesPerPixel") or 1) != 1:
-        return f"a colour image ({photometric})"
-    if int(header.get("BitsAllocated") or 0) not in (8, 16, 32):
-        return f"an image of {header.get('BitsAllocated')} bits a pixel or of floats"
-    check_claim(file)
-    return None
-
-
-def check_claim(file: DicomFile) -> None:
-    """Memory is taken only for what the file can hold.
-
-    Raises:
-        FileError: the header claims more pixels.
-    """
-    sizes = (file.header.Rows, file.header.Columns, file.header.BitsAllocated, file.frame_count)
-    claimed = int(np.prod([float(n) for n in sizes])) // 8
-    held = file.path.stat().st_size
-    most = held if file.transfer_syntax in _NATIVE else held * _MOST_EXPANSION + _FREE_BYTES
-    if claimed > most or min(sizes) < 1:
-        raise FileError(
-            f"{file.path}: the header claims {claimed:,} bytes of pixels, but the file has only "
-            f"{held:,}: it is truncated or damaged."
-        )
+    return DicomFile(path, header, place)
 
 
 def open_files(
@@ -142,6 +90,8 @@ def open_files(
 
     Nothing is dropped unseen: a damaged file may be a slice of the series that is asked for.
     """
+    from meddenoise.io.dicom.kinds import refusal
+
     images: list[DicomFile] = []
     others: list[tuple[Path, str]] = []
     damaged: list[FileError] = []

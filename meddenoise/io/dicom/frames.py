@@ -1,18 +1,21 @@
 """A frame: one picture of a DICOM object, where it lies, and how its values are stored.
 
 Classic objects have one frame; enhanced ones have many, whose properties stand in shared and
-per-frame functional groups. Above this file the two are the same.
+per-frame functional groups; a Siemens mosaic has one picture with a frame in each tile. Above
+this file they are the same.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.files import DicomFile
+from meddenoise.io.dicom.lookup import Lookup
+from meddenoise.io.dicom.mosaic import tiles_of
 from meddenoise.io.storage import Storage
 
 __all__ = ["Frame", "frames_of"]
@@ -36,9 +39,12 @@ class Frame:
     Attributes:
         file: the file it is in.
         index: which frame of the file, from 0.
+        size: rows and columns.
+        corner: the row and column at which it begins in the file's picture: not 0 in a mosaic.
         position: LPS mm of the first pixel's centre, if stated.
         orientation: ``(2, 3)``: LPS direction along a row, and down a column.
         spacing: mm between rows, and between columns.
+        between: mm from one slice to the next as the header has it, 1 if it does not say.
         storage: type, scale and bits of the stored values.
         padding: stored values in this closed range are padding, if any are.
         kind: ImageType or FrameType.
@@ -47,75 +53,27 @@ class Frame:
 
     file: DicomFile
     index: int
+    size: tuple[int, int]
+    corner: tuple[int, int]
     position: np.ndarray | None
     orientation: np.ndarray
     spacing: tuple[float, float]
+    between: float
     storage: Storage
     padding: tuple[int, int] | None
     kind: tuple[str, ...]
     order: tuple[float, ...]
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return int(self.file.header.Rows), int(self.file.header.Columns)
-
-    @property
     def normal(self) -> np.ndarray:
         """LPS unit vector out of the picture, ``row x column``."""
-        return np.cross(self.orientation[0], self.orientation[1])
+        (a, b, c), (d, e, f) = self.orientation
+        return np.array([b * f - c * e, c * d - a * f, a * e - b * d])
 
-
-class _Lookup:
-    """Attributes of one frame: its functional groups first, then the object itself."""
-
-    def __init__(self, file: DicomFile, index: int) -> None:
-        header = file.header
-        self.path = file.path
-        self.header = header
-        self.groups: list[Any] = []
-        shared = header.get("SharedFunctionalGroupsSequence")
-        frames = header.get("PerFrameFunctionalGroupsSequence")
-        if frames and index < len(frames):
-            self.groups.append(frames[index])
-        if shared:
-            self.groups.append(shared[0])
-
-    def get(self, keyword: str, macro: str | None = None) -> Any:
-        """A value, looked for in the functional group ``macro`` before the top level."""
-        if macro is not None:
-            for group in self.groups:
-                items = group.get(macro)
-                if items and items[0].get(keyword) is not None:
-                    return items[0].get(keyword)
-        return self.header.get(keyword)
-
-    def anywhere(self, keyword: str) -> Any:
-        """A value from any functional group of the frame."""
-        for group in self.groups:
-            for element in group:
-                if element.VR == "SQ" and element.value and not element.tag.is_private:
-                    value = element.value[0].get(keyword)
-                    if value is not None:
-                        return value
-        return self.header.get(keyword)
-
-    def numbers(self, keyword: str, macro: str | None, count: int) -> np.ndarray | None:
-        """``count`` finite numbers, or ``None`` if absent.
-
-        Raises:
-            FileError: a wrong count, or no numbers.
-        """
-        value = self.get(keyword, macro)
-        if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0):
-            return None
-        try:
-            found = np.array([float(x) for x in value])
-        except (TypeError, ValueError) as error:
-            raise FileError(f"{self.path}: {keyword} is {value!r}, no numbers.") from error
-        if len(found) != count or not np.isfinite(found).all():
-            raise FileError(f"{self.path}: {keyword} is {value!r}, not {count} finite numbers.")
-        return found
+    def of(self, pictures: NDArray) -> NDArray:
+        """This frame's view of a file's pictures ``(frames, rows, columns)``."""
+        (top, left), (rows, columns) = self.corner, self.size
+        return pictures[self.index, top : top + rows, left : left + columns]
 
 
 def frames_of(file: DicomFile) -> list[Frame]:
@@ -125,35 +83,56 @@ def frames_of(file: DicomFile) -> list[Frame]:
         FileError: geometry or scale in the header make no sense.
     """
     try:
-        return [_frame(file, index) for index in range(file.frame_count)]
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        look = Lookup(file)
+        pictures = [_picture(look.at(index), index) for index in range(file.frame_count)]
+        if len(pictures) == 1 and "MOSAIC" in pictures[0].kind:
+            return _tiles(pictures[0])
+        return pictures
+    except (ValueError, TypeError, AttributeError, OverflowError, KeyError, IndexError) as error:
         raise FileError(f"{file.path}: the header is damaged: {error}.") from error
 
 
-def _frame(file: DicomFile, index: int) -> Frame:
-    look = _Lookup(file, index)
-    orientation = look.numbers("ImageOrientationPatient", "PlaneOrientationSequence", 6)
-    position = look.numbers("ImagePositionPatient", "PlanePositionSequence", 3)
-    kind = look.get("FrameType") or look.anywhere("FrameType") or look.get("ImageType") or ()
-    kind = (kind,) if isinstance(kind, str) else tuple(str(word).strip() for word in kind)
+def _picture(look: Lookup, index: int) -> Frame:
+    orientation = look.numbers("ImageOrientationPatient", 6)
+    position = look.numbers("ImagePositionPatient", 3)
     return Frame(
-        file=file,
+        file=look.file,
         index=index,
+        size=(int(look.number("Rows") or 0), int(look.number("Columns") or 0)),
+        corner=(0, 0),
         position=None if orientation is None else position,
-        orientation=_unit_axes(orientation, file),
+        orientation=_unit_axes(orientation, look.file),
         spacing=_spacing(look),
+        between=_between(look),
         storage=_storage(look),
         padding=_padding(look),
-        kind=kind,
-        order=_order(look, index, file.frame_count),
+        kind=look.texts("FrameType") or look.texts("ImageType"),
+        order=_order(look, index),
     )
+
+
+def _tiles(picture: Frame) -> list[Frame]:
+    """The slices of a mosaic, or the picture as it is where its header does not tell them."""
+    from dataclasses import replace
+
+    tiles = tiles_of(
+        picture.file, picture.size, picture.position, picture.orientation, picture.spacing,
+        picture.between,
+    )  # fmt: skip
+    if tiles is None:
+        return [picture]
+    kind = tuple(word for word in picture.kind if word != "MOSAIC")
+    return [
+        replace(picture, size=tile.size, corner=tile.corner, position=tile.position, kind=kind)
+        for tile in tiles
+    ]
 
 
 def _unit_axes(orientation: np.ndarray | None, file: DicomFile) -> np.ndarray:
     if orientation is None:
         return np.array([[1.0, 0, 0], [0, 1.0, 0]])
     axes = orientation.reshape(2, 3)
-    lengths = np.linalg.norm(axes, axis=1)
+    lengths = np.sqrt((axes**2).sum(axis=1))
     if np.abs(lengths - 1).max() > 0.01 or abs(axes[0] @ axes[1]) > 0.01:
         raise FileError(
             f"{file.path}: ImageOrientationPatient {orientation.tolist()} is not two "
@@ -162,59 +141,58 @@ def _unit_axes(orientation: np.ndarray | None, file: DicomFile) -> np.ndarray:
     return axes / lengths[:, None]
 
 
-def _spacing(look: _Lookup) -> tuple[float, float]:
+def _spacing(look: Lookup) -> tuple[float, float]:
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        found = look.numbers(keyword, "PixelMeasuresSequence", 2)
+        found = look.numbers(keyword, 2)
         if found is not None and found.min() > 0:
             return float(found[0]), float(found[1])
         if found is not None:
-            raise FileError(f"{look.path}: {keyword} is {found.tolist()}; sizes are positive.")
+            raise FileError(f"{look.file.path}: {keyword} is {found.tolist()}; sizes are positive.")
     return 1.0, 1.0
 
 
-def _storage(look: _Lookup) -> Storage:
-    header = look.header
-    allocated = int(header.BitsAllocated)
-    bits = int(header.get("BitsStored") or allocated)
+def _between(look: Lookup) -> float:
+    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+        found = look.number(keyword)
+        if found is not None and 0 < found < np.inf:
+            return found
+    return 1.0
+
+
+def _storage(look: Lookup) -> Storage:
+    path = look.file.path
+    allocated = int(look.number("BitsAllocated") or 0)
+    bits = int(look.number("BitsStored") or allocated)
     if not 1 <= bits <= allocated:
-        raise FileError(f"{look.path}: {bits} bits are stored in {allocated}.")
-    signed = int(header.get("PixelRepresentation") or 0) == 1
-    macro = "PixelValueTransformationSequence"
-    slope, intercept = look.get("RescaleSlope", macro), look.get("RescaleIntercept", macro)
-    slope = 1.0 if slope in (None, "") else float(slope)
-    intercept = 0.0 if intercept in (None, "") else float(intercept)
+        raise FileError(f"{path}: {bits} bits are stored in {allocated}.")
+    signed = look.number("PixelRepresentation") == 1
+    slope, intercept = _scale(look, "RescaleSlope", 1.0), _scale(look, "RescaleIntercept", 0.0)
     if slope == 0 or not np.isfinite([slope, intercept]).all():
         raise FileError(
-            f"{look.path}: RescaleSlope {slope:g} and RescaleIntercept {intercept:g} give no "
-            "values."
+            f"{path}: RescaleSlope {slope:g} and RescaleIntercept {intercept:g} give no values."
         )
     return Storage(np.dtype(f"{'i' if signed else 'u'}{allocated // 8}"), slope, intercept, bits)
 
 
-def _padding(look: _Lookup) -> tuple[int, int] | None:
+def _scale(look: Lookup, keyword: str, default: float) -> float:
+    found = look.texts(keyword)
+    return float(found[0]) if found else default
+
+
+def _padding(look: Lookup) -> tuple[int, int] | None:
     """PixelPaddingValue to PixelPaddingRangeLimit, as stored values of this representation."""
-    value = look.header.get("PixelPaddingValue")
-    if value is None or value == "" or isinstance(value, (bytes, str)):
+    value, limit = look.number("PixelPaddingValue"), look.number("PixelPaddingRangeLimit")
+    if value is None or not np.isfinite(value):
         return None
-    limit = look.header.get("PixelPaddingRangeLimit")
-    ends = [int(value), int(value if limit in (None, "") else limit)]
-    if int(look.header.get("PixelRepresentation") or 0) == 1:
-        allocated = int(look.header.BitsAllocated)
+    ends = [int(value), int(value if limit is None else limit)]
+    if look.number("PixelRepresentation") == 1:
+        allocated = int(look.number("BitsAllocated") or 0)
         # Written as unsigned by some, although the pixels are signed.
         ends = [end - 2**allocated if end >= 2 ** (allocated - 1) else end for end in ends]
     return min(ends), max(ends)
 
 
-def _order(look: _Lookup, index: int, count: int) -> tuple[float, ...]:
-    keys = [_as_number(look.anywhere(keyword)) for keyword in _ORDER]
-    instance = _as_number(look.header.get("InstanceNumber"))
-    return (*keys, instance, float(index if count > 1 else 0))
-
-
-def _as_number(value: Any) -> float:
-    try:
-        if hasattr(value, "__len__") and not isinstance(value, str):
-            value = value[0]
-        return float(value)
-    except (TypeError, ValueError, IndexError):
-        return 0.0
+def _order(look: Lookup, index: int) -> tuple[float, ...]:
+    keys = [look.number(keyword) or 0.0 for keyword in _ORDER]
+    instance = look.number("InstanceNumber") or 0.0
+    return (*keys, instance, float(index if look.file.frame_count > 1 else 0))

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from meddenoise.io.dicom.frames import Frame
 
-__all__ = ["Grid", "grid_of", "slice_offsets"]
+__all__ = ["LPS_TO_RAS", "SAME_PLACE", "Grid", "grid_of", "slice_offsets"]
 
 #: Positions closer than this (mm) are the same place.
 SAME_PLACE = 0.005
 _TILT_DEGREES = 0.1
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+#: Turns DICOM's patient axes into NIfTI's, and back.
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,13 @@ def grid_of(stack: list[Frame]) -> Grid:
     affine[:3, 1] = column_direction * row_spacing
     affine[:3, 2] = step
     affine[:3, 3] = origin
-    return Grid(_LPS_TO_RAS @ affine, irregular)
+    return Grid(LPS_TO_RAS @ affine, irregular)
 
 
 def _step(stack: list[Frame]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """From one slice to the next, and why that is not true everywhere."""
     first = stack[0]
-    nominal = first.normal * _nominal_spacing(first)
+    nominal = first.normal * first.between
     if len(stack) == 1:
         return nominal, ()
     if first.position is None:
@@ -96,17 +97,3 @@ def _unevenness(places: NDArray, gaps: NDArray, step: NDArray) -> list[str]:
             f"in a stack {usual:.2f} mm apart."
         ]
     return [f"The slices lie unevenly, {narrow.min():.2f} to {gaps.max():.2f} mm apart."]
-
-
-def _nominal_spacing(frame: Frame) -> float:
-    from meddenoise.io.dicom.frames import _Lookup
-
-    look = _Lookup(frame.file, frame.index)
-    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-        value = look.get(keyword, "PixelMeasuresSequence")
-        try:
-            if value not in (None, "") and float(value) > 0:
-                return float(value)
-        except (TypeError, ValueError):
-            continue
-    return 1.0

@@ -18,6 +18,7 @@ from meddenoise.errors import AmbiguousInput, FileError
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.frames import Frame, frames_of
 from meddenoise.io.dicom.geometry import SAME_PLACE, slice_offsets
+from meddenoise.io.dicom.values import text
 
 __all__ = ["Stack", "choose", "stacks_of"]
 
@@ -131,9 +132,10 @@ def _fits(one: Frame, other: Frame) -> bool:
     return (
         one.size == other.size
         and (one.position is None) == (other.position is None)
-        and one.file.header.get("SOPClassUID") == other.file.header.get("SOPClassUID")
-        and np.abs(one.orientation - other.orientation).max() < 1e-3
-        and np.allclose(one.spacing, other.spacing, rtol=1e-3)
+        and text(one.file.header, "SOPClassUID") == text(other.file.header, "SOPClassUID")
+        and abs(one.orientation - other.orientation).max() < 1e-3
+        and abs(one.spacing[0] / other.spacing[0] - 1) < 1e-3
+        and abs(one.spacing[1] / other.spacing[1] - 1) < 1e-3
     )
 
 

@@ -8,8 +8,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from meddenoise.errors import FileError
-from meddenoise.io.dicom.files import DicomFile, open_header, refusal
+from meddenoise.io.dicom.files import DicomFile, open_header
 from meddenoise.io.dicom.grouping import Stack, stacks_of
+from meddenoise.io.dicom.kinds import refusal
 from meddenoise.io.dicom.pixels import quiet
 
 __all__ = ["list_series"]

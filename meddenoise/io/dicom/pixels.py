@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -14,10 +15,14 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.files import DicomFile
+from meddenoise.io.dicom.isolated import CodecError, Codecs
+from meddenoise.io.dicom.parsing import inflated
+from meddenoise.io.dicom.values import number, text
 
 __all__ = ["decode", "is_lossy", "quiet", "syntax_name", "workers"]
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_PLAIN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", _DEFLATED}
 _LOSSY = {
     "1.2.840.10008.1.2.4.50",
     "1.2.840.10008.1.2.4.51",
@@ -40,8 +45,7 @@ def syntax_name(uid: str) -> str:
 
 def is_lossy(file: DicomFile) -> bool:
     """Whether the pixels have been through lossy compression."""
-    said = str(file.header.get("LossyImageCompression") or "").strip() == "01"
-    return said or file.transfer_syntax in _LOSSY
+    return text(file.header, "LossyImageCompression") == "01" or file.transfer_syntax in _LOSSY
 
 
 def workers() -> int:
@@ -57,8 +61,10 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def decode(file: DicomFile) -> NDArray:
+def decode(file: DicomFile, codecs: Codecs | None = None) -> NDArray:
     """All frames of a file as stored, ``(frames, rows, columns)``.
+
+    Compressed pixels are decoded in another process: one of ``codecs``, or one for this call.
 
     Bits beyond BitsStored are dropped (some writers leave overlays or dirt there) and the sign
     is extended. No rescale, no inversion of MONOCHROME1.
@@ -67,71 +73,126 @@ def decode(file: DicomFile) -> NDArray:
         FileError: an unsupported transfer syntax, or pixels that are damaged or too few.
     """
     header = file.header
-    shape = (file.frame_count, int(header.Rows), int(header.Columns))
-    pixels = _decoded(file)
-    if pixels.size != np.prod(shape):
+    shape = _shape(file)
+    pixels = _decoded(file, codecs)
+    if pixels.size != math.prod(shape):
         raise FileError(f"{file.path}: {shape} pixels are claimed, the file holds {pixels.shape}.")
     return _own_bits(pixels.reshape(shape), header)
 
 
-def _decoded(file: DicomFile) -> NDArray:
+def _shape(file: DicomFile) -> tuple[int, int, int]:
+    sides = [int(number(file.header, keyword) or 0) for keyword in ("Rows", "Columns")]
+    return file.frame_count, sides[0], sides[1]
+
+
+def _decoded(file: DicomFile, codecs: Codecs | None) -> NDArray:
+    if file.transfer_syntax in _PLAIN:
+        return _plain(file)
     import pydicom
-    from pydicom.pixels import pixel_array
     from pydicom.uid import UID
 
-    if UID(file.transfer_syntax) not in pydicom.uid.AllTransferSyntaxes:
-        raise _cannot_decode(file, ValueError("not a transfer syntax that is known"))
+    syntax = UID(file.transfer_syntax)
+    if syntax not in pydicom.uid.AllTransferSyntaxes:
+        raise _cannot_decode(file, "not a transfer syntax that is known")
+    if syntax == pydicom.uid.ExplicitVRBigEndian:
+        return _big_endian(file)
+    nbytes = math.prod(_shape(file)) * int(number(file.header, "BitsAllocated") or 0) // 8
+    try:
+        if codecs is not None:
+            return codecs.decode(file.path, str(syntax), nbytes)
+        with Codecs() as own:
+            return own.decode(file.path, str(syntax), nbytes)
+    except CodecError as error:
+        if error.kind == "MemoryError":
+            raise FileError(
+                f"{file.path}: the image does not fit into memory, or is damaged and claims to be "
+                "larger than it is."
+            ) from error
+        if error.kind in ("NotImplementedError", "RuntimeError"):
+            raise _cannot_decode(file, str(error)) from error
+        raise _damaged(file, error) from error
+
+
+def _big_endian(file: DicomFile) -> NDArray:
+    from pydicom import dcmread
+    from pydicom.pixels import pixel_array
 
     try:
-        if file.transfer_syntax == _DEFLATED or not _has_preamble(file):
-            whole = pydicom.dcmread(file.path, force=True)
-            whole.file_meta = file.header.file_meta
-            return pixel_array(whole, raw=True)
-        return pixel_array(file.path, raw=True)
+        whole = dcmread(file.path, force=True)
+        whole.file_meta = file.header.file_meta
+        return np.asarray(pixel_array(whole, raw=True))
     except MemoryError as error:
         raise FileError(f"{file.path}: the image does not fit into memory.") from error
-    except (NotImplementedError, RuntimeError) as error:
-        raise _cannot_decode(file, error) from error
-    except Exception as error:  # pydicom and its codecs raise nearly anything on damaged data
-        reason = str(error).strip().rstrip(".") or type(error).__name__
-        raise FileError(f"{file.path}: the pixels are damaged or missing: {reason}.") from error
+    except Exception as error:  # pydicom raises nearly anything on damaged data
+        raise _damaged(file, error) from error
 
 
-def _cannot_decode(file: DicomFile, error: Exception) -> FileError:
-    reason = " ".join(str(error).split())
+def _damaged(file: DicomFile, error: Exception) -> FileError:
+    reason = str(error).strip().rstrip(".") or type(error).__name__
+    return FileError(f"{file.path}: the pixels are damaged or missing: {reason}.")
+
+
+def _plain(file: DicomFile) -> NDArray:
+    """Uncompressed little-endian pixels, straight from their place in the file."""
+    place = file.pixels
+    assert place is not None  # refusal() lets no image without pixels pass
+    kind = np.dtype(f"<u{int(number(file.header, 'BitsAllocated') or 0) // 8}")
+    count = math.prod(_shape(file))
+    nbytes = count * kind.itemsize
+    if place.length is None:
+        raise FileError(
+            f"{file.path} is damaged: its pixels are in fragments, which "
+            f"{syntax_name(file.transfer_syntax)} has not."
+        )
+    try:
+        if file.transfer_syntax == _DEFLATED:
+            raw = inflated(file.path, place, min(nbytes, place.length))
+            found = np.frombuffer(raw, kind, len(raw) // kind.itemsize)
+        else:
+            found = np.fromfile(file.path, kind, count, offset=place.offset)
+    except OSError as error:
+        raise FileError(f"{file.path} cannot be read: {error.strerror or error}.") from error
+    if found.size < count:
+        raise FileError(
+            f"{file.path} is truncated or damaged: {count:,} pixels are claimed, it holds "
+            f"{found.size:,}."
+        )
+    return found
+
+
+def _cannot_decode(file: DicomFile, reason: str) -> FileError:
     return FileError(
         f"{file.path}: pixels in {syntax_name(file.transfer_syntax)} cannot be decoded "
-        f"({reason[:200]}). Convert the series to an uncompressed or lossless syntax first."
+        f"({' '.join(reason.split())[:200]}). Convert the series to an uncompressed or lossless "
+        "syntax first."
     )
-
-
-def _has_preamble(file: DicomFile) -> bool:
-    return getattr(file.header, "preamble", None) is not None
 
 
 def _own_bits(pixels: NDArray, header: Any) -> NDArray:
     """BitsStored bits, ending at HighBit, with the sign extended."""
-    allocated = int(header.BitsAllocated)
-    bits = int(header.get("BitsStored") or allocated)
-    signed = int(header.get("PixelRepresentation") or 0) == 1
+    allocated = int(number(header, "BitsAllocated") or 0)
+    bits = int(number(header, "BitsStored") or allocated)
+    signed = number(header, "PixelRepresentation") == 1
     kind = np.dtype(f"{'i' if signed else 'u'}{allocated // 8}")
-    pixels = pixels.astype(kind, copy=False)
+    same = pixels.dtype.isnative and pixels.dtype.itemsize == kind.itemsize
+    pixels = pixels.view(kind) if same else pixels.astype(kind)
     shift = shift_of(header)
     if bits == allocated and shift == 0:
         return pixels
     up = allocated - bits - shift
     if signed:
         return (pixels << up) >> (up + shift)
-    return (pixels >> shift) & kind.type(2**bits - 1)
+    return (pixels >> shift if shift else pixels) & kind.type(2**bits - 1)
 
 
 def shift_of(header: Any) -> int:
     """How far the pixel's bits lie above bit 0; 0 in all but historic objects."""
-    bits = int(header.get("BitsStored") or header.BitsAllocated)
-    high = header.get("HighBit")
-    if high in (None, ""):
+    allocated = int(number(header, "BitsAllocated") or 0)
+    bits = int(number(header, "BitsStored") or allocated)
+    high = number(header, "HighBit")
+    if high is None:
         return 0
-    return max(0, min(int(high) + 1 - bits, int(header.BitsAllocated) - bits))
+    return max(0, min(int(high) + 1 - bits, allocated - bits))
 
 
 def pool() -> ThreadPoolExecutor:

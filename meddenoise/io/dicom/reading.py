@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
-from meddenoise.io.dicom.files import DicomFile, open_files, open_header, refusal
+from meddenoise.io.dicom.files import DicomFile, open_files, open_header
 from meddenoise.io.dicom.frames import Frame
 from meddenoise.io.dicom.geometry import grid_of
 from meddenoise.io.dicom.grouping import Stack, choose, stacks_of
+from meddenoise.io.dicom.isolated import Codecs
+from meddenoise.io.dicom.kinds import refusal
 from meddenoise.io.dicom.pixels import decode, is_lossy, pool, quiet
 from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.formats import sniff
@@ -111,15 +113,15 @@ def _voxels(stack: Stack) -> tuple[NDArray, dict[tuple[int, int], tuple[NDArray,
     restored: dict[tuple[int, int], tuple[NDArray, NDArray]] = {}
 
     def fill(file: DicomFile) -> None:
-        stored = decode(file)
+        stored = decode(file, codecs)
         for channel, number, frame in where[file.path]:
-            picture = stored[frame.index]
+            picture = frame.of(stored)
             frame.storage.decode(picture[None], array[channel, number][None])
             found = _padding_of(picture, frame)
             if found is not None:
                 restored[channel, number] = found
 
-    with pool() as threads:
+    with Codecs() as codecs, pool() as threads:
         for _ in threads.map(fill, stack.files):
             pass
     return array, restored
@@ -164,7 +166,7 @@ def _units(frame: Frame) -> str:
 def _kinds_of_grid(stack: Stack) -> tuple[str, ...]:
     """Pictures that are no slices, whatever their positions say."""
     if "MOSAIC" in stack.frames[0][0].kind:
-        return ("A Siemens mosaic: one picture of many slices side by side.",)
+        return ("A Siemens mosaic without the header that tells its slices apart.",)
     return ()
 
 

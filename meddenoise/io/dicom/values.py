@@ -15,7 +15,7 @@ from typing import Any
 __all__ = ["number", "numbers", "tag_of", "text", "texts", "value"]
 
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
-_TEXT = {"CS", "LO", "SH", "UI", "DA", "TM", "DT", "ST"}
+_TEXT = {"CS", "LO", "SH", "UI", "DA", "TM", "DT"}
 _DECIMAL = {"DS", "IS"}
 
 
@@ -46,7 +46,7 @@ def value(header: Any, keyword: str) -> Any:
 
 def _from_bytes(element: Any) -> Any:
     """A value from raw bytes; ``None`` for what pydicom has to convert."""
-    raw, vr = element.value, element.VR
+    raw, vr = element.value, element.VR or _vr_of(element.tag)
     if not raw:
         return ""
     if vr in _BINARY:
@@ -69,6 +69,14 @@ def _from_bytes(element: Any) -> Any:
             return None
         return figures[0] if len(figures) == 1 else figures
     return words[0] if len(words) == 1 else words
+
+
+@lru_cache(maxsize=512)
+def _vr_of(tag: int) -> str:
+    """The value representation of a standard tag: an implicit VR."""
+    from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
+    return str(dictionary_VR(tag)) if dictionary_has_tag(tag) else ""
 
 
 def text(header: Any, keyword: str) -> str:

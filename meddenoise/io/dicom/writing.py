@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime
-import uuid
+import math
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meddenoise._version import __version__
 from meddenoise.errors import FileError, GeometryError, OutputError
 from meddenoise.io.atomic import atomic_directory, atomic_file
 from meddenoise.io.dicom.derive import DerivedSeries, derive
+from meddenoise.io.dicom.encoding import save
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.frames import Frame
+from meddenoise.io.dicom.identity import Identity
+from meddenoise.io.dicom.mosaic import is_mosaic
 from meddenoise.io.dicom.pixels import decode, is_lossy, quiet
 from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.formats import sniff
@@ -35,12 +39,15 @@ def write_series(
     *,
     overwrite: bool,
     derivation: str,
+    compress: str | None = None,
+    deterministic_uids: bool = False,
     keep_private: bool = False,
 ) -> WriteReport:
     """Write a directory of instances, or one file if the target is called ``.dcm``.
 
     Raises:
-        OutputError: the target exists or cannot be written, or the voxels do not fit.
+        OutputError: the target exists or cannot be written, or the voxels do not fit, or the
+            codec cannot hold them without loss.
         GeometryError: the volume lies no longer on the source's grid.
     """
     from meddenoise.io.writing import WriteReport
@@ -48,7 +55,17 @@ def write_series(
     if not isinstance(source, DicomSource):
         raise OutputError(f"{target}: a DICOM series can only be derived from a DICOM series.")
     _check_grid(volume, source)
-    series = _new_series(volume, source, derivation, keep_private=keep_private)
+    identity = Identity(_work(volume, source, derivation) if deterministic_uids else None)
+    series = DerivedSeries(
+        uid=identity.series(),
+        study=identity.study(),
+        derivation=derivation,
+        history=volume.history,
+        made=datetime.datetime.now(),
+        lossy=any(is_lossy(file) for file in source.instances),
+        keep_private=keep_private,
+        compress=compress,
+    )
     single = target.suffix.lower() in (".dcm", ".ima")
     if single and len(source.instances) > 1:
         raise OutputError(
@@ -65,7 +82,7 @@ def write_series(
         digits = max(4, len(str(len(source.instances))))
         names = [f"IM{number:0{digits}}.dcm" for number in range(1, len(source.instances) + 1)]
     with place as part, quiet():
-        clipped = _write_instances(volume, part, source, series, names)
+        clipped = _write_instances(volume, part, source, series, identity, names)
     types = {str(frame.storage.dtype) for channel in source.frames for frame in channel}
     return WriteReport(
         path=target,
@@ -99,27 +116,17 @@ def _check_replaceable(target: Path) -> None:
             )
 
 
-def _new_series(
-    volume: Volume, source: DicomSource, derivation: str, *, keep_private: bool
-) -> DerivedSeries:
-    return DerivedSeries(
-        uid=_new_uid(),
-        study=_new_uid(),
-        derivation=derivation,
-        history=volume.history,
-        made=datetime.datetime.now(),
-        lossy=any(is_lossy(file) for file in source.instances),
-        keep_private=keep_private,
-    )
-
-
-def _new_uid() -> str:
-    """A UID from a random UUID (PS3.5 B.2)."""
-    return f"2.25.{uuid.uuid4().int}"
+def _work(volume: Volume, source: DicomSource, derivation: str) -> tuple[str, ...]:
+    return (__version__, source.series, derivation, *volume.history)
 
 
 def _write_instances(
-    volume: Volume, part: Path, source: DicomSource, series: DerivedSeries, names: list[str]
+    volume: Volume,
+    part: Path,
+    source: DicomSource,
+    series: DerivedSeries,
+    identity: Identity,
+    names: list[str],
 ) -> int:
     where: dict[Path, list[tuple[int, int, Frame]]] = {}
     for channel, frames in enumerate(source.frames):
@@ -131,7 +138,8 @@ def _write_instances(
     for file, name in zip(source.instances, names, strict=True):
         stored, here = _stored(pictures, file, where[file.path], source)
         clipped += here
-        _save(derive(file, stored, series, _new_uid()), part / name if name else part)
+        instance = identity.instance(file, stored)
+        save(derive(file, stored, series, instance), part / name if name else part)
     return clipped
 
 
@@ -140,8 +148,10 @@ def _stored(
 ) -> tuple[NDArray, int]:
     """The file's frames as stored values, with the padding put back, and the count of clips."""
     kind = frames[0][2].storage.dtype
-    stored: NDArray = np.empty((file.frame_count, *frames[0][2].size), kind)
-    if len(frames) != file.frame_count:  # frames of other volumes in the same file stay
+    picture_size = int(file.header.Rows), int(file.header.Columns)
+    stored: NDArray = np.empty((file.frame_count, *picture_size), kind)
+    if len(frames) * math.prod(frames[0][2].size) != stored.size:
+        # Frames of other volumes in the same file stay, and what a mosaic does not fill.
         stored[...] = _unchanged(file)
     clipped = 0
     for channel, number, frame in frames:
@@ -153,7 +163,7 @@ def _stored(
         (picture,), here = frame.storage.encode(values[None])
         if indices is not None:
             picture.reshape(-1)[indices] = padding
-        stored[frame.index] = picture
+        frame.of(stored)[...] = picture
         clipped += here
     return stored, clipped
 
@@ -166,21 +176,13 @@ def _unchanged(file: DicomFile) -> NDArray:
     return decode(file)
 
 
-def _save(dataset: Any, path: Path) -> None:
-    from pydicom import dcmwrite
-
-    try:
-        dcmwrite(path, dataset, enforce_file_format=True)
-    except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
-        raise OutputError(
-            f"{path.name}: the source's header cannot be written again ({error})."
-        ) from error
-
-
 def _notes(source: DicomSource) -> tuple[str, ...]:
     missing = [
         keyword
         for keyword in ("StudyInstanceUID", "SOPClassUID")
         if not source.instances[0].header.get(keyword)
     ]
-    return tuple(f"The source has no {keyword}; one was added." for keyword in missing)
+    notes = [f"The source has no {keyword}; one was added." for keyword in missing]
+    if is_mosaic(source.instances[0].header):
+        notes.append("The private elements that describe a mosaic's slices were kept.")
+    return tuple(notes)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meddenoise.config import NormaliseConfig
+from meddenoise.data import find_cases
+from meddenoise.errors import GeometryError, InputError
+from meddenoise.io import write
+from meddenoise.noise import build_noise
+from meddenoise.training.prepare import Prepared, as_items, prepare
+from meddenoise.volume import Volume
+
+
+def noisy(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(100, 20, shape).astype(np.float32)
+
+
+def items(volume: Volume, truth: Volume | None = None, dims: int = 3, **normalise: object) -> list:
+    config = NormaliseConfig(**normalise)  # type: ignore[arg-type]
+    return as_items([Prepared("a scan", volume, truth)], config, dims)
+
+
+def test_a_volume_is_one_item_in_its_own_units() -> None:
+    array = noisy(4, 5, 6)
+    (item,) = items(Volume.from_array(array, spacing=(1, 2, 3)))
+    assert np.array_equal(item.image.numpy(), array)
+    assert item.spacing == (1, 2, 3)
+    assert item.shift == pytest.approx(array.mean(), rel=1e-5)
+    assert item.scale == pytest.approx(array.std(), rel=1e-4)
+    assert item.reference == pytest.approx(np.percentile(array, 99.9))
+    assert item.target is None
+    assert item.valid is None
+
+
+def test_a_2d_network_gets_the_slices_of_a_volume() -> None:
+    array = noisy(4, 5, 6)
+    found = items(Volume.from_array(array, spacing=(1, 2, 3)), dims=2)
+    assert len(found) == 6
+    assert all(np.array_equal(item.image.numpy(), array[..., k]) for k, item in enumerate(found))
+    assert found[0].spacing == (1, 2)
+    assert len({item.shift for item in found}) == 1  # of the volume, as at inference
+
+
+def test_channels_are_items_of_their_own_and_blank_ones_are_left_out() -> None:
+    array = noisy(4, 4, 5, 6)
+    array[1], array[2] = 0, np.nan
+    found = items(Volume.from_array(array))
+    assert [item.image.mean().item() for item in found] == pytest.approx(
+        [array[0].mean(), array[3].mean()], rel=1e-5
+    )
+
+
+def test_voxels_that_were_not_measured_are_filled_and_marked() -> None:
+    array = noisy(4, 5, 6)
+    array[0, 0, 0] = np.nan
+    (item,) = items(Volume.from_array(array))
+    assert item.image[0, 0, 0].item() == pytest.approx(np.nanmean(array), rel=1e-5)
+    assert item.valid is not None
+    assert not item.valid[0, 0, 0]
+    assert item.valid.sum() == 119
+    assert item.shift == pytest.approx(np.nanmean(array), rel=1e-5)
+
+
+def test_where_the_truth_is_unknown_there_is_nothing_to_learn() -> None:
+    truth = noisy(4, 5, 6, seed=1)
+    truth[1, 1, 1] = np.inf
+    (item,) = items(Volume.from_array(noisy(4, 5, 6)), Volume.from_array(truth))
+    assert item.target is not None
+    assert bool(item.target.isfinite().all())
+    assert item.valid is not None
+    assert not item.valid[1, 1, 1]
+    assert item.valid.sum() == 119
+
+
+def test_the_reference_is_of_the_clean_scan_where_there_is_one() -> None:
+    truth = noisy(4, 5, 6, seed=1)
+    (item,) = items(Volume.from_array(3 * noisy(4, 5, 6)), Volume.from_array(truth))
+    assert item.reference == pytest.approx(np.percentile(truth, 99.9))
+
+
+@pytest.mark.parametrize("value", [7.0, np.nan])
+@pytest.mark.parametrize("method", ["standard", "fixed"])
+def test_nothing_to_learn_from(value: float, method: str) -> None:
+    with pytest.raises(InputError, match=r"a scan is constant, or has no finite voxel"):
+        items(Volume.from_array(np.full((4, 4, 4), value)), method=method)
+
+
+def test_hardly_any_contrast_names_the_scan() -> None:
+    array = np.zeros((10, 10, 10))
+    array[0, 0, 0] = 1
+    with pytest.raises(InputError, match="a scan: The image is constant, or nearly"):
+        items(Volume.from_array(array), method="percentile")
+
+
+def test_an_image_for_a_3d_network() -> None:
+    with pytest.raises(InputError, match=r"2-D image and data\.patch has 3 axes"):
+        items(Volume.from_array(noisy(4, 5)))
+
+
+def test_injected_noise_is_frozen_and_the_scan_becomes_the_truth(tmp_path: Path) -> None:
+    clean = noisy(6, 6, 6)
+    write(Volume.from_array(clean), tmp_path / "a.nii")
+    (case,) = find_cases(str(tmp_path / "a.nii"))
+    noise = build_noise("gaussian", sigma=5.0)
+    one, two = prepare(case, noise, seed=1), prepare(case, noise, seed=1)
+    assert np.array_equal(one.volume.array, two.volume.array)
+    assert not np.array_equal(one.volume.array, prepare(case, noise, seed=2).volume.array)
+    assert one.truth is not None
+    assert np.array_equal(one.truth.array[0], clean)
+    assert (one.volume.array - clean).std() == pytest.approx(5, rel=0.2)
+    assert one.made
+
+
+def test_a_file_without_noise_is_taken_as_it_is(tmp_path: Path) -> None:
+    write(Volume.from_array(noisy(6, 6, 6)), tmp_path / "a.nii")
+    (case,) = find_cases(str(tmp_path / "a.nii"))
+    ready = prepare(case, None, seed=1)
+    assert np.array_equal(ready.volume.array[0], noisy(6, 6, 6))
+    assert ready.truth is None
+    assert not ready.made
+
+
+def test_a_target_on_another_grid(tmp_path: Path) -> None:
+    write(Volume.from_array(noisy(6, 6, 6)), tmp_path / "a.nii")
+    write(Volume.from_array(noisy(6, 6, 6), spacing=(1, 1, 2)), tmp_path / "b.nii")
+    (case,) = find_cases(str(tmp_path / "a.nii"), str(tmp_path / "b.nii"))
+    with pytest.raises(GeometryError, match=r"a and .*b\.nii.* apart in space"):
+        prepare(case, None, seed=0)

@@ -13,7 +13,7 @@ import meddenoise as md
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("scan", type=Path, nargs="?", help="a noisy scan")
 parser.add_argument("--output", type=Path, help="where the result goes")
-parser.add_argument("--steps", type=int, default=300, help="training steps")
+parser.add_argument("--steps", type=int, default=200, help="training steps")
 args = parser.parse_args()
 
 work = Path(tempfile.mkdtemp(prefix="meddenoise-"))

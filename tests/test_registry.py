@@ -91,7 +91,7 @@ def test_an_annotation_that_names_nothing_is_said() -> None:
     @parts.register("wheel")
     def wheel(rim: Nowhere = 3) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
-    with pytest.raises(ConfigError, match="'wheel'.*Nowhere.*import"):
+    with pytest.raises(ConfigError, match=r"'wheel'.*Nowhere.*import"):
         parts.options("wheel")
 
 

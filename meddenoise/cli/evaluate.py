@@ -59,7 +59,7 @@ def evaluate(
     _print(results)
     if file is not None:
         values = {name: metrics.as_dict() for name, metrics in results.items()}
-        with atomic_file(file, overwrite=True) as temporary:
+        with atomic_file(file.expanduser(), overwrite=True) as temporary:
             temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 

@@ -157,18 +157,17 @@ class Denoiser:
             ParameterError: no contrast to normalise by, though the image is not constant.
             ModelError: the network gives another shape, or numbers that are not finite.
         """
-        whole = valid is None or bool(valid.all())
-        values = array if whole else array[valid]
+        measured = None if valid is None or bool(valid.all()) else valid
+        values = array if measured is None else array[measured]
         if values.min() == values.max():
             return array.copy()
         normalisation = Normalisation.fit(values, **self.normalise.model_dump())
-        filled = array if whole else np.where(valid, array, values.mean(dtype=np.float64))
+        mean = values.mean(dtype=np.float64)
+        filled = array if measured is None else np.where(measured, array, mean)
         x = torch.from_numpy(np.ascontiguousarray(normalisation.apply(filled), dtype=np.float32))
         with torch.inference_mode():
-            if x.ndim > self.dims:
-                y = self._slices(x, progress)
-            else:
-                y = self._run(x[None], progress)[0]
+            thick = x.ndim > self.dims
+            y = self._slices(x, progress) if thick else self._run(x[None], progress)[0]
         result = y.numpy().astype(array.dtype, copy=False)
         if not np.isfinite(result).all():
             raise ModelError(
@@ -210,7 +209,8 @@ class Denoiser:
         total, weight = torch.zeros(x.shape), torch.zeros(x.shape[2:])
         for done, where in enumerate(plan, start=1):
             w = plan.weights(where)
-            total[(..., *where)] += w * self._forward(x[(..., *where)])
+            here = (slice(None), slice(None), *where)
+            total[here] += w * self._forward(x[here])
             weight[where] += w
             if progress:
                 progress(done / len(plan))

@@ -17,7 +17,15 @@ from meddenoise.io.source import HeaderSource
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
 
-__all__ = ["ClippingWarning", "Compression", "Derivation", "WriteReport", "extension_for", "write", "write_report"]
+__all__ = [
+    "ClippingWarning",
+    "Compression",
+    "Derivation",
+    "WriteReport",
+    "extension_for",
+    "write",
+    "write_report",
+]
 
 #: What a derived DICOM series says it is.
 Derivation = Literal["noise reduction", "noise simulation", "conversion"]

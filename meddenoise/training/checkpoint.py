@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,11 @@ class Checkpoint:
         Raises:
             OutputError: it cannot be written; an older one is kept.
         """
+        # Through memory: torch reports a full disk as a fault of its own, with no reason.
+        packed = io.BytesIO()
+        torch.save(vars(self), packed)
         with atomic_file(directory / _NAME, overwrite=True) as temporary:
-            torch.save(vars(self), temporary)
+            temporary.write_bytes(packed.getbuffer())
 
     @classmethod
     def load(cls, directory: Path, device: torch.device) -> Checkpoint | None:

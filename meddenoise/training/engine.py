@@ -259,8 +259,8 @@ class Engine:
     def _diverged(self) -> Diverged:
         kept = f"; the checkpoint before it is kept in {self.directory}" if self.directory else ""
         return Diverged(
-            f"The loss or the weights are not finite at step {self.step}{kept}. Lower training.learning_rate, or "
-            "check the scan's value range with 'meddenoise info'."
+            f"The loss or the weights are not finite at step {self.step}{kept}. Lower "
+            "training.learning_rate, or check the scan's value range with 'meddenoise info'."
         )
 
     def _stopped(self) -> str:

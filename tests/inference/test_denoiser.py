@@ -79,7 +79,7 @@ def test_grid_header_and_input_are_kept_and_history_tells() -> None:
 @pytest.mark.parametrize(
     ("size", "tiles"),
     [
-        ((96, 140), {"tile": [80, 80]}),
+        ((96, 140), {"tile": [88, 96]}),
         ((97, 141), {"tile": [83, 96]}),
         ((97, 141), {"tile_voxels": 12000}),
         ((98, 131), {"tile_voxels": 9000, "flips": True}),

@@ -87,7 +87,7 @@ def test_a_stopped_run_saves_and_goes_on_to_the_bit(
     straight = make(trainer=KilledAt(-1))
     straight.run()
     before = signal.getsignal(by)
-    with pytest.raises(Interrupted, match="step 7 of 12; the checkpoint is saved.*--resume"):
+    with pytest.raises(Interrupted, match=r"step 7 of 12; the checkpoint is saved.*--resume"):
         make(tmp_path, KilledAt(6, by)).run()
     assert signal.getsignal(by) == before
     resumed = make(tmp_path, KilledAt(-1))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def test_the_rate_rises_and_falls() -> None:
     assert rates[550] == pytest.approx(1.0)  # half of the cosine
     assert 0 < rates[0] < 0.05
     assert rates[-1] == pytest.approx(0, abs=1e-12)
-    assert all(a <= b for a, b in zip(rates[:100], rates[1:101], strict=True))
-    assert all(a >= b for a, b in zip(rates[100:-1], rates[101:], strict=True))
+    assert all(a <= b for a, b in pairwise(rates[:101]))
+    assert all(a >= b for a, b in pairwise(rates[100:]))
 
 
 @pytest.mark.parametrize("warmup", [0.0, 1.0])

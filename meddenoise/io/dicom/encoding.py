@@ -127,8 +127,8 @@ def _is_whole(element: Any) -> bool:
     vr, length = element.VR, len(element.value or b"")
     if vr is None or vr in ("SQ", "UN") or not element.is_little_endian:
         return False
-    return length % 2 == 0 and element.length != _UNDEFINED and (
-        vr in _LONG_VRS or length < 0x10000
+    return (
+        length % 2 == 0 and element.length != _UNDEFINED and (vr in _LONG_VRS or length < 0x10000)
     )
 
 

@@ -35,8 +35,9 @@ class DicomFile:
 
     @cached_property
     def instance(self) -> str:
-        """SOPInstanceUID."""
-        return text(self.header, "SOPInstanceUID")
+        """SOPInstanceUID; where an anonymiser has emptied it, the file meta information's."""
+        stated = text(self.header, "SOPInstanceUID")
+        return stated or text(self.header.file_meta, "MediaStorageSOPInstanceUID")
 
     @cached_property
     def frame_count(self) -> int:
@@ -46,12 +47,12 @@ class DicomFile:
     @cached_property
     def transfer_syntax(self) -> str:
         """The transfer syntax' UID."""
-        return str(self.header.file_meta.TransferSyntaxUID)
+        return text(self.header.file_meta, "TransferSyntaxUID")
 
     @cached_property
     def meta_class(self) -> str:
         """The SOP class that the file meta information names."""
-        return str(self.header.file_meta.get("MediaStorageSOPClassUID", ""))
+        return text(self.header.file_meta, "MediaStorageSOPClassUID")
 
 
 def open_header(path: Path) -> DicomFile:
@@ -71,16 +72,20 @@ def open_header(path: Path) -> DicomFile:
                 header.file_meta.TransferSyntaxUID = (
                     ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
                 )
+            file = DicomFile(path, header, place)
             known = "Rows" in header or "SOPClassUID" in header or "Modality" in header
+            known = known or bool(file.meta_class)
+            # Whatever is asked of every file is looked at here, where a fault has a name.
+            _ = file.series, file.instance, file.frame_count, file.transfer_syntax
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}.") from error
     except FileError:
         raise
     except Exception as error:  # pydicom raises nearly anything on damaged data
         raise FileError(f"{path} is damaged DICOM: {error}.") from error
-    if not known and not header.file_meta.get("MediaStorageSOPClassUID"):
+    if not known:
         raise FileError(f"{path} is no DICOM object: it names no class and no image.")
-    return DicomFile(path, header, place)
+    return file
 
 
 def open_files(

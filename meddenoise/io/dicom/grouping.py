@@ -18,7 +18,7 @@ from meddenoise.errors import AmbiguousInput, FileError
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.frames import Frame, frames_of
 from meddenoise.io.dicom.geometry import SAME_PLACE, slice_offsets
-from meddenoise.io.dicom.values import text
+from meddenoise.io.dicom.values import number, text
 
 __all__ = ["Stack", "choose", "stacks_of"]
 
@@ -55,9 +55,9 @@ class Stack:
         rows, columns = self.frames[0][0].size
         times = f" x {len(self.frames)}" if len(self.frames) > 1 else ""
         return (
-            f"{self.name or '(no UID)'}: number {header.get('SeriesNumber') or '?'}, "
-            f"{header.get('SeriesDescription') or 'no description'!r}, "
-            f"{header.get('Modality', '?')}, {columns}x{rows}x{len(self.frames[0])}{times}, "
+            f"{self.name or '(no UID)'}: number {text(header, 'SeriesNumber') or '?'}, "
+            f"{text(header, 'SeriesDescription') or 'no description'!r}, "
+            f"{text(header, 'Modality') or '?'}, {columns}x{rows}x{len(self.frames[0])}{times}, "
             f"{len(self.files)} files"
         )
 
@@ -81,8 +81,8 @@ def stacks_of(files: list[DicomFile], *, prefer: Path | None = None) -> list[Sta
         kept, copies = _without_copies(members, prefer)
         volumes = sorted(_split(kept), key=lambda frames: -len(frames[0]))
         found = [Stack(series, frames) for frames in volumes]
-        for number, stack in enumerate(found, 1):
-            stack.name = series if len(found) == 1 else f"{series}#{number}"
+        for place, stack in enumerate(found, 1):
+            stack.name = series if len(found) == 1 else f"{series}#{place}"
             if copies:
                 stack.notes.append(f"{copies} files with an instance's UID twice were left out.")
         stacks.extend(found)
@@ -90,11 +90,8 @@ def stacks_of(files: list[DicomFile], *, prefer: Path | None = None) -> list[Sta
 
 
 def _series_order(stack: Stack) -> tuple[float, str]:
-    number = stack.frames[0][0].file.header.get("SeriesNumber")
-    try:
-        return float(number), stack.name
-    except (TypeError, ValueError):
-        return float("inf"), stack.name
+    order = number(stack.frames[0][0].file.header, "SeriesNumber")
+    return float("inf") if order is None else order, stack.name
 
 
 def _without_copies(files: list[DicomFile], prefer: Path | None) -> tuple[list[DicomFile], int]:
@@ -107,12 +104,21 @@ def _without_copies(files: list[DicomFile], prefer: Path | None) -> tuple[list[D
 
 
 def _split(files: list[DicomFile]) -> list[list[list[Frame]]]:
-    frames = [frame for file in files for frame in frames_of(file)]
     result = []
-    for cluster in _alike(frames):
-        for member in _by_occurrence(cluster):
-            result.extend(_told_apart(member))
+    patients: dict[str, list[DicomFile]] = defaultdict(list)
+    for file in files:
+        patients[_patient(file)].append(file)
+    for members in patients.values():
+        frames = [frame for file in members for frame in frames_of(file)]
+        for cluster in _alike(frames):
+            for member in _by_occurrence(cluster):
+                result.extend(_told_apart(member))
     return result
+
+
+def _patient(file: DicomFile) -> str:
+    """What tells patients apart, for those files whose series UID does not."""
+    return text(file.header, "PatientID") or text(file.header, "PatientName")
 
 
 def _alike(frames: list[Frame]) -> list[list[Frame]]:
@@ -176,7 +182,7 @@ def _told_apart(frames: list[Frame]) -> list[list[list[Frame]]]:
     channels = _channels(frames)
     if channels is not None:
         return [channels]
-    acquisitions = _partition(frames, lambda frame: frame.file.header.get("AcquisitionNumber"))
+    acquisitions = _partition(frames, lambda frame: text(frame.file.header, "AcquisitionNumber"))
     if len(acquisitions) > 1 and not any(_crowded(part) for part in acquisitions):
         return [[_sorted(part)] for part in acquisitions]
     return [[_sorted(frames)]]
@@ -232,8 +238,11 @@ def choose(stacks: list[Stack], series: str | None, place: Path) -> Stack:
     listing += f"\n  and {hidden} more" if hidden > 0 else ""
     if not fitting:
         raise FileError(f"{place} holds no series {series!r}; there are:{listing}")
+    patients = len({_patient(stack.frames[0][0].file) for stack in fitting})
+    whose = f" of {patients} patients" if patients > 1 else ""
     raise AmbiguousInput(
-        f"{place} holds {len(fitting)} series; choose one by UID, number or description:{listing}"
+        f"{place} holds {len(fitting)} series{whose}; choose one by UID, number or "
+        f"description:{listing}"
     )
 
 
@@ -242,5 +251,5 @@ def _named(stack: Stack, series: str) -> bool:
     wanted = str(series).strip()
     if wanted in (stack.name, stack.series):
         return True
-    number, description = header.get("SeriesNumber"), header.get("SeriesDescription")
-    return wanted == str(number) or wanted.lower() == str(description or "").strip().lower()
+    order, description = text(header, "SeriesNumber"), text(header, "SeriesDescription")
+    return wanted == order or wanted.lower() == description.lower()

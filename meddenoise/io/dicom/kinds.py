@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.files import DicomFile
-from meddenoise.io.dicom.values import number, text
+from meddenoise.io.dicom.values import blaming, number, text
 
 __all__ = ["check_claim", "refusal"]
 
@@ -32,6 +32,11 @@ def refusal(file: DicomFile) -> str | None:
     Raises:
         FileError: it claims to be an image and lacks what every image has.
     """
+    with blaming(file.path):
+        return _refusal(file)
+
+
+def _refusal(file: DicomFile) -> str | None:
     header = file.header
     sop_class = text(header, "SOPClassUID") or file.meta_class
     if sop_class in _NO_INTENSITIES:

@@ -8,10 +8,12 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from meddenoise.errors import FileError
+from meddenoise.io.dicom.dicomdir import expanded
 from meddenoise.io.dicom.files import DicomFile, open_header
 from meddenoise.io.dicom.grouping import Stack, stacks_of
 from meddenoise.io.dicom.kinds import refusal
 from meddenoise.io.dicom.pixels import quiet
+from meddenoise.io.dicom.values import blaming, text
 
 __all__ = ["list_series"]
 
@@ -19,10 +21,13 @@ __all__ = ["list_series"]
 def list_series(paths: list[Path], root: Path) -> list[tuple[Path, str | None, Path]]:
     """For each series: the directory that holds it, what chooses it there, and an output place.
 
-    A file whose header makes no sense is listed by itself, so that reading it says why.
+    A single DICOMDIR stands for the files that it names. A file whose header makes no sense is
+    listed by itself, so that reading it says why.
     """
     broken: list[Path] = []
     with quiet():
+        if len(paths) == 1:
+            paths = expanded(paths[0])
         images = [file for path in paths if (file := _image(path, broken)) is not None]
         stacks = _stacks(images, broken)
     entries = [(_home(stack), stack) for stack in stacks]
@@ -55,7 +60,8 @@ def _stacks(images: list[DicomFile], broken: list[Path]) -> list[Stack]:
     stacks: list[Stack] = []
     for members in families.values():
         try:
-            stacks.extend(stacks_of(members))
+            with blaming(members[0].path):
+                stacks.extend(stacks_of(members))
         except FileError:
             broken.append(members[0].path)
     return stacks
@@ -66,8 +72,8 @@ def _home(stack: Stack) -> Path:
 
 
 def _folder_name(stack: Stack) -> str:
-    number = stack.frames[0][0].file.header.get("SeriesNumber")
-    name = re.sub(r"[^0-9A-Za-z]+", "", str(number)) if number not in (None, "") else ""
+    number = text(stack.frames[0][0].file.header, "SeriesNumber")
+    name = re.sub(r"[^0-9A-Za-z]+", "", number)
     return f"series-{name or 'unnumbered'}"
 
 

@@ -64,9 +64,7 @@ class Lookup:
             return None
         array = np.array(found)
         if len(found) != count or not np.isfinite(array).all():
-            raise FileError(
-                f"{self.file.path}: {keyword} is {found}, not {count} finite numbers."
-            )
+            raise FileError(f"{self.file.path}: {keyword} is {found}, not {count} finite numbers.")
         return array
 
 

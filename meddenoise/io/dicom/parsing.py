@@ -17,9 +17,14 @@ from meddenoise.errors import FileError
 __all__ = ["PixelPlace", "inflated", "parse"]
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
-_PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
+_PIXELS = {
+    0x7FE00008: "FloatPixelData",
+    0x7FE00009: "DoubleFloatPixelData",
+    0x7FE00010: "PixelData",
+}
 _FIRST_BYTES = 1 << 18  # most headers, and small files as a whole: memory is parsed faster
-_MOST_DEFLATED_HEADER = 1 << 26
+_MOST_DEFLATED_HEADER = 1 << 25
+_MOST_ELEMENTS = 1 << 16
 _BLOCK = 1 << 20
 
 
@@ -44,9 +49,13 @@ class _Watcher:
     def __init__(self, stream: BinaryIO) -> None:
         self.stream = stream
         self.place: PixelPlace | None = None
+        self.elements = 0
 
     def __call__(self, tag: int, vr: str | None, length: int) -> bool:
         if tag not in _PIXELS:
+            self.elements += 1
+            if self.elements > _MOST_ELEMENTS:  # long runs of zeros read as empty elements
+                raise ValueError("it has more elements than any header")
             return False
         known = None if length == 0xFFFFFFFF else length
         self.place = PixelPlace(_PIXELS[tag], self.stream.tell(), known)
@@ -63,36 +72,38 @@ def parse(path: Path) -> tuple[Any, PixelPlace | None]:
     with open(path, "rb") as stream:
         head = stream.read(_FIRST_BYTES)
         if _DEFLATED.encode() in head[:2048]:
-            stream.seek(0)
-            return _parse_deflated(stream, path)
+            return _parse_deflated(stream, head, path)
+        whole = len(head) < _FIRST_BYTES
+        watcher = _Watcher(BytesIO(head))
         try:
-            header, place = _parse_stream(BytesIO(head))
+            header = _parse_stream(watcher)
         except Exception:
-            if len(head) < _FIRST_BYTES:
+            if whole or not watcher.elements:
                 raise
-            place = None
-        if place is None and len(head) == _FIRST_BYTES:
+        if watcher.place is None and not whole:
+            if not watcher.elements:
+                raise ValueError("its file meta information does not end")
             stream.seek(0)
-            header, place = _parse_stream(stream)
-    return header, place
-
-
-def _parse_stream(stream: BinaryIO) -> tuple[Any, PixelPlace | None]:
-    from pydicom.filereader import read_partial
-
-    watcher = _Watcher(stream)
-    header = read_partial(stream, stop_when=watcher, force=True)
-    header.buffer = None  # it would keep the bytes alive
+            watcher = _Watcher(stream)
+            header = _parse_stream(watcher)
     return header, watcher.place
 
 
-def _parse_deflated(stream: BinaryIO, path: Path) -> tuple[Any, PixelPlace | None]:
+def _parse_stream(watcher: _Watcher) -> Any:
+    from pydicom.filereader import read_partial
+
+    header = read_partial(watcher.stream, stop_when=watcher, force=True)
+    header.buffer = None  # it would keep the bytes alive
+    return header
+
+
+def _parse_deflated(stream: BinaryIO, head: bytes, path: Path) -> tuple[Any, PixelPlace | None]:
     """The data set is one deflate stream behind the file meta information (PS3.5 A.5)."""
     from pydicom.dataset import FileDataset
-    from pydicom.filereader import read_dataset, read_file_meta_info
+    from pydicom.filereader import read_dataset
 
-    meta = read_file_meta_info(path)
-    stream.seek(_end_of_meta(stream))
+    meta, start = _file_meta(head)
+    stream.seek(start)
     data = BytesIO(_inflate(stream, _MOST_DEFLATED_HEADER, path))
     watcher = _Watcher(data)
     dataset = read_dataset(data, False, True, stop_when=watcher)
@@ -104,17 +115,15 @@ def _parse_deflated(stream: BinaryIO, path: Path) -> tuple[Any, PixelPlace | Non
     return header, watcher.place
 
 
-def _end_of_meta(stream: BinaryIO) -> int:
-    """Where the data set begins: group 2 is read element by element."""
-    from pydicom.filereader import data_element_generator
+def _file_meta(head: bytes) -> tuple[Any, int]:
+    """The file meta information at the start of a file, and where the data set begins."""
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.filereader import read_dataset
 
+    stream = BytesIO(head)
     stream.seek(132)
-    ends = [132]
-    for _ in data_element_generator(
-        stream, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2
-    ):
-        ends.append(stream.tell())
-    return ends[-1]
+    meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+    return FileMetaDataset(meta), stream.tell()
 
 
 def _inflate(stream: BinaryIO, most: int, path: Path) -> bytes:
@@ -142,5 +151,5 @@ def inflated(path: Path, place: PixelPlace, nbytes: int) -> bytes:
         FileError: the compressed data is damaged.
     """
     with open(path, "rb") as stream:
-        stream.seek(_end_of_meta(stream))
+        stream.seek(_file_meta(stream.read(_FIRST_BYTES))[1])
         return _inflate(stream, place.offset + nbytes, path)[place.offset :]

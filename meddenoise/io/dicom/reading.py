@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
+from meddenoise.io.dicom.dicomdir import indexed_files, is_index
 from meddenoise.io.dicom.files import DicomFile, open_files, open_header
 from meddenoise.io.dicom.frames import Frame
 from meddenoise.io.dicom.geometry import grid_of
@@ -16,6 +17,7 @@ from meddenoise.io.dicom.isolated import Codecs
 from meddenoise.io.dicom.kinds import refusal
 from meddenoise.io.dicom.pixels import decode, is_lossy, pool, quiet
 from meddenoise.io.dicom.source import DicomSource
+from meddenoise.io.dicom.values import blaming, text, value
 from meddenoise.io.formats import sniff
 from meddenoise.io.source import make_volume
 from meddenoise.volume import Volume
@@ -30,7 +32,7 @@ def read_series(paths: list[Path], place: Path, *, series: str | None) -> Volume
         FileError: no image among them, or one that cannot be decoded.
         AmbiguousInput: several series fit.
     """
-    with quiet():
+    with quiet(), blaming(place):
         images, others, damaged = open_files(paths)
         if damaged:
             raise damaged[0]
@@ -42,13 +44,15 @@ def read_series(paths: list[Path], place: Path, *, series: str | None) -> Volume
 
 
 def read_series_of(path: Path, *, series: str | None) -> Volume:
-    """The volume that a file belongs to, from the files beside it.
+    """The volume that a file belongs to, from the files beside it, or one that a DICOMDIR names.
 
     Raises:
         FileError: the file holds no grey image, or one that cannot be decoded.
     """
-    with quiet():
+    with quiet(), blaming(path):
         own = open_header(path)
+        if is_index(own):
+            return read_series(indexed_files(own), path, series=series)
         reason = refusal(own)
         if reason is not None:
             raise FileError(f"{path} is {reason}; only grey images of intensities are read.")
@@ -95,7 +99,7 @@ def _volume_of(stack: Stack, place: Path) -> Volume:
         array.transpose(0, 3, 2, 1),
         source,
         units=_units(first),
-        modality=str(first.file.header.get("Modality") or ""),
+        modality=text(first.file.header, "Modality"),
         padding=None if padding is None else padding.transpose(0, 3, 2, 1),
     )
 
@@ -154,10 +158,10 @@ def _padding_mask(
 
 def _units(frame: Frame) -> str:
     header = frame.file.header
-    modality = str(header.get("Modality") or "")
-    said = str(header.get("RescaleType") or "").strip()
+    modality = text(header, "Modality")
+    said = text(header, "RescaleType")
     if modality == "PT":
-        return str(header.get("Units") or "").strip()
+        return text(header, "Units")
     if modality == "CT" and said in ("", "US", "HU"):
         return "HU"
     return "" if said == "US" else said  # DICOM's "US" means "unspecified"
@@ -176,11 +180,11 @@ def _oddities(stack: Stack) -> list[str]:
     found = []
     if first.position is None:
         found.append("No position and orientation in patient space.")
-    if str(header.get("PhotometricInterpretation")).strip() == "MONOCHROME1":
+    if text(header, "PhotometricInterpretation") == "MONOCHROME1":
         found.append("MONOCHROME1: low values are shown bright; values are kept as stored.")
     if any(is_lossy(file) for file in stack.files):
         found.append("The pixels went through lossy compression; its artefacts are no noise.")
-    if header.get("ModalityLUTSequence"):
+    if value(header, "ModalityLUTSequence"):
         found.append("A modality lookup table is not applied: values are as stored.")
     kinds = {frame.kind for channel in stack.frames for frame in channel}
     if len(stack.frames) > 1 and len(kinds) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.frames import Frame
 from meddenoise.io.dicom.pixels import syntax_name
+from meddenoise.io.dicom.values import number, text
 from meddenoise.io.source import HeaderSource
 
 __all__ = ["DicomSource"]
@@ -54,21 +56,27 @@ class DicomSource(HeaderSource):
         syntaxes = sorted({file.transfer_syntax for file in self.instances})
         return {
             "series": self.series,
-            "series_number": _plain(header.get("SeriesNumber")),
-            "series_description": str(header.get("SeriesDescription") or ""),
-            "sop_class": getattr(header.get("SOPClassUID"), "name", ""),
+            "series_number": _plain(header, "SeriesNumber"),
+            "series_description": text(header, "SeriesDescription"),
+            "sop_class": _class_name(header),
             "image_type": list(first.kind),
             "transfer_syntax": ", ".join(syntax_name(uid) for uid in syntaxes),
-            "photometric": str(header.get("PhotometricInterpretation") or ""),
+            "photometric": text(header, "PhotometricInterpretation"),
             "bits_stored": first.storage.bits,
-            "slice_thickness": _plain(header.get("SliceThickness")),
-            "manufacturer": str(header.get("Manufacturer") or ""),
+            "slice_thickness": _plain(header, "SliceThickness"),
+            "manufacturer": text(header, "Manufacturer"),
         }
 
 
-def _plain(value: Any) -> float | int | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
+def _class_name(header: Any) -> str:
+    from pydicom.uid import UID
+
+    stated = text(header, "SOPClassUID")
+    return UID(stated).name if stated else ""
+
+
+def _plain(header: Any, keyword: str) -> float | int | None:
+    found = number(header, keyword)
+    if found is None or not math.isfinite(found):
         return None
-    return int(number) if number.is_integer() else number
+    return int(found) if float(found).is_integer() else found

@@ -9,14 +9,36 @@ character set, an implicit VR) is left to pydicom.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-__all__ = ["number", "numbers", "tag_of", "text", "texts", "value"]
+from meddenoise.errors import FileError
+
+__all__ = ["DamagedElement", "blaming", "number", "numbers", "tag_of", "text", "texts", "value"]
 
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _TEXT = {"CS", "LO", "SH", "UI", "DA", "TM", "DT"}
 _DECIMAL = {"DS", "IS"}
+
+
+class DamagedElement(ValueError):
+    """An element whose bytes are no value."""
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """Damaged elements that come up in the block become an error that names the file.
+
+    Raises:
+        FileError: says which element.
+    """
+    try:
+        yield
+    except DamagedElement as error:
+        raise FileError(f"{path} is damaged DICOM: {error}.") from error
 
 
 @lru_cache(maxsize=512)
@@ -38,7 +60,10 @@ def value(header: Any, keyword: str) -> Any:
         return None
     found = _from_bytes(element) if element.is_raw else None
     if found is None:
-        found = header[tag_of(keyword)].value
+        try:
+            found = header[tag_of(keyword)].value
+        except Exception as error:  # pydicom raises nearly anything on damaged data
+            raise DamagedElement(f"{keyword} makes no sense ({error})") from error
     if found is None or (hasattr(found, "__len__") and len(found) == 0):
         return None
     return found
@@ -64,11 +89,16 @@ def _from_bytes(element: Any) -> Any:
     words = [word.strip(" \0") for word in raw.decode("ascii").split("\\")]
     if vr in _DECIMAL:
         try:
-            figures = [float(word) for word in words]
+            figures = [_figure(word, vr) for word in words]
         except ValueError:
             return None
         return figures[0] if len(figures) == 1 else figures
     return words[0] if len(words) == 1 else words
+
+
+def _figure(word: str, vr: str) -> float:
+    found = float(word)
+    return int(found) if vr == "IS" and found.is_integer() else found
 
 
 @lru_cache(maxsize=512)
@@ -113,6 +143,8 @@ def number(header: Any, keyword: str) -> float | None:
     """The first value as a number; ``None`` where there is none or it is no number."""
     try:
         found = numbers(header, keyword)
+    except DamagedElement:
+        raise
     except (TypeError, ValueError):
         return None
     return found[0] if found else None

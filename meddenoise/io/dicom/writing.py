@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import math
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise._version import __version__
-from meddenoise.errors import FileError, GeometryError, OutputError
+from meddenoise.errors import FileError, GeometryError, MeddenoiseError, OutputError
 from meddenoise.io.atomic import atomic_directory, atomic_file
 from meddenoise.io.dicom.derive import DerivedSeries, derive
 from meddenoise.io.dicom.encoding import save
@@ -22,6 +23,7 @@ from meddenoise.io.dicom.identity import Identity
 from meddenoise.io.dicom.mosaic import is_mosaic
 from meddenoise.io.dicom.pixels import decode, is_lossy, quiet
 from meddenoise.io.dicom.source import DicomSource
+from meddenoise.io.dicom.values import number, text
 from meddenoise.io.formats import sniff
 from meddenoise.io.source import HeaderSource, same_grid
 from meddenoise.volume import Volume
@@ -139,8 +141,28 @@ def _write_instances(
         stored, here = _stored(pictures, file, where[file.path], source)
         clipped += here
         instance = identity.instance(file, stored)
-        save(derive(file, stored, series, instance), part / name if name else part)
+        with _damage_named(file):
+            dataset = derive(file, stored, series, instance)
+        save(dataset, part / name if name else part)
     return clipped
+
+
+@contextmanager
+def _damage_named(file: DicomFile) -> Iterator[None]:
+    """Elements that nobody had looked at before may turn out to be damaged."""
+    from pydicom.errors import BytesLengthException
+
+    try:
+        yield
+    except MeddenoiseError:
+        raise
+    except (
+        ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError, EOFError,
+        OSError, BytesLengthException,
+    ) as error:  # fmt: skip
+        raise OutputError(
+            f"{file.path}: the header is damaged and cannot be written again: {error}."
+        ) from error
 
 
 def _stored(
@@ -148,7 +170,7 @@ def _stored(
 ) -> tuple[NDArray, int]:
     """The file's frames as stored values, with the padding put back, and the count of clips."""
     kind = frames[0][2].storage.dtype
-    picture_size = int(file.header.Rows), int(file.header.Columns)
+    picture_size = tuple(int(number(file.header, side) or 0) for side in ("Rows", "Columns"))
     stored: NDArray = np.empty((file.frame_count, *picture_size), kind)
     if len(frames) * math.prod(frames[0][2].size) != stored.size:
         # Frames of other volumes in the same file stay, and what a mosaic does not fill.
@@ -180,7 +202,7 @@ def _notes(source: DicomSource) -> tuple[str, ...]:
     missing = [
         keyword
         for keyword in ("StudyInstanceUID", "SOPClassUID")
-        if not source.instances[0].header.get(keyword)
+        if not text(source.instances[0].header, keyword)
     ]
     notes = [f"The source has no {keyword}; one was added." for keyword in missing]
     if is_mosaic(source.instances[0].header):

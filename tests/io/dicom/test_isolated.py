@@ -33,7 +33,7 @@ def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None
         "import sys; sys.stdin.readline(); import os; os.abort()",
         "print('not JSON', flush=True)",
         "import sys; sys.stdin.readline(); "
-        "print('{\"dtype\": \"<u2\", \"shape\": [40, 48]}', flush=True)",
+        'print(\'{"dtype": "<u2", "shape": [40, 48]}\', flush=True)',
     ],
 )
 def test_a_crash_of_a_codec_is_an_error_that_names_the_file(

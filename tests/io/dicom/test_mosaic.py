@@ -46,7 +46,7 @@ def make_mosaic(place: Path, tiles: np.ndarray, *, normal: int = 1) -> None:
     ds.ImagePositionPatient = [-10, -20, 30]
     header = csa(NumberOfImagesInMosaic=[str(count)], SliceNormalVector=["0", "0", str(normal)])
     ds.private_block(0x29, "SIEMENS CSA HEADER", create=True).add_new(0x10, "OB", header)
-    ds.private_block(0x29, "SIEMENS CSA HEADER").add_new(0x20, "OB", b"Sentinel series header")
+    ds.private_block(0x29, "SIEMENS CSA HEADER").add_new(0x20, "OB", b"Secret series header")
     ds.save_as(path)
 
 
@@ -71,7 +71,7 @@ def test_tiles_are_slices_and_come_back_as_a_mosaic(
     before, after = pydicom.dcmread(source), pydicom.dcmread(path)
     np.testing.assert_array_equal(after.pixel_array, before.pixel_array)  # unused tiles too
     assert list(after.ImageType) == ["DERIVED", "PRIMARY", "M", "ND", "MOSAIC"]
-    assert b"Sentinel" not in path.read_bytes()
+    assert b"Secret" not in path.read_bytes()
 
     io.write(volume.with_array(volume.array + 1), tmp_path / "more")
     again = io.read(tmp_path / "more")
@@ -79,9 +79,7 @@ def test_tiles_are_slices_and_come_back_as_a_mosaic(
     np.testing.assert_array_equal(again.affine, volume.affine)
 
 
-def test_mosaics_in_time_become_channels(
-    make_series: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_mosaics_in_time_become_channels(make_series: Callable[..., Path], tmp_path: Path) -> None:
     tiles = np.arange(4 * 4 * 5, dtype=np.uint16).reshape(4, 4, 5)
     for time in (1, 2, 3):
         place = make_series(tiles[:1], name=f"t{time}", first=time, AcquisitionNumber=time)

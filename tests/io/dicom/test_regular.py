@@ -97,9 +97,7 @@ def test_shifts_within_the_plane_have_no_affine(
         io.write(volume, tmp_path / "out.nii", allow_irregular=True)
 
 
-def test_absurd_distances_take_no_memory(
-    make_series: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_absurd_distances_take_no_memory(make_series: Callable[..., Path], tmp_path: Path) -> None:
     volume = io.read(make_series(ramps(3), per_slice=heights(0, 0.01, 900)))
     with pytest.raises(GeometryError, match="would take 90,001 slices"):
         io.write(volume, tmp_path / "out.nii", allow_irregular=True)
@@ -144,5 +142,7 @@ def test_dcm2niix_sees_the_same_anatomy_at_the_same_place(
     seen = map_coordinates(theirs.array[0], index[:, inside], order=1)
     own = ours.array[0][tuple(grid.reshape(3, -1)[:, inside])]
     assert np.corrcoef(seen, own)[0, 1] > 0.99
-    away = map_coordinates(theirs.array[0], index[:, inside] + [[0], [3], [0]], order=1, mode="nearest")
+    away = map_coordinates(
+        theirs.array[0], index[:, inside] + [[0], [3], [0]], order=1, mode="nearest"
+    )
     assert np.abs(seen - own).mean() < np.abs(away - own).mean() / 2

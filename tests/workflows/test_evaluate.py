@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import meddenoise as md
+from meddenoise.errors import GeometryError, ParameterError
+
+
+def test_arrays_volumes_and_paths_mix(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    clean = rng.uniform(0, 100, (16, 16, 16)).astype(np.float32)
+    noisy = clean + rng.normal(0, 5, clean.shape).astype(np.float32)
+    volume = md.Volume.from_array(clean)
+    path = md.write(md.Volume.from_array(noisy), tmp_path / "noisy.nii.gz")
+    scores = [
+        md.evaluate(clean, noisy),
+        md.evaluate(volume, path),
+        md.evaluate(volume, noisy, mask=np.ones(clean.shape)),
+    ]
+    assert {score.psnr for score in scores} == {scores[0].psnr}
+    assert scores[0].rmse == pytest.approx(5, rel=0.05)
+
+
+def test_grids_that_do_not_match_are_named(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).uniform(0, 1, (12, 12, 12))
+    one = md.write(md.Volume.from_array(array), tmp_path / "one.nii.gz")
+    moved = md.write(md.Volume.from_array(array, spacing=(1, 1, 2)), tmp_path / "moved.nii.gz")
+    with pytest.raises(GeometryError, match=r"one\.nii\.gz and .*moved\.nii\.gz lie up to 11 mm"):
+        md.evaluate(one, moved)
+    with pytest.raises(ParameterError):
+        md.evaluate(array, array[:6])

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from meddenoise.config import parse
+from meddenoise.errors import ConfigError, OutputError
+from meddenoise.workflows.run_directory import check_directory, claimed, directory_of
+
+
+def test_where_a_run_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse({"data": {"images": "x"}, "trainer": {"name": "noise2void"}})
+    assert directory_of(config, "here") == Path("here")
+    assert directory_of(config, None) == Path("runs/noise2void")
+    assert directory_of(config.renamed("brain"), None) == Path("runs/brain")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert directory_of(parse(config.model_dump(), ["output=~/there"]), None) == Path(
+        "/home/me/there"
+    )
+
+
+def test_a_new_directory_is_made_and_stays(tmp_path: Path) -> None:
+    with claimed(tmp_path / "a/b", resume=False):
+        (tmp_path / "a/b/config.yaml").write_text("x")
+    assert (tmp_path / "a/b/config.yaml").exists()
+
+
+def fail(run: Path, fault: BaseException, made: str) -> None:
+    """A run that makes one thing and then fails."""
+    with claimed(run, resume=False):
+        assert not list(run.iterdir())
+        (run / made).mkdir()
+        raise fault
+
+
+@pytest.mark.parametrize("fault", [ConfigError("no"), KeyboardInterrupt()])
+def test_before_the_first_checkpoint_all_is_as_it_was(tmp_path: Path, fault: BaseException) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(type(fault)):
+        fail(run, fault, "tensorboard")
+    assert not run.exists()
+    run.mkdir()
+    (run / "config.yaml").write_text("old")
+    with pytest.raises(type(fault)):
+        fail(run, fault, "tensorboard")
+    assert [path.name for path in run.iterdir() if path.name != ".lock"] == ["config.yaml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_after_the_first_checkpoint_the_new_run_stays(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        fail(run, KeyboardInterrupt(), "checkpoint")
+    assert [path.name for path in run.iterdir()] == ["checkpoint"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_resuming_replaces_and_removes_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("old")
+    with pytest.raises(ConfigError), claimed(run, resume=True):
+        raise ConfigError("another configuration")
+    assert (run / "config.yaml").read_text() == "old"
+
+
+def test_a_place_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OutputError, match="cannot be made"),
+        claimed(tmp_path / "file/run", resume=False),
+    ):
+        pytest.fail("it was made")
+    with pytest.raises(OutputError, match="is a file"):
+        check_directory(tmp_path / "file", [], resume=False, overwrite=True)

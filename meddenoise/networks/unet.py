@@ -42,7 +42,9 @@ class UNet(nn.Module):
         strides: by how much each axis shrinks from level to level: one number a step, or one
             list of ``dims`` numbers a step (``[2, 2, 1]`` leaves a thick slice axis alone).
             Default 2 everywhere.
-        residual: predict the difference from the input (starts as the identity).
+        residual: predict the difference from the input; it starts as the identity, which
+            suits supervised training. Blind-spot training does better without: a shortcut
+            carries each voxel's own noise to the output.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class UNet(nn.Module):
         dims: int = 3,
         channels: Sequence[int] = (16, 32, 64),
         strides: Sequence[int | Sequence[int]] | None = None,
-        residual: bool = True,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         steps = self._steps(dims, channels, strides)
@@ -96,8 +98,8 @@ class UNet(nn.Module):
                 passes = 1 if level == len(self.steps) else 2
                 reach += 2 * passes * scale
                 if level < len(self.steps):
-                    # Pooling and nearest-neighbour upsampling move a voxel within its cell.
-                    reach += 2 * (step - 1) * scale
+                    # Pooling, and upsampling to the same cell again, reach across one cell.
+                    reach += (step - 1) * scale
                 scale *= step
             halo.append(reach)
         return tuple(halo)

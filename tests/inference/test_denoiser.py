@@ -16,7 +16,7 @@ from meddenoise.volume import Volume
 
 def unet(dims: int = 3, *, stir: float = 0.0) -> nn.Module:
     torch.manual_seed(0)
-    network = build_network("unet", dims=dims, channels=[3, 4, 4])
+    network = build_network("unet", dims=dims, channels=[3, 4, 4], residual=True)
     if stir:
         with torch.no_grad():
             for parameter in network.parameters():

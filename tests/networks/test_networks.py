@@ -13,13 +13,13 @@ from meddenoise.networks import build_network, network_names
 from meddenoise.networks.registry import NETWORKS, register_network
 
 SMALL: dict[str, dict[str, Any]] = {
-    "unet": {"channels": [3, 4, 5]},
+    "unet": {"channels": [3, 4, 5], "residual": True},
     "dncnn": {"depth": 4, "width": 3},
 }
 CASES = [
     ("unet", 2, {"channels": [4]}),
     ("unet", 2, {"channels": [3, 4, 5]}),
-    ("unet", 2, {"channels": [3, 4, 5], "residual": False}),
+    ("unet", 2, {"channels": [3, 4, 5], "residual": True}),
     ("unet", 3, {"channels": [2, 3]}),
     ("unet", 3, {"channels": [2, 3], "strides": [[2, 2, 1]]}),
     ("unet", 2, {"channels": [3, 4], "strides": [3]}),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,15 @@ from meddenoise.networks import build_network
 from meddenoise.training import Engine, Noise2VoidTrainer, Trainer
 
 Make = Callable[..., Engine]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Networks of a few weights lose more to the meeting of threads than they gain by them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def sampler(*, target: bool = False) -> PatchSampler:
@@ -52,7 +61,7 @@ def make() -> Make:
         }
         return Engine(
             trainer or Noise2VoidTrainer(mask_percent=3.0, window=5),
-            network or build_network("unet", dims=2, channels=[3, 4]),
+            network or build_network("unet", dims=2, channels=[3, 4], residual=True),
             sampler(target=target),
             val=sampler(target=target),
             settings=TrainingConfig(**options),

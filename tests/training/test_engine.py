@@ -275,7 +275,8 @@ def test_the_clock_may_end_a_run(make: Make) -> None:
 
 
 def test_bf16_trains_on_a_cpu_and_fp32_after_it(make: Make) -> None:
-    network = build_network("unet", dims=2, channels=[3, 4])
+    torch.manual_seed(0)
+    network = build_network("unet", dims=2, channels=[3, 4], residual=True)
     options: dict[str, Any] = {"target": True, "steps": 150, "ema": 0.9, "network": network}
     half = make(trainer=SupervisedTrainer(), precision="bf16", **options).run()
     assert half.validation["psnr"] > half.validation["psnr_noisy"] + 3
@@ -283,9 +284,9 @@ def test_bf16_trains_on_a_cpu_and_fp32_after_it(make: Make) -> None:
     # Nothing of it stays: neither in the process nor in the module.
     assert same_bits(make(precision="fp32").run().network, make().run().network)
     x = torch.randn(1, 1, 8, 8)
-    again = build_network("unet", dims=2, channels=[3, 4])
+    again = build_network("unet", dims=2, channels=[3, 4], residual=True)
     again.load_state_dict(network.state_dict())
-    assert torch.allclose(network(x), again(x), atol=1e-5)  # bf16 would be 1e-2 apart
+    assert torch.allclose(network(x), again(x), atol=1e-4)  # bf16 would be 1e-2 apart
     assert make(precision="fp32", network=network).run().steps == 12
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -148,11 +149,13 @@ def test_a_checkpoint_that_cannot_be_written_keeps_the_older(
 ) -> None:
     checkpoint(7).save(tmp_path)
 
-    def full(value: object, path: Path) -> None:
-        Path(path).write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+    whole = Path.write_bytes
 
-    monkeypatch.setattr(torch, "save", full)
+    def full(path: Path, data: bytes) -> int:
+        whole(path, b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="disk is full"):
         checkpoint(8).save(tmp_path)
     monkeypatch.undo()

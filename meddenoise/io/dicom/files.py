@@ -45,6 +45,12 @@ class DicomFile:
         return int(number(self.header, "NumberOfFrames") or 1)
 
     @cached_property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the whole picture."""
+        rows, columns = number(self.header, "Rows"), number(self.header, "Columns")
+        return int(rows or 0), int(columns or 0)
+
+    @cached_property
     def transfer_syntax(self) -> str:
         """The transfer syntax' UID."""
         return text(self.header.file_meta, "TransferSyntaxUID")

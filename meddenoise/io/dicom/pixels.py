@@ -81,8 +81,7 @@ def decode(file: DicomFile, codecs: Codecs | None = None) -> NDArray:
 
 
 def _shape(file: DicomFile) -> tuple[int, int, int]:
-    sides = [int(number(file.header, keyword) or 0) for keyword in ("Rows", "Columns")]
-    return file.frame_count, sides[0], sides[1]
+    return file.frame_count, *file.size
 
 
 def _decoded(file: DicomFile, codecs: Codecs | None) -> NDArray:

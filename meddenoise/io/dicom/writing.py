@@ -23,7 +23,7 @@ from meddenoise.io.dicom.identity import Identity
 from meddenoise.io.dicom.mosaic import is_mosaic
 from meddenoise.io.dicom.pixels import decode, is_lossy, quiet
 from meddenoise.io.dicom.source import DicomSource
-from meddenoise.io.dicom.values import number, text
+from meddenoise.io.dicom.values import text
 from meddenoise.io.formats import sniff
 from meddenoise.io.source import HeaderSource, same_grid
 from meddenoise.volume import Volume
@@ -170,8 +170,7 @@ def _stored(
 ) -> tuple[NDArray, int]:
     """The file's frames as stored values, with the padding put back, and the count of clips."""
     kind = frames[0][2].storage.dtype
-    picture_size = tuple(int(number(file.header, side) or 0) for side in ("Rows", "Columns"))
-    stored: NDArray = np.empty((file.frame_count, *picture_size), kind)
+    stored: NDArray = np.empty((file.frame_count, *file.size), kind)
     if len(frames) * math.prod(frames[0][2].size) != stored.size:
         # Frames of other volumes in the same file stay, and what a mosaic does not fill.
         stored[...] = _unchanged(file)

@@ -41,6 +41,36 @@ def denoise(
     series: Series = None,
     device: Device = "auto",
     overwrite: Overwrite = False,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            metavar="same|float32",
+            help="same: the input's stored type, rounded and clipped; float32: where the format "
+            "has floats.",
+        ),
+    ] = "same",
+    compress: Annotated[
+        str | None,
+        typer.Option(metavar="rle|jpegls|jpeg2000", help="DICOM: compress without loss."),
+    ] = None,
+    deterministic_uids: Annotated[
+        bool,
+        typer.Option("--deterministic-uids", help="DICOM: the same result gets the same UIDs."),
+    ] = False,
+    keep_private: Annotated[
+        bool,
+        typer.Option(
+            "--keep-private", help="DICOM: keep private elements; they may identify the patient."
+        ),
+    ] = False,
+    allow_irregular: Annotated[
+        bool,
+        typer.Option(
+            "--allow-irregular",
+            help="Write tilted or unevenly spaced DICOM slices to another format, and say what "
+            "was assumed.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Denoise a scan, or every scan in a directory; the result has the input's format.
@@ -63,6 +93,11 @@ def denoise(
             device=device,
             overwrite=overwrite,
             progress=progress,
+            dtype=dtype,
+            compress=compress,
+            deterministic_uids=deterministic_uids,
+            keep_private=keep_private,
+            allow_irregular=allow_irregular,
         )
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if as_json:

@@ -104,6 +104,7 @@ def denoise_files(
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
+    **writing: Any,
 ) -> list[Outcome]:
     """Denoise a scan, or every scan in a directory, into files of the same formats.
 
@@ -117,6 +118,7 @@ def denoise_files(
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
         progress: called with the finished fraction.
+        writing: what else :func:`meddenoise.io.write` takes: ``dtype``, ``compress``, ...
 
     Returns:
         One outcome a scan. Of several scans, one that fails does not stop the others.
@@ -127,14 +129,14 @@ def denoise_files(
     work = _worker(model, method, device)
     jobs = plan(source, output, series=series)
     if len(jobs) == 1:
-        return [_one(jobs[0], work, overwrite, progress)]
+        return [_one(jobs[0], work, overwrite, writing, progress)]
     outcomes: list[Outcome] = []
     for number, job in enumerate(jobs):
         began = time.perf_counter()
         made = {outcome.output for outcome in outcomes}
         try:
             share = _part(progress, number, len(jobs))
-            outcomes.append(_one(job, work, overwrite, share, made))
+            outcomes.append(_one(job, work, overwrite, writing, share, made))
         except InputError as fault:
             spent = time.perf_counter() - began
             outcomes.append(Outcome(str(job.scan.path), None, spent, error=str(fault)))
@@ -184,6 +186,7 @@ def _one(
     job: Job,
     work: Callable[[Volume, Progress | None], Volume],
     overwrite: bool,
+    writing: dict[str, Any],
     progress: Progress | None,
     made: Collection[str | None] = (),
 ) -> Outcome:
@@ -200,7 +203,7 @@ def _one(
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=UserWarning, module=r"meddenoise\.")
         denoised = work(volume, progress)
-    report = write_report(denoised, target, overwrite=overwrite)
+    report = write_report(denoised, target, overwrite=overwrite, **writing)
     return Outcome(
         input=str(job.scan.path),
         output=str(report.path),

@@ -357,3 +357,24 @@ def test_a_scan_of_another_kind_than_the_model_s_is_said(
     said = cli("denoise", make_series(), tmp_path / "out", "--model", model)
     assert said.status == 0
     assert "modality is CT, and this one's is MR" in said.out
+
+
+def test_how_the_result_is_written_can_be_said(cli: Any, scan: Path, shared_data: Path) -> None:
+
+    floats = scan.parent / "floats.nii.gz"
+    assert cli("denoise", scan, floats, "--method", "gaussian", "--dtype", "float32").status == 0
+    assert nib.load(floats).get_data_dtype() == np.float32
+    said = cli("denoise", scan, scan.parent / "x.nii.gz", "--method", "median", "--compress", "rle")
+    assert said.status == 2
+    assert "DICOM" in said.sentence
+
+    tilted, out = shared_data / "dicom/ct_tilt_philips", scan.parent / "tilted"
+    options = ["--compress", "rle", "--deterministic-uids", "--keep-private"]
+    assert cli("denoise", tilted, out, "--method", "identity", *options).status == 0
+    first = pydicom.dcmread(sorted(out.iterdir())[0])
+    assert first.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless
+    refused = cli("denoise", tilted, scan.parent / "tilted.nii.gz", "--method", "identity")
+    assert refused.status == 2
+    assert "--allow-irregular" in refused.sentence or "allow_irregular" in refused.sentence
+    more = ["--method", "identity", "--allow-irregular"]
+    assert cli("denoise", tilted, scan.parent / "tilted.nii.gz", *more).status == 0

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
 
-__all__ = ["data_files_beside"]
+__all__ = ["data_files_beside", "read_parts"]
 
 _PATTERN = re.compile(r"^(?P<name>\S*%0?\d{0,2}d\S*)\s+(?P<numbers>-?\d+(\s+-?\d+){1,3})$")
 _MOST_FILES = 100_000
@@ -74,3 +79,30 @@ def _beside(header: Path, name: str) -> Path:
     if not there:
         raise FileError(f"{header} names {plain!r} for its voxels, and there is no such file.")
     return path
+
+
+def read_parts(
+    files: Sequence[Path],
+    header: Path,
+    sizes: tuple[int, ...],
+    read: Callable[[BinaryIO, Path, tuple[int, ...]], NDArray],
+) -> NDArray:
+    """Voxels from one file, or from several that share the slowest axis evenly.
+
+    Args:
+        files: in the order of the slowest axis.
+        header: who names them, for messages.
+        sizes: of the whole, fastest axis first.
+        read: gives the voxels of one open file of that name and those sizes, slowest axis first.
+
+    Raises:
+        FileError: the slices do not divide among the files.
+    """
+    if sizes[-1] % len(files):
+        raise FileError(f"{header}: {len(files)} files do not share {sizes[-1]} slices evenly.")
+    part = (*sizes[:-1], sizes[-1] // len(files))
+    parts = []
+    for file in files:
+        with open(file, "rb") as data:
+            parts.append(read(data, file, part))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import FileError, GeometryError
 from meddenoise.io import binary
-from meddenoise.io.detached import data_files_beside
+from meddenoise.io.detached import data_files_beside, read_parts
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
@@ -80,7 +80,12 @@ def read_metaimage(path: Path) -> Volume:
         else:
             listed = stream.read(_MOST_HEADER).decode("utf-8", "replace").splitlines()
             files = tuple(data_files_beside(path, where, listed, len(sizes)))
-            stored = _read_parts(files, path, fields, sizes, stored_type)
+            stored = read_parts(
+                files,
+                path,
+                sizes,
+                lambda data, file, part: _read_data(data, file, fields, part, stored_type),
+            )
     check_float64_holds(stored, path)
     array = stored.transpose(range(stored.ndim)[::-1])
     array = np.moveaxis(array, 3, 0) if array.ndim == 4 else array[None]
@@ -177,24 +182,6 @@ def _affine(fields: dict[str, str], count: int, path: Path) -> NDArray[np.float6
     affine[:used, :used] = direction[:used, :used] * spacing[:used]
     affine[:used, 3] = origin[:used]
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-
-
-def _read_parts(
-    files: tuple[Path, ...],
-    path: Path,
-    fields: dict[str, str],
-    sizes: tuple[int, ...],
-    kind: np.dtype,
-) -> NDArray:
-    """Voxels from one file, or from several that share the slowest axis evenly."""
-    if sizes[-1] % len(files):
-        raise FileError(f"{path}: {len(files)} files do not share {sizes[-1]} slices evenly.")
-    part = (*sizes[:-1], sizes[-1] // len(files))
-    parts = []
-    for file in files:
-        with open(file, "rb") as data:
-            parts.append(_read_data(data, file, fields, part, kind))
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _read_data(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
 from meddenoise.io import binary
-from meddenoise.io.detached import data_files_beside
+from meddenoise.io.detached import data_files_beside, read_parts
 from meddenoise.io.nrrd_fields import (
     DTYPES,
     ENCODINGS,
@@ -84,7 +84,12 @@ def read_nrrd(path: Path) -> Volume:
         else:
             said, listed = _said_files(text)
             files = tuple(data_files_beside(path, said, listed, len(sizes)))
-            stored = _read_parts(files, path, fields, sizes, stored_type)
+            stored = read_parts(
+                files,
+                path,
+                sizes,
+                lambda data, file, part: _read_data(data, file, fields, part, stored_type),
+            )
     check_float64_holds(stored, path)
     array, shape, channels = _arranged(stored, axes)
     storage = Storage.of(stored_type)
@@ -125,24 +130,6 @@ def _said_files(text: str) -> tuple[str, list[str]]:
         if name.strip().lower() in ("data file", "datafile"):
             return value.strip(), lines[number + 1 :]
     return "", []
-
-
-def _read_parts(
-    files: tuple[Path, ...],
-    path: Path,
-    fields: dict[str, Any],
-    sizes: tuple[int, ...],
-    kind: np.dtype,
-) -> NDArray:
-    """Voxels from one file, or from several that share the slowest axis evenly."""
-    if sizes[-1] % len(files):
-        raise FileError(f"{path}: {len(files)} files do not share {sizes[-1]} slices evenly.")
-    part = (*sizes[:-1], sizes[-1] // len(files))
-    parts = []
-    for file in files:
-        with open(file, "rb") as data:
-            parts.append(_read_data(data, file, fields, part, kind))
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _read_data(

@@ -4,7 +4,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SETUP = $(VENV)/.installed
 
-.PHONY: help demo test lint types check schema clean
+CASES ?= 20000
+SEED ?= 1
+FORMATS ?=
+
+.PHONY: help demo test fuzz lint types check schema clean
 
 help: ## what there is to do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -20,6 +24,9 @@ demo: $(SETUP) ## train on the embedded sample and show where the results are (m
 
 test: $(SETUP) ## the test suite
 	$(BIN)/python -m pytest
+
+fuzz: $(SETUP) ## damaged files of each format, many: CASES=20000 SEED=1 FORMATS="nrrd png"
+	$(BIN)/python tests/io/fuzzing --cases $(CASES) --seed $(SEED) $(FORMATS)
 
 lint: $(SETUP) ## ruff: style and format
 	$(BIN)/ruff check .

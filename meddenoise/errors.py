@@ -30,10 +30,30 @@ __all__ = [
 ]
 
 
+_LONGEST_LINE = 1000
+
+
 class MeddenoiseError(Exception):
-    """The root: catch this to catch all that meddenoise raises on purpose."""
+    """The root: catch this to catch all that meddenoise raises on purpose.
+
+    Messages quote what stands in files, and anything may stand there: as text, signs that a
+    terminal obeys or cannot show are spelled out, and an endless message ends.
+    """
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        if not said.replace("\n", "").isprintable():
+            said = "".join(
+                sign if sign == "\n" or sign.isprintable() else ascii(sign)[1:-1] for sign in said
+            )
+        return "\n".join(_shortened(line) for line in said.split("\n"))
+
+
+def _shortened(line: str) -> str:
+    """What is wrong stands first and what to do last; what is quoted in between may be endless."""
+    return line if len(line) <= _LONGEST_LINE else f"{line[:700]} ... {line[-200:]}"
 
 
 class InputError(MeddenoiseError):

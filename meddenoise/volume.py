@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,7 +46,7 @@ class Volume:
     affine: NDArray[np.float64]
     units: str = ""
     modality: str = ""
-    source: Source | None = None
+    source: Source | None = field(default=None, repr=False)  # it tells of the patient
     padding: NDArray[np.bool_] | None = None
     history: tuple[str, ...] = ()
 
@@ -63,7 +63,7 @@ class Volume:
         affine = np.asarray(self.affine, dtype=np.float64)
         if affine.shape != (4, 4):
             raise ParameterError(f"An affine is a 4x4 matrix, not of shape {affine.shape}.")
-        if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
+        if not _has_place(affine):
             raise GeometryError(
                 "The affine is singular or not finite: voxels have no place in space. "
                 "Mend the header (spacing, orientation) before denoising."
@@ -155,6 +155,22 @@ class Volume:
         history = self.history if note is None else (*self.history, note)
         return replace(self, array=array, history=history)
 
+    def in_units(self, units: str) -> Volume:
+        """The same scan, its voxels said to be in ``units``, which its header does not say.
+
+        Raises:
+            ParameterError: the header says something else, or HU of what is no CT.
+        """
+        if self.units not in ("", units):
+            raise ParameterError(
+                f"The voxels cannot be in {units}: the scan's header says {self.units}."
+            )
+        if units == "HU" and self.modality not in ("", "CT"):
+            raise ParameterError(
+                f"The voxels cannot be in HU: the scan's header says that it is {self.modality}."
+            )
+        return replace(self, units=units)
+
     def check_same_grid(self, other: Volume, *, names: tuple[str, str] = ("one", "other")) -> None:
         """Raise unless voxel i of one is voxel i of the other in space.
 
@@ -177,6 +193,14 @@ class Volume:
                 f"{names[0]} and {names[1]} lie up to {apart:.3g} mm apart in space: "
                 "resample one to the other's grid first."
             )
+
+
+def _has_place(affine: NDArray[np.float64]) -> bool:
+    """Whether an affine is finite, also in the sizes and volume of a voxel, and not singular."""
+    with np.errstate(all="ignore"):
+        sizes = (affine[:3, :3] ** 2).sum(axis=0)
+        volume = abs(np.linalg.det(affine[:3, :3]))
+    return bool(np.isfinite([*affine.flat, *sizes, volume]).all() and volume >= 1e-12)
 
 
 def _in_floats(array: NDArray[Any]) -> NDArray[np.floating]:

@@ -28,3 +28,14 @@ def test_the_tree_in_the_docstring_names_every_class() -> None:
     assert errors.__doc__ is not None
     for name in errors.__all__:
         assert name in errors.__doc__
+
+
+def test_a_message_can_be_printed_whatever_it_quotes() -> None:
+    error = errors.FileError("a\x1b[2Jb\udca3\u202ec\0\nEché 漢字")
+    assert str(error) == "a\\x1b[2Jb\\udca3\\u202ec\\x00\nEché 漢字"
+    str(error).encode()
+    assert str(errors.ParameterError("\0")) == str(errors.MissingDependency("\0")) == "\\x00"
+    endless = str(errors.FileError("file: " + "x" * 100_000 + " is odd: mend it."))
+    assert len(endless) < 1000
+    assert endless.startswith("file: x")
+    assert endless.endswith("x is odd: mend it.")

@@ -142,3 +142,14 @@ def test_same_grid_looks_at_the_far_corner() -> None:
 def test_same_grid_refuses_another_shape() -> None:
     with pytest.raises(GeometryError, match="resample"):
         Volume.from_array(ramp(2, 3)).check_same_grid(Volume.from_array(ramp(3, 2)))
+
+
+def test_units_that_a_header_does_not_say() -> None:
+    volume = Volume.from_array(np.zeros((2, 2, 2)))
+    said = volume.in_units("HU")
+    assert (volume.units, said.units) == ("", "HU")
+    assert said.in_units("HU").units == "HU"
+    with pytest.raises(ParameterError, match="header says Bq/ml"):
+        Volume.from_array(np.zeros((2, 2, 2)), units="Bq/ml").in_units("HU")
+    with pytest.raises(ParameterError, match="header says that it is MR"):
+        Volume.from_array(np.zeros((2, 2, 2)), modality="MR").in_units("HU")

@@ -10,14 +10,17 @@ from meddenoise.io.atomic import atomic_directory, atomic_file
 from meddenoise.io.describing import describe
 from meddenoise.io.reading import read
 from meddenoise.io.scans import ScanFile, list_scans
+from meddenoise.io.sidecars import Sidecars, carry_sidecars
 from meddenoise.io.writing import ClippingWarning, WriteReport, extension_for, write, write_report
 
 __all__ = [
     "ClippingWarning",
     "ScanFile",
+    "Sidecars",
     "WriteReport",
     "atomic_directory",
     "atomic_file",
+    "carry_sidecars",
     "describe",
     "extension_for",
     "list_scans",

@@ -11,13 +11,13 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from meddenoise.errors import OutputError
 
-__all__ = ["atomic_directory", "atomic_file"]
+__all__ = ["atomic_directory", "atomic_file", "atomic_files"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -54,8 +54,11 @@ def _make_parent(path: Path) -> None:
 
 def _is_about_output(error: OSError, *places: Path) -> bool:
     """Whether an error inside the block came from writing, not from reading something else."""
-    if error.errno in _ALWAYS_OURS:
-        return True
+    return error.errno in _ALWAYS_OURS or _names(error, *places)
+
+
+def _names(error: OSError, *places: Path) -> bool:
+    """Whether an error says that it is about one of these places, or what is in it."""
     name = str(error.filename or "")
     return any(name.startswith(str(place)) for place in places)
 
@@ -70,25 +73,76 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
         OutputError: ``path`` exists and ``overwrite`` is false, is a directory, or cannot
             be written (permission, full disk, ...).
     """
-    target = Path(path)
-    _check_free(target, overwrite=overwrite)
-    _make_parent(target)
-    part = _beside(target)
-    try:
-        # Made here rather than by tempfile so that the user's umask decides who may read it.
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    with atomic_files([path], overwrite=overwrite) as (part,):
         yield part
-        with open(part, "rb+") as written:
-            os.fsync(written.fileno())
+
+
+@contextmanager
+def atomic_files(
+    paths: Sequence[str | os.PathLike[str]], *, overwrite: bool = False
+) -> Iterator[list[Path]]:
+    """:func:`atomic_file` for files that belong together: all are moved to their places, or none.
+
+    They are moved in the order given, and what has been moved is taken back if a later one
+    cannot be. A kill in between leaves the first ones only, so put the one that the others
+    serve last: where it is, all are.
+
+    Raises:
+        OutputError: as for :func:`atomic_file`, naming the path that is at fault.
+    """
+    targets = [Path(path) for path in paths]
+    for target in targets:
         _check_free(target, overwrite=overwrite)
-        os.replace(part, target)
+    for target in targets:
+        _make_parent(target)
+    parts = [_beside(target) for target in targets]
+    try:
+        for part in parts:
+            # Made here rather than by tempfile so that the user's umask decides who may read it.
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield parts
+        for part in parts:
+            with open(part, "rb+") as written:
+                os.fsync(written.fileno())
+        for target in targets:
+            _check_free(target, overwrite=overwrite)
+        _move_all(parts, targets)
     except OSError as error:
-        if _is_about_output(error, part, target):
-            raise _refused(target, error) from error
+        for part, target in zip(parts, targets, strict=True):
+            if _names(error, part, target):
+                raise _refused(target, error) from error
+        if error.errno in _ALWAYS_OURS:
+            raise _refused(targets[-1], error) from error
         raise
     finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        for part in parts:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _move_all(parts: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Move every part to its target; if one cannot be moved, all is as it was before."""
+    moved: list[Path] = []
+    olds: dict[Path, Path] = {}
+    try:
+        for part, target in zip(parts, targets, strict=True):
+            # Of the last one nothing need be kept: after it, there is nothing left to fail.
+            if os.path.lexists(target) and target is not targets[-1]:
+                olds[target] = _beside(target)
+                shutil.copy2(target, olds[target], follow_symlinks=False)
+            os.replace(part, target)
+            moved.append(target)
+    except BaseException:
+        for target in reversed(moved):
+            if target in olds:
+                os.replace(olds[target], target)
+            else:
+                target.unlink()
+        raise
+    finally:
+        for old in olds.values():
+            with suppress(OSError):
+                old.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ __all__ = [
     "open_maybe_gzip",
     "read_array",
     "read_exactly",
+    "skip_exactly",
 ]
 
 # Deflate cannot expand by more than this; bzip2 can, but not on anything measured.
@@ -71,6 +72,24 @@ def read_exactly(stream: BinaryIO | IO[bytes], nbytes: int, path: Path) -> bytes
     if len(data) != nbytes:
         raise FileError(f"{path} is truncated: {nbytes:,} bytes expected, {len(data):,} there.")
     return data
+
+
+def skip_exactly(stream: BinaryIO | IO[bytes], nbytes: int, path: Path) -> None:
+    """Pass over ``nbytes`` of the stream, without keeping them.
+
+    Raises:
+        FileError: the stream ends or breaks before.
+    """
+    left = nbytes
+    try:
+        while left > 0 and (block := stream.read(min(left, _BLOCK))):
+            left -= len(block)
+    except DAMAGED as error:
+        raise FileError(f"{path} is damaged or truncated: {error}.") from error
+    if left > 0:
+        raise FileError(
+            f"{path} is truncated: {nbytes:,} bytes are to be passed over, {nbytes - left:,} there."
+        )
 
 
 def read_array(

@@ -6,8 +6,9 @@ new voxels change. Geometry is ITK's: LPS, one direction an axis.
 
 from __future__ import annotations
 
+import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class MetaSource(HeaderSource):
         data_files: separate files of voxels.
     """
 
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = field(repr=False)
     data_files: tuple[Path, ...] = ()
 
     @property
@@ -158,8 +159,8 @@ def _numbers(
         numbers = tuple(float(word) for word in fields[key].split())
     except ValueError as error:
         raise FileError(f"{path}: {key} = {fields[key]!r} is no list of numbers.") from error
-    if not np.isfinite(numbers).all():
-        raise FileError(f"{path}: {key} = {fields[key]!r} is not finite.")
+    if not numbers or not np.isfinite(numbers).all():
+        raise FileError(f"{path}: {key} = {fields[key]!r} is no list of finite numbers.")
     return numbers
 
 
@@ -179,24 +180,27 @@ def _affine(fields: dict[str, str], count: int, path: Path) -> NDArray[np.float6
     origin = first("origin", (0.0,) * count)
     used = min(count, 3)
     affine = np.eye(4)
-    affine[:used, :used] = direction[:used, :used] * spacing[:used]
     affine[:used, 3] = origin[:used]
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused with the volume
+        affine[:used, :used] = direction[:used, :used] * spacing[:used]
+        return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
 
 
 def _read_data(
     stream: Any, path: Path, fields: dict[str, str], sizes: tuple[int, ...], kind: np.dtype
 ) -> NDArray:
     layout = sizes[::-1]
-    nbytes = int(np.prod([float(n) for n in sizes])) * kind.itemsize
+    nbytes = math.prod(sizes) * kind.itemsize
     skip = int(_numbers(fields, "HeaderSize", path, (0,))[0])
     left = path.stat().st_size - stream.tell()
     if not _true(fields.get("BinaryData", "True")):
         return _read_text(stream, path, layout, kind)
     compressed = _true(fields.get("CompressedData", "False"))
     binary.check_claim(path, nbytes, left, compressed=compressed)
-    if skip == -1:
+    if skip == -1 and not compressed:
         stream.seek(path.stat().st_size - nbytes)
+    elif skip < 0 or skip > path.stat().st_size:
+        raise FileError(f"{path}: HeaderSize = {skip} leads out of the file.")
     elif skip > 0:
         stream.seek(skip)
     if not compressed:
@@ -213,8 +217,8 @@ def _read_data(
 
 def _read_text(stream: Any, path: Path, layout: tuple[int, ...], kind: np.dtype) -> NDArray:
     words = stream.read().split()
-    if len(words) != int(np.prod(layout)):
-        raise FileError(f"{path}: {np.prod(layout)} numbers expected, {len(words)} there.")
+    if len(words) != math.prod(layout):
+        raise FileError(f"{path}: {math.prod(layout)} numbers expected, {len(words)} there.")
     try:
         return np.array([float(word) for word in words]).astype(kind).reshape(layout)
     except ValueError as error:

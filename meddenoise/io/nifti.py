@@ -8,7 +8,8 @@ timing and extensions survive a round trip bit by bit.
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import FileError
+from meddenoise.errors import FileError, GeometryError
 from meddenoise.io import binary
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
@@ -31,6 +32,7 @@ _REFUSED = {0: "untyped", 1: "1-bit", 32: "complex", 128: "RGB colour", 1536: "1
             1792: "complex", 2048: "complex", 2304: "RGBA colour"}  # fmt: skip
 _MM_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 _MOST_EXTENSION_BYTES = 1 << 26
+_LARGEST = float(np.finfo(np.float32).max) / 2
 _GZIP_LEVEL = 1  # on noisy voxels as small as level 6 and three times as fast
 
 
@@ -44,7 +46,7 @@ class NiftiSource(HeaderSource):
         paired: read from a ``.hdr``/``.img`` pair.
     """
 
-    prefix: bytes
+    prefix: bytes = field(repr=False)
     byteorder: Literal["<", ">"]
     paired: bool = False
 
@@ -85,7 +87,7 @@ def read_nifti(path: Path) -> Volume:
         paired = bytes(header["magic"])[:2] == b"ni"
         shape, channels = _shape(header, path)
         storage, stored_type = _storage(header, path)
-        nbytes = int(np.prod((channels, *shape))) * stored_type.itemsize
+        nbytes = math.prod((channels, *shape)) * stored_type.itemsize
         layout = (channels, *shape[::-1])
         if paired:
             stored, rest = _read_pair(path, header, layout, stored_type)
@@ -100,7 +102,7 @@ def read_nifti(path: Path) -> Volume:
         storage=storage,
         shape=shape,
         channels=channels,
-        affine=_affine(header),
+        affine=_affine(header, path),
         oddities=_oddities(header, rest),
         prefix=prefix,
         byteorder=header.endianness,
@@ -122,10 +124,7 @@ def _read_prefix(stream: Any, path: Path) -> bytes:
     header = _parse(head, path)
     if bytes(header["magic"])[:2] == b"ni":
         return head
-    try:
-        offset = int(header["vox_offset"])
-    except (ValueError, OverflowError) as error:
-        raise FileError(f"{path}: the header's vox_offset is not a number.") from error
+    offset = _offset(header, path)
     if offset < len(head):
         if offset > 0:
             raise FileError(
@@ -135,6 +134,14 @@ def _read_prefix(stream: Any, path: Path) -> bytes:
     if offset - len(head) > _MOST_EXTENSION_BYTES:
         raise FileError(f"{path}: the header claims {offset:,} bytes of extensions.")
     return head + binary.read_exactly(stream, offset - len(head), path)
+
+
+def _offset(header: Any, path: Path) -> int:
+    """Where the header says that the voxels begin."""
+    try:
+        return int(header["vox_offset"])
+    except (ValueError, OverflowError) as error:
+        raise FileError(f"{path}: the header's vox_offset is not a number.") from error
 
 
 def _parse(prefix: bytes, path: Path) -> Any:
@@ -177,11 +184,16 @@ def _storage(header: Any, path: Path) -> tuple[Storage, np.dtype]:
     return Storage.of(_SCALARS[code], slope, intercept), stored_type
 
 
-def _affine(header: Any) -> NDArray[np.float64]:
+def _affine(header: Any, path: Path) -> NDArray[np.float64]:
     """sform, else qform, else the bare voxel sizes, in mm whatever the header's unit."""
-    with np.errstate(invalid="ignore"):
-        affine = np.array(header.get_best_affine(), dtype=np.float64)
-    affine[:3] *= _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is refused with the volume
+            affine = np.array(header.get_best_affine(), dtype=np.float64)
+            affine[:3] *= _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    except (HeaderDataError, ValueError) as error:
+        raise FileError(f"{path}: the header's orientation is damaged: {error}.") from error
     return affine
 
 
@@ -208,13 +220,13 @@ def _read_pair(
     if not images:
         raise FileError(f"{path} is the header of a pair, and its .img file is not beside it.")
     image = images[0]
-    offset = max(0, int(header["vox_offset"]))
+    offset = max(0, _offset(header, path))
     compressed = binary.is_gzip(image)
-    nbytes = int(np.prod(layout)) * stored_type.itemsize
+    nbytes = math.prod(layout) * stored_type.itemsize
     available = image.stat().st_size - (0 if compressed else offset)
     binary.check_claim(image, nbytes, available, compressed=compressed)
     with binary.open_maybe_gzip(image) as stream:
-        stream.seek(offset)
+        binary.skip_exactly(stream, offset, image)
         stored = binary.read_array(stream, layout, stored_type, image)
         return stored, binary.count_rest(stream, image)
 
@@ -285,6 +297,11 @@ def _set_grid(header: Any, volume: Volume) -> None:
     header.set_data_shape((*spatial, volume.channels) if volume.channels > 1 else spatial)
     scale = 1 / _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
     affine = np.diag([scale, scale, scale, 1.0]) @ volume.affine
+    if np.abs(affine).max() > _LARGEST:
+        raise GeometryError(
+            f"The grid lies {np.abs(affine).max():.3g} from the scanner's centre, further than "
+            "NIfTI can say: mend the origin and the spacing first."
+        )
     header["pixdim"][1:4] = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     header.set_sform(affine, code=int(header["sform_code"]) or 1)
     header.set_qform(affine, code=int(header["qform_code"]) or 1, strip_shears=True)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class NrrdSource(HeaderSource):
         data_files: separate files of voxels.
     """
 
-    text: str
+    text: str = field(repr=False)
     axes: tuple[int, ...]
     data_files: tuple[Path, ...] = ()
 
@@ -140,10 +141,11 @@ def _read_data(
     if encoding is None:
         raise FileError(f"{path}: encoding {fields.get('encoding')!r} is not read here.")
     layout = sizes[::-1]
-    nbytes = int(np.prod([float(n) for n in sizes])) * kind.itemsize
-    for _ in range(int(fields.get("line skip", fields.get("lineskip", 0)) or 0)):
-        stream.readline()
-    skip = int(fields.get("byte skip", fields.get("byteskip", 0)) or 0)
+    nbytes = math.prod(sizes) * kind.itemsize
+    for _ in range(_skip(fields, "line")):
+        if not stream.readline():
+            break
+    skip = _skip(fields, "byte")
     left = path.stat().st_size - stream.tell()
     if encoding == "text":
         return _read_text(stream, path, layout, kind)
@@ -154,15 +156,19 @@ def _read_data(
         stream.seek(-nbytes, io.SEEK_END)
     data = binary.decompressor(encoding, stream)
     if skip > 0:
-        binary.read_exactly(data, skip, path)
+        binary.skip_exactly(data, skip, path)
     stored = binary.read_array(data, layout, kind, path)
     if encoding != "raw":
         binary.count_rest(data, path)
     return stored
 
 
+def _skip(fields: dict[str, Any], what: str) -> int:
+    return int(fields.get(f"{what} skip", fields.get(f"{what}skip", 0)) or 0)
+
+
 def _read_text(stream: Any, path: Path, layout: tuple[int, ...], kind: np.dtype) -> NDArray:
-    count = int(np.prod(layout))
+    count = math.prod(layout)
     words = stream.read().split()
     if len(words) != count:
         raise FileError(f"{path}: {count} numbers expected, {len(words)} there.")

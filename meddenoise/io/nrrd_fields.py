@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
+from meddenoise.io.quiet import quiet
 
 __all__ = [
     "DTYPES",
@@ -59,7 +60,8 @@ def parse_fields(text: str, path: Path) -> dict[str, Any]:
             lines = lines[: number + 1]  # the rest are file names
             break
     try:
-        return dict(nrrd.read_header(lines))
+        with quiet():
+            return dict(nrrd.read_header(lines))
     except Exception as error:  # pynrrd lets out whatever its parsers raise
         raise FileError(f"{path}: the NRRD header is damaged: {error}.") from error
 
@@ -104,9 +106,7 @@ def axes_of(
         if vectors.shape != (2, 2):
             raise FileError(f"{path}: space directions have {vectors.shape[1]} components, not 3.")
         vectors = np.pad(vectors, ((0, 0), (0, 1)))
-    origin = fields.get("space origin")
-    origin = np.zeros(3) if origin is None else np.resize(np.nan_to_num(origin), len(origin))
-    origin = np.pad(origin.astype(float), (0, 3 - len(origin)))
+    origin = _origin(fields, path)
     flips, oddities = _to_ras(fields, path)
     scale = _mm_per_unit(fields, path)
     affine = np.eye(4)
@@ -114,7 +114,19 @@ def axes_of(
     if len(vectors) == 2:
         affine[:3, 2] = _third_axis(vectors)
     affine[:3, 3] = origin * scale
-    return _numbered(fields, spatial, count, path), flips @ affine, oddities
+    with np.errstate(invalid="ignore"):  # what is not finite is refused with the volume
+        return _numbered(fields, spatial, count, path), flips @ affine, oddities
+
+
+def _origin(fields: dict[str, Any], path: Path) -> NDArray[np.float64]:
+    """Zero where it is not stated, as NaN says too."""
+    found = fields.get("space origin")
+    if found is None:
+        return np.zeros(3)
+    origin = np.asarray(found, dtype=np.float64)
+    if origin.shape not in ((2,), (3,)):
+        raise FileError(f"{path}: space origin has {origin.size} components, not 3.")
+    return np.pad(np.where(np.isnan(origin), 0.0, origin), (0, 3 - len(origin)))
 
 
 def _third_axis(vectors: NDArray) -> NDArray:
@@ -131,6 +143,8 @@ def _axes_without_space(
     spatial = inside[:3] if len(inside) >= 2 else list(range(min(3, count)))
     spacings = fields.get("spacings")
     spacings = np.ones(count) if spacings is None else np.asarray(spacings, dtype=float)
+    if spacings.shape != (count,):
+        raise FileError(f"{path}: {spacings.size} spacings are given for {count} axes.")
     spacings = np.where(np.isfinite(spacings) & (spacings != 0), spacings, 1.0)
     sizes = [float(abs(spacings[axis])) for axis in spatial] + [1.0] * (3 - len(spatial))
     affine = np.diag([-sizes[0], -sizes[1], sizes[2], 1.0])
@@ -139,8 +153,11 @@ def _axes_without_space(
 
 
 def _kinds(fields: dict[str, Any], count: int) -> list[str]:
+    """Advice on axes in space; ``"?"``, which no other axis may be, if their number is wrong."""
     kinds = fields.get("kinds")
-    return [str(kind).lower() for kind in kinds] if kinds is not None else [""] * count
+    if kinds is None:
+        return [""] * count
+    return [str(kind).lower() for kind in kinds] if len(kinds) == count else ["?"] * count
 
 
 def _numbered(

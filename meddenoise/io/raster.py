@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import FileError, OutputError
+from meddenoise.io.isolated import CodecError, Codecs
+from meddenoise.io.quiet import quiet
 from meddenoise.io.source import HeaderSource, make_volume
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
@@ -23,7 +26,9 @@ _REFUSED = {
     "PA": "a palette with transparency",
 }  # fmt: skip
 _MOST_PIXELS = 1 << 30
-_TIFF_PLAIN = {1, 8, 32946}  # none, and deflate under two numbers: tifffile needs no codec
+_MOST_EXPANSION = 2048  # deflate, LZW and JPEG reach half of it
+_FREE_BYTES = 1 << 20
+_TIFF_PLAIN = {1, 8, 32946, 32773}  # none, deflate, PackBits: tifffile needs no codec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,21 +84,34 @@ def read_raster(path: Path, kind: str) -> Volume:
     return make_volume(pixels.T[None].astype(storage.dtype_for(pixels), copy=False), source)
 
 
+def _check_claim(path: Path, nbytes: int) -> None:
+    """Memory is taken only for what a compressed picture of this size can hold."""
+    held = path.stat().st_size
+    if nbytes > held * _MOST_EXPANSION + _FREE_BYTES:
+        raise FileError(
+            f"{path} claims {nbytes:,} bytes of pixels and has only {held:,}: it is truncated or "
+            "damaged."
+        )
+
+
 def _read_with_pillow(path: Path) -> tuple[NDArray, tuple[float, float] | None]:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
+        with quiet():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            # From memory: a length in the file cannot make the reader ask for more than there is.
+            with Image.open(BytesIO(path.read_bytes())) as picture:
                 if picture.mode not in _GREY:
-                    kind = _REFUSED.get(picture.mode, f"colour ({picture.mode})")
-                    raise FileError(f"{path} holds {kind}; only grey pictures are read.")
+                    held = _REFUSED.get(picture.mode, f"colour ({picture.mode})")
+                    raise FileError(f"{path} holds {held}; only grey pictures are read.")
                 pages = getattr(picture, "n_frames", 1)
                 if pages > 1:
                     raise FileError(f"{path} has {pages} pages; only one is read.")
+                kind = np.dtype(_GREY[picture.mode])
+                _check_claim(path, picture.width * picture.height * kind.itemsize)
                 dpi = picture.info.get("dpi")
-                pixels = np.asarray(picture).astype(_GREY[picture.mode])
+                pixels = np.asarray(picture).astype(kind)
     except FileError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -109,7 +127,7 @@ def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool]:
     import tifffile
 
     try:
-        with tifffile.TiffFile(path) as file:
+        with quiet("tifffile"), tifffile.TiffFile(path) as file:
             if len(file.pages) != 1:
                 raise FileError(
                     f"{path} has {len(file.pages)} pages; TIFF is read as one 2-D picture. Convert "
@@ -120,8 +138,11 @@ def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool]:
                 raise FileError(f"{path} holds colour or a palette; only grey pictures are read.")
             if page.dtype is None or page.dtype.kind not in "iuf" or page.bitspersample < 8:
                 raise FileError(f"{path} holds pixels that are no real numbers of 8 bits or more.")
-            if int(page.imagewidth) * int(page.imagelength) > _MOST_PIXELS:
+            size = int(page.imagewidth) * int(page.imagelength)
+            if size > _MOST_PIXELS:
                 raise FileError(f"{path} claims {page.imagewidth} x {page.imagelength} pixels.")
+            _check_claim(path, size * page.dtype.itemsize)
+            _check_strips(path, page)
             inverted = int(page.photometric) == 0
             dpi = _tiff_dpi(page)
             plain = int(page.compression) in _TIFF_PLAIN
@@ -131,12 +152,42 @@ def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool]:
     except Exception as error:  # tifffile raises many kinds on damaged data
         raise FileError(f"{path} is damaged: {error}.") from error
     if pixels is None:
-        pixels, _ = _read_with_pillow(path)
+        pixels = _decoded_apart(path, size, page.dtype.newbyteorder("="))
         if inverted and pixels.dtype == np.uint8:
             pixels = 255 - pixels  # Pillow inverts; tifffile and we do not
     if pixels.ndim != 2:
         raise FileError(f"{path} holds an array of shape {pixels.shape}, not a 2-D picture.")
     return pixels, dpi, inverted
+
+
+def _check_strips(path: Path, page: Any) -> None:
+    """Strips and tiles lie in the file, so that no more is asked of it than it has."""
+    held = path.stat().st_size
+    for start, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if start + count > held:
+            raise FileError(
+                f"{path}: {count:,} bytes of pixels are claimed from byte {start:,} on, but the "
+                f"file has only {held:,}: it is truncated or damaged."
+            )
+
+
+def _decoded_apart(path: Path, size: int, kind: np.dtype) -> NDArray:
+    """What libtiff makes of it, in another process: it prints, and its codecs are not our memory.
+
+    Raises:
+        FileError: it makes nothing of it, or something else than the header says.
+    """
+    try:
+        with Codecs() as codecs:
+            pixels = codecs.decode(path, "picture", size * kind.itemsize)
+    except CodecError as error:
+        raise FileError(f"{path} is damaged, or compressed as is not read: {error}.") from error
+    if pixels.size != size:
+        raise FileError(f"{path} is damaged: {size:,} pixels are claimed, {pixels.size:,} there.")
+    stored = pixels.astype(kind)
+    if not np.array_equal(stored, pixels):
+        raise FileError(f"{path} holds {kind} pixels that cannot be decoded without loss.")
+    return stored
 
 
 def _tiff_dpi(page: Any) -> tuple[float, float] | None:

@@ -19,6 +19,7 @@ __all__ = ["Storage"]
 
 # float32 holds integers up to 2**24 exactly; two bits are left for the rounding of the scale.
 _FLOAT32_STEPS = 2**22
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,7 @@ class Storage:
             small = self.dtype.itemsize <= 4 and not self.is_scaled
             return np.dtype(np.float32 if small else np.float64)
         low, high = self.limits
-        steps = max(-low, high) + abs(self.intercept / self.slope)
-        return np.dtype(np.float32 if steps < _FLOAT32_STEPS else np.float64)
+        return self._working(max(-low, high))
 
     def dtype_for(self, stored: NDArray) -> np.dtype:
         """:attr:`working_dtype`, or float32 where a wide type holds only small numbers."""
@@ -77,8 +77,14 @@ class Storage:
         wide_integers = self.dtype.kind in "iu" and self.dtype.itemsize >= 4
         if working == np.float32 or not wide_integers or not stored.size:
             return working
-        steps = max(-int(stored.min()), int(stored.max())) + abs(self.intercept / self.slope)
-        return np.dtype(np.float32) if steps < _FLOAT32_STEPS else working
+        return self._working(max(-int(stored.min()), int(stored.max())))
+
+    def _working(self, largest: int) -> np.dtype:
+        """For stored integers up to ``largest``: neighbours differ, none is out of range."""
+        steps = largest + abs(self.intercept / self.slope)
+        fine = steps < _FLOAT32_STEPS
+        in_range = abs(self.slope) > _SMALLEST and steps * abs(self.slope) < _LARGEST
+        return np.dtype(np.float32 if fine and in_range else np.float64)
 
     def decode(self, stored: NDArray, out: NDArray[np.floating] | None = None) -> NDArray:
         """Physical values; the shape of ``stored``, of ``working_dtype`` or that of ``out``."""
@@ -87,8 +93,9 @@ class Storage:
         if not self.is_scaled:
             out[...] = stored
             return out
-        for index in range(len(stored)):  # slab by slab: no second whole array
-            out[index] = stored[index].astype(np.float64) * self.slope + self.intercept
+        with np.errstate(over="ignore", invalid="ignore"):  # floats that are no numbers stay so
+            for index in range(len(stored)):  # slab by slab: no second whole array
+                out[index] = stored[index].astype(np.float64) * self.slope + self.intercept
         return out
 
     def encode(self, values: NDArray[np.floating]) -> tuple[NDArray, int]:

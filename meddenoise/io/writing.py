@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from meddenoise.errors import GeometryError, OutputError, ParameterError
-from meddenoise.io.atomic import atomic_file
+from meddenoise.io.atomic import atomic_files
 from meddenoise.io.formats import EXTENSIONS, RASTER_FORMATS, format_of_name
 from meddenoise.io.source import HeaderSource
 from meddenoise.io.storage import Storage
@@ -160,9 +161,15 @@ def write_report(
     deterministic_uids: bool = False,
     keep_private: bool = False,
     allow_irregular: bool = False,
+    beside: Mapping[Path, bytes] | None = None,
 ) -> WriteReport:
-    """:func:`write`, returning all there is to know about it instead of warning."""
+    """:func:`write`, returning all there is to know about it instead of warning.
+
+    ``beside`` are further files and their contents, which appear together with the scan or not
+    at all, by the same rules; not beside a DICOM series.
+    """
     target = Path(path).expanduser()
+    beside = beside or {}
     if dtype not in ("same", "float32"):
         raise ParameterError(f"dtype is 'same' or 'float32', not {dtype!r}.")
     if compress not in (None, *get_args(Compression)):
@@ -170,8 +177,11 @@ def write_report(
         raise ParameterError(f"compress is one of {known}, or None, not {compress!r}.")
     source = _source(volume, like)
     kind = _target_format(target, source)
-    _refuse_inputs(target, volume, like)
+    for place in (target, *beside):
+        _refuse_inputs(place, volume, like)
     if kind == "dicom":
+        if beside:
+            raise ParameterError(f"{target}: no other files are written beside a DICOM series.")
         from meddenoise.io.dicom.writing import write_series
 
         return write_series(
@@ -195,10 +205,14 @@ def write_report(
     notes: tuple[str, ...] = ()
     if source is not None and source.irregular:
         volume, notes = _regular(volume, source, target, allowed=allow_irregular)
-    with atomic_file(target, overwrite=overwrite) as part:
-        stored, clipped = _write_file(volume, part, kind, source, dtype)
+    # The scan comes last: where it is, the files beside it are.
+    files = (*beside, target)
+    with atomic_files(files, overwrite=overwrite) as parts:
+        for part, content in zip(parts, beside.values(), strict=False):
+            part.write_bytes(content)
+        stored, clipped = _write_file(volume, parts[-1], kind, source, dtype)
     voxels = int(volume.array.size)
-    return WriteReport(target, kind, str(stored), voxels, clipped, (target,), notes)
+    return WriteReport(target, kind, str(stored), voxels, clipped, files, notes)
 
 
 def _refuse_dicom_options(target: Path, given: dict[str, bool]) -> None:
@@ -336,5 +350,8 @@ def _storage(volume: Volume, kind: str, source: HeaderSource | None, dtype: str)
     if source.format == "nifti":
         return source.storage
     # NIfTI-1 keeps the scale in single precision: encode with what will be read again.
-    slope, intercept = float(np.float32(source.storage.slope)), source.storage.intercept
-    return Storage(source.storage.dtype, slope, float(np.float32(intercept)))
+    with np.errstate(over="ignore"):
+        scale = np.array([source.storage.slope, source.storage.intercept]).astype(np.float32)
+    if scale[0] == 0 or not np.isfinite(scale).all():
+        return Storage(source.storage.working_dtype)
+    return Storage(source.storage.dtype, float(scale[0]), float(scale[1]))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from meddenoise.errors import OutputError
-from meddenoise.io.atomic import atomic_directory, atomic_file
+from meddenoise.io.atomic import atomic_directory, atomic_file, atomic_files
 
 
 def fail_in_file(target: Path, *, overwrite: bool = False) -> None:
@@ -22,6 +23,12 @@ def fail_in_directory(target: Path) -> None:
     with atomic_directory(target, overwrite=True) as part:
         (part / "new").write_text("")
         raise RuntimeError
+
+
+def write_all(targets: list[Path], text: str) -> None:
+    with atomic_files(targets, overwrite=True) as parts:
+        for part in parts:
+            part.write_text(text)
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -141,3 +148,48 @@ def test_an_empty_directory_is_taken(tmp_path: Path) -> None:
     with atomic_directory(tmp_path / "series") as part:
         (part / "1").write_text("")
     assert os.listdir(tmp_path / "series") == ["1"]
+
+
+def test_files_that_belong_together_appear_together(tmp_path: Path) -> None:
+    targets = [tmp_path / "a.json", tmp_path / "new/a.nii"]
+    with atomic_files(targets) as parts:
+        for part in parts:
+            part.write_text(part.suffix)
+        assert [path.name for path in tmp_path.rglob("*") if not path.name.startswith(".")] == [
+            "new"
+        ]
+    assert [path.read_text() for path in targets] == [".json", ".nii"]
+    assert len(list(tmp_path.rglob("*"))) == 3
+
+
+@pytest.mark.parametrize("blocked", [0, 1, 2])
+def test_none_of_them_appears_if_one_cannot(tmp_path: Path, blocked: int) -> None:
+    targets = [tmp_path / name for name in ("a.bval", "a.json", "a.nii")]
+    targets[blocked].write_text("old")
+    with pytest.raises(OutputError, match=rf"{targets[blocked].name} exists"), atomic_files(
+        targets
+    ) as parts:  # fmt: skip
+        parts[0].write_text("never")
+    assert [path.name for path in tmp_path.iterdir()] == [targets[blocked].name]
+    assert targets[blocked].read_text() == "old"
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_what_was_moved_is_taken_back(
+    tmp_path: Path, failing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = [tmp_path / name for name in ("a.bval", "a.json", "a.nii")]
+    for target in targets[1:]:
+        target.write_text("old")
+    move = os.replace
+
+    def stubborn(source: Path, target: Path) -> None:
+        if target == targets[failing] and Path(source).read_text() == "new":
+            raise OSError(errno.ENOSPC, "No space left on device", str(source))
+        move(source, target)
+
+    monkeypatch.setattr("os.replace", stubborn)
+    with pytest.raises(OutputError, match=rf"{targets[failing].name} cannot be .*: the disk"):
+        write_all(targets, "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.nii"]
+    assert {target.read_text() for target in targets[1:]} == {"old"}

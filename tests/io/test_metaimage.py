@@ -123,3 +123,14 @@ def test_truncated_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "in.mha").write_bytes(raw[:-300])
     with pytest.raises(FileError, match="truncated"):
         io.read(tmp_path / "in.mha")
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [("HeaderSize = 1e30", "out of the file"), ("NDims =", "finite numbers")],
+)
+def test_numbers_that_lead_nowhere_are_named(tmp_path: Path, line: str, match: str) -> None:
+    text = HEADER.format(msb=False, data="LOCAL").replace("Comment = kept as it is", line)
+    (tmp_path / "in.mha").write_bytes(text.encode() + np.arange(60).astype("<i2").tobytes())
+    with pytest.raises(FileError, match=match):
+        io.read(tmp_path / "in.mha")

@@ -222,3 +222,20 @@ def test_a_bare_array_gets_both_transforms(tmp_path: Path) -> None:
         assert code == 1
         np.testing.assert_allclose(found, affine, atol=1e-5)
     assert image.header.get_xyzt_units()[0] == "mm"
+
+
+def test_a_damaged_quaternion_is_named(tmp_path: Path) -> None:
+    image = nib.Nifti2Image(np.ones((3, 4, 5), np.int16), None)
+    image.header["qform_code"] = 1
+    image.header["quatern_b"] = 3
+    path = tmp_path / "in.nii"
+    path.write_bytes(image.header.binaryblock + bytes(4) + bytes(2 * 60))
+    with pytest.raises(FileError, match="orientation is damaged"):
+        io.read(path)
+
+
+def test_a_place_beyond_single_precision_is_refused(tmp_path: Path) -> None:
+    affine = np.diag([1.0, 1, 1, 1])
+    affine[0, 3] = 1e300
+    with pytest.raises(GeometryError, match="further than NIfTI"):
+        io.write(Volume.from_array(np.ones((2, 2, 2)), affine=affine), tmp_path / "out.nii")

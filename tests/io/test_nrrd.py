@@ -181,3 +181,15 @@ def test_truncated_and_vector_files_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(FileError, match="rgb-color"):
         io.read(path)
+
+
+@pytest.mark.parametrize("encoding", ["raw", "gzip"])
+@pytest.mark.parametrize("skip", ["line skip", "byte skip"])
+def test_skipping_more_than_there_is_ends_at_once(tmp_path: Path, encoding: str, skip: str) -> None:
+    array = np.zeros((3, 4, 5), np.int16)
+    nrrd.write(str(tmp_path / "in.nrrd"), array, {"encoding": encoding})
+    raw = (tmp_path / "in.nrrd").read_bytes()
+    lines = f"{skip}: 999999999999999999\n".encode()
+    (tmp_path / "in.nrrd").write_bytes(raw.replace(b"encoding", lines + b"encoding", 1))
+    with pytest.raises(FileError, match="truncated"):
+        io.read(tmp_path / "in.nrrd")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +108,48 @@ def test_one_slice_volumes_fit_a_picture(tmp_path: Path) -> None:
     array = np.arange(20, dtype=np.float32).reshape(4, 5, 1)
     io.write(Volume.from_array(array), tmp_path / "out.tif")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), array[..., 0].T)
+
+
+@pytest.mark.parametrize("name", ["tiff_lzw", "packbits", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("kind", ["u1", "u2", "i2", "f4"])
+def test_compressed_tiff_gives_what_is_stored(tmp_path: Path, name: str, kind: str) -> None:
+    pixels = (np.arange(40 * 30).reshape(30, 40) % 251).astype(kind)
+    if kind == "i2":
+        tifffile.imwrite(tmp_path / "plain.tif", pixels - 7, photometric="minisblack")
+        Image.open(tmp_path / "plain.tif").save(tmp_path / "in.tif", compression=name)
+        pixels = pixels - 7
+    else:
+        Image.fromarray(pixels).save(tmp_path / "in.tif", compression=name)
+    volume = io.read(tmp_path / "in.tif")
+    np.testing.assert_array_equal(volume.array[0].T, pixels)
+
+
+def test_damage_to_a_compressed_tiff_prints_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in.tif", compression="tiff_lzw")
+    raw = bytearray((tmp_path / "in.tif").read_bytes())
+    raw[100:200] = b"\xff" * 100
+    (tmp_path / "in.tif").write_bytes(raw)
+    with pytest.raises(FileError, match="damaged"):
+        io.read(tmp_path / "in.tif")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_claims_beyond_the_file_take_no_memory(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "in.png")
+    raw = bytearray((tmp_path / "in.png").read_bytes())
+    raw[16:24] = struct.pack(">II", 9000, 9000)
+    raw[29:33] = struct.pack(">I", zlib.crc32(raw[12:29]))
+    (tmp_path / "in.png").write_bytes(raw)
+    with pytest.raises(FileError, match="81,000,000 bytes"):
+        io.read(tmp_path / "in.png")
+    tifffile.imwrite(tmp_path / "in.tif", np.zeros((8, 8), np.uint8), metadata=None)
+    with tifffile.TiffFile(tmp_path / "in.tif") as file:
+        place = file.pages[0].tags["StripByteCounts"].valueoffset
+    raw = bytearray((tmp_path / "in.tif").read_bytes())
+    raw[place : place + 4] = b"\xff" * 4
+    (tmp_path / "in.tif").write_bytes(raw)
+    with pytest.raises(FileError, match="truncated or damaged"):
+        io.read(tmp_path / "in.tif")

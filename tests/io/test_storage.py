@@ -82,3 +82,13 @@ def test_formats_without_a_scale_get_a_type_wide_enough(storage: Storage, expect
     plain = storage.without_scale()
     assert plain.dtype == expected
     assert not plain.is_scaled
+
+
+@pytest.mark.parametrize("slope", [1e37, 1e-42])
+def test_scales_beyond_float32_are_worked_on_in_float64(slope: float) -> None:
+    storage = Storage.of("i2", slope)
+    stored = np.array([[-32768, 0, 1, 32767]], np.int16)
+    values = storage.decode(stored)
+    np.testing.assert_array_equal(values, stored * slope)
+    assert storage.decode(stored.astype("i4")).dtype == np.float64
+    np.testing.assert_array_equal(storage.encode(values)[0], stored)

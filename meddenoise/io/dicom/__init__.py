@@ -12,7 +12,6 @@ Reading
     grouping.py     which frames make one volume
     geometry.py     their order, the grid they make, and what is irregular about it
     pixels.py       a file's pixels, decoded and cleaned
-    isolated.py     codecs in child processes, which run codec_worker.py
     source.py       the headers a volume keeps
     reading.py      all of it together
     listing.py      which series lie below a directory

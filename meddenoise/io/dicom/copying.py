@@ -41,7 +41,8 @@ def _copied(source: Any, private: set[int] | None) -> Any:
 
     elements = {}
     for tag, element in list(source.items()):
-        if tag in _DROPPED or tag.element == 0:
+        # Groups 0 and 2 are no part of a data set; damage may have brought them here.
+        if tag in _DROPPED or tag.element == 0 or tag.group <= 2:
             continue
         if private is not None and tag.is_private and tag not in private:
             continue

@@ -7,6 +7,7 @@ reference, geometry, acquisition and display stays; what no longer holds is remo
 from __future__ import annotations
 
 import datetime
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from meddenoise._version import __version__
+from meddenoise.io.dicom.acquisition import drop_acquisition_modules
 from meddenoise.io.dicom.copying import copied
 from meddenoise.io.dicom.encoding import COMPRESSIONS, set_pixels
 from meddenoise.io.dicom.files import DicomFile
+from meddenoise.io.dicom.image_type import set_image_types
 from meddenoise.io.dicom.pixels import is_lossy, shift_of
 from meddenoise.io.dicom.references import (
     class_of,
@@ -86,7 +89,13 @@ class DerivedSeries:
         return item
 
 
-def derive(file: DicomFile, stored: NDArray, series: DerivedSeries, instance: str) -> Any:
+def derive(
+    file: DicomFile,
+    stored: NDArray,
+    series: DerivedSeries,
+    instance: str,
+    new: Collection[int] | None = None,
+) -> Any:
     """A complete data set for new pixels of a source instance.
 
     Args:
@@ -94,6 +103,8 @@ def derive(file: DicomFile, stored: NDArray, series: DerivedSeries, instance: st
         stored: ``(frames, rows, columns)`` in the source's type and bits.
         series: what the instances share.
         instance: the new SOPInstanceUID.
+        new: which frames, from 0, are new; the others are copies, and in enhanced objects are not
+            called derived. ``None``: all are new.
 
     Returns:
         A ``pydicom.Dataset`` to be written in an explicit little-endian transfer syntax.
@@ -102,9 +113,11 @@ def derive(file: DicomFile, stored: NDArray, series: DerivedSeries, instance: st
         OutputError: the pixels cannot be compressed as asked.
     """
     header = copied(file.header, keep_private=series.keep_private)
+    frames = range(file.frame_count) if new is None else sorted(new)
+    set_image_types(header, frames)
+    drop_acquisition_modules(header, file)
     _set_identity(header, file, series, instance)
-    _set_image_type(header)
-    _set_derivation(header, file, series)
+    _set_derivation(header, file, series, frames)
     _set_equipment(header, series)
     _set_dates(header, series)
     _set_pixel_description(header, file, stored)
@@ -134,29 +147,17 @@ def _set_identity(header: Any, file: DicomFile, series: DerivedSeries, instance:
     header.SeriesDescription = f"{prefix} {old}".strip()[:_LONG_STRING].strip()
 
 
-def _set_image_type(header: Any) -> None:
-    """Value 1 says DERIVED, here and in every frame; the others stay."""
-    header.ImageType = _derived(header.get("ImageType"))
-    for sequence in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for group in header.get(sequence) or ():
-            for element in group:
-                if element.VR == "SQ" and element.value and "FrameType" in element.value[0]:
-                    element.value[0].FrameType = _derived(element.value[0].FrameType)
-
-
-def _derived(image_type: Any) -> list[str]:
-    words = [image_type] if isinstance(image_type, str) else list(image_type or ())
-    return ["DERIVED", *(words[1:] or ["PRIMARY"])]
-
-
-def _set_derivation(header: Any, file: DicomFile, series: DerivedSeries) -> None:
+def _set_derivation(
+    header: Any, file: DicomFile, series: DerivedSeries, frames: Collection[int]
+) -> None:
     """What was done to what: for enhanced objects frame by frame, else for the whole."""
     from pydicom.sequence import Sequence
 
     per_frame = header.get("PerFrameFunctionalGroupsSequence")
     if per_frame is not None:
-        for number, group in enumerate(per_frame, 1):
-            group.DerivationImageSequence = Sequence([_frame_derivation(file, number, series)])
+        for index, group in enumerate(per_frame):
+            made = _frame_derivation(file, index + 1, series, new=index in frames)
+            group.DerivationImageSequence = Sequence([made])
         header.SourceImageEvidenceSequence = Sequence([evidence(file)])
         return
     before = str(header.get("DerivationDescription") or "").strip()
@@ -171,14 +172,15 @@ def _set_derivation(header: Any, file: DicomFile, series: DerivedSeries) -> None
         header.SourceImageSequence = Sequence([source_reference(file)])
 
 
-def _frame_derivation(file: DicomFile, number: int, series: DerivedSeries) -> Any:
+def _frame_derivation(file: DicomFile, number: int, series: DerivedSeries, *, new: bool) -> Any:
     """The Derivation Image macro (PS3.3 C.7.6.16.2.6) of one frame."""
     from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
 
     item = Dataset()
-    item.DerivationDescription = series.description[:_SHORT_TEXT]
-    item.DerivationCodeSequence = Sequence(series.codes)
+    said = series.description if new else f"meddenoise {__version__}; copied as it was"
+    item.DerivationDescription = said[:_SHORT_TEXT]
+    item.DerivationCodeSequence = Sequence(series.codes if new else derivation_codes("copy"))
     reference = source_reference(file)
     reference.ReferencedFrameNumber = number
     item.SourceImageSequence = Sequence([reference])

@@ -7,7 +7,7 @@ from typing import Any
 
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.files import DicomFile, open_header
-from meddenoise.io.dicom.values import texts, value
+from meddenoise.io.dicom.values import items, texts
 
 __all__ = ["expanded", "indexed_files", "is_index"]
 
@@ -41,7 +41,7 @@ def indexed_files(file: DicomFile) -> list[Path]:
     """
     found: dict[Path, None] = {}
     missing: list[str] = []
-    for record in value(file.header, "DirectoryRecordSequence") or ():
+    for record in items(file.header, "DirectoryRecordSequence"):
         parts = texts(record, "ReferencedFileID")
         if not parts:
             continue

@@ -83,6 +83,7 @@ def save(dataset: Any, path: Path) -> None:
     Raises:
         OutputError: the header holds values that DICOM cannot.
     """
+    from pydicom.errors import BytesLengthException
     from pydicom.filewriter import write_file_meta_info
 
     stream = BytesIO()
@@ -90,9 +91,13 @@ def save(dataset: Any, path: Path) -> None:
     try:
         write_file_meta_info(stream, dataset.file_meta, enforce_standard=True)
         _write_elements(stream, dataset)
-    except (ValueError, TypeError, AttributeError, NotImplementedError, struct.error) as error:
+    except (
+        ValueError, TypeError, AttributeError, NotImplementedError, KeyError, IndexError, EOFError,
+        OSError, struct.error, BytesLengthException,
+    ) as error:  # fmt: skip
+        reason = str(error).split("\n")[0]  # after it, pydicom quotes the element
         raise OutputError(
-            f"{path.name}: the source's header cannot be written again ({error})."
+            f"{path.name}: the source's header cannot be written again ({reason})."
         ) from error
     with open(path, "wb") as file:
         file.write(stream.getbuffer())

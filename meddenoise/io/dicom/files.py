@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from meddenoise.errors import FileError
-from meddenoise.io.dicom.parsing import PixelPlace, parse
-from meddenoise.io.dicom.values import number, text
+from meddenoise.io.dicom.parsing import PixelPlace, parse, parse_start
+from meddenoise.io.dicom.values import number, tag_of, text
 
-__all__ = ["DicomFile", "open_files", "open_header"]
+__all__ = ["DamagedFile", "DicomFile", "open_files", "open_header"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def open_header(path: Path) -> DicomFile:
             known = "Rows" in header or "SOPClassUID" in header or "Modality" in header
             known = known or bool(file.meta_class)
             # Whatever is asked of every file is looked at here, where a fault has a name.
-            _ = file.series, file.instance, file.frame_count, file.transfer_syntax
+            _ = file.series, file.instance, file.frame_count, file.transfer_syntax, file.meta_class
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}.") from error
     except FileError:
@@ -94,9 +94,23 @@ def open_header(path: Path) -> DicomFile:
     return file
 
 
+@dataclass(frozen=True)
+class DamagedFile:
+    """A file that is no readable image, and the series that it was part of, if it still says so."""
+
+    path: Path
+    error: FileError
+    series: str | None
+
+    @property
+    def note(self) -> str:
+        """That it was passed over, and why."""
+        return f"A damaged file was passed over: {self.error}"
+
+
 def open_files(
     paths: list[Path],
-) -> tuple[list[DicomFile], list[tuple[Path, str]], list[FileError]]:
+) -> tuple[list[DicomFile], list[tuple[Path, str]], list[DamagedFile]]:
     """The images among DICOM files, what else there is and why it is no image, and the damaged.
 
     Nothing is dropped unseen: a damaged file may be a slice of the series that is asked for.
@@ -105,16 +119,27 @@ def open_files(
 
     images: list[DicomFile] = []
     others: list[tuple[Path, str]] = []
-    damaged: list[FileError] = []
+    damaged: list[DamagedFile] = []
     for path in paths:
         try:
             file = open_header(path)
             reason = refusal(file)
         except FileError as error:
-            damaged.append(error)
+            damaged.append(DamagedFile(path, error, _series_before_the_damage(path)))
             continue
         if reason is None:
             images.append(file)
         else:
             others.append((path, reason))
     return images, others, damaged
+
+
+def _series_before_the_damage(path: Path) -> str | None:
+    """SeriesInstanceUID of a file that cannot be parsed as a whole; ``None`` if it is lost."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = parse_start(path, last=tag_of("SeriesInstanceUID"))
+            return text(header, "SeriesInstanceUID") or None
+    except Exception:  # pydicom raises nearly anything on damaged data
+        return None

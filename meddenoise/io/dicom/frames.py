@@ -7,7 +7,7 @@ this file they are the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +48,11 @@ class Frame:
         storage: type, scale and bits of the stored values.
         padding: stored values in this closed range are padding, if any are.
         kind: ImageType or FrameType.
+        stack: StackID, by which enhanced objects tell stacks of parallel slices apart.
         order: what tells frames at one position apart, in the order of time.
     """
 
-    file: DicomFile
+    file: DicomFile = field(repr=False)  # it tells of the patient
     index: int
     size: tuple[int, int]
     corner: tuple[int, int]
@@ -62,6 +63,7 @@ class Frame:
     storage: Storage
     padding: tuple[int, int] | None
     kind: tuple[str, ...]
+    stack: str
     order: tuple[float, ...]
 
     @property
@@ -107,6 +109,7 @@ def _picture(look: Lookup, index: int) -> Frame:
         storage=_storage(look),
         padding=_padding(look),
         kind=look.texts("FrameType") or look.texts("ImageType"),
+        stack=" ".join(look.texts("StackID")),
         order=_order(look, index),
     )
 

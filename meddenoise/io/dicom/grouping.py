@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +112,9 @@ def _split(files: list[DicomFile]) -> list[list[list[Frame]]]:
     for members in patients.values():
         frames = [frame for file in members for frame in frames_of(file)]
         for cluster in _alike(frames):
-            for member in _by_occurrence(cluster):
-                result.extend(_told_apart(member))
+            for slab in _slabs(cluster):
+                for member in _by_occurrence(slab):
+                    result.extend(_told_apart(member))
     return result
 
 
@@ -143,6 +145,22 @@ def _fits(one: Frame, other: Frame) -> bool:
         and abs(one.spacing[0] / other.spacing[0] - 1) < 1e-3
         and abs(one.spacing[1] / other.spacing[1] - 1) < 1e-3
     )
+
+
+def _slabs(frames: list[Frame]) -> list[list[Frame]]:
+    """Parallel stacks that the header tells apart (StackID), if more than a slice is between them.
+
+    Stacks that lie one upon the other (slabs of one volume) or in the same place are one.
+    """
+    stacks = _partition(frames, lambda frame: frame.stack)
+    if len(stacks) < 2 or frames[0].position is None:
+        return [frames]
+    offsets = sorted((np.sort(slice_offsets(part)) for part in stacks), key=lambda part: part[0])
+    steps = np.concatenate([np.diff(part) for part in offsets])
+    steps = steps[steps >= SAME_PLACE]
+    between = [float(after[0] - before[-1]) for before, after in pairwise(offsets)]
+    apart = len(steps) > 0 and min(between) > 1.5 * float(np.median(steps))
+    return stacks if apart else [frames]
 
 
 def _places(frames: list[Frame]) -> list[int]:

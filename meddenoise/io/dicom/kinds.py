@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.files import DicomFile
-from meddenoise.io.dicom.values import blaming, number, text
+from meddenoise.io.dicom.values import blaming, number, text, uid_name
 
 __all__ = ["check_claim", "refusal"]
 
@@ -58,10 +58,8 @@ def _refusal(file: DicomFile) -> str | None:
 
 
 def _no_image(file: DicomFile, sop_class: str) -> str:
-    from pydicom.uid import UID
-
-    name = UID(sop_class).name if sop_class else "an object"
-    if name.endswith("Image Storage") or UID(file.meta_class).name.endswith("Image Storage"):
+    name = uid_name(sop_class) if sop_class else "an object"
+    if name.endswith("Image Storage") or uid_name(file.meta_class).endswith("Image Storage"):
         raise FileError(f"{file.path} is damaged: it says it is an image and has no size.")
     return f"{name}, which has no image"
 

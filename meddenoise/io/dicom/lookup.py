@@ -8,7 +8,7 @@ import numpy as np
 
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.files import DicomFile
-from meddenoise.io.dicom.values import number, numbers, texts, value
+from meddenoise.io.dicom.values import DamagedElement, items, number, numbers, texts, value
 
 __all__ = ["Lookup"]
 
@@ -19,8 +19,8 @@ class Lookup:
     def __init__(self, file: DicomFile) -> None:
         self.file = file
         self.header = file.header
-        shared = value(file.header, "SharedFunctionalGroupsSequence")
-        self._per_frame = value(file.header, "PerFrameFunctionalGroupsSequence") or ()
+        shared = items(file.header, "SharedFunctionalGroupsSequence")
+        self._per_frame = items(file.header, "PerFrameFunctionalGroupsSequence")
         self._shared = _macros(shared[0]) if shared else []
         self._groups = self._shared
 
@@ -69,9 +69,19 @@ class Lookup:
 
 
 def _macros(group: Any) -> list[Any]:
-    """The standard macros in a functional group; private ones mean what their maker pleases."""
-    return [
-        element.value[0]
-        for element in group
-        if element.VR == "SQ" and element.value and not element.tag.is_private
-    ]
+    """The standard macros in a functional group; private ones mean what their maker pleases.
+
+    Raises:
+        DamagedElement: there is one whose bytes are no data sets.
+    """
+    try:
+        return [
+            element.value[0]
+            for element in group
+            if element.VR == "SQ"
+            and element.value
+            and not element.tag.is_private
+            and element.tag.group > 2  # lower ones are not part of a data set, nor written again
+        ]
+    except Exception as error:  # pydicom raises nearly anything on damaged data
+        raise DamagedElement(f"a functional group makes no sense ({error})") from error

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.io.dicom.files import DicomFile
-from meddenoise.io.dicom.values import texts
+from meddenoise.io.dicom.values import DamagedElement, texts
 
 __all__ = ["Tile", "csa_values", "describing_elements", "is_mosaic", "tiles_of"]
 
@@ -115,6 +115,8 @@ def _private(header: Any, group: int, creator: str, element: int) -> Any:
         return header.private_block(group, creator)[element].value
     except KeyError:
         return None
+    except Exception as error:  # pydicom raises nearly anything on damaged data
+        raise DamagedElement(f"the block of {creator} makes no sense ({error})") from error
 
 
 def csa_values(raw: Any) -> dict[str, list[str]]:

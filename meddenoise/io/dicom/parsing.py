@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from meddenoise.errors import FileError
 
-__all__ = ["PixelPlace", "inflated", "parse"]
+__all__ = ["PixelPlace", "inflated", "parse", "parse_start"]
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PIXELS = {
@@ -87,6 +87,25 @@ def parse(path: Path) -> tuple[Any, PixelPlace | None]:
             watcher = _Watcher(stream)
             header = _parse_stream(watcher)
     return header, watcher.place
+
+
+def parse_start(path: Path, last: int) -> Any:
+    """The data set up to the tag ``last``, for files that are damaged further on.
+
+    Raises:
+        OSError: the file cannot be opened or read.
+        Exception: nearly any, from pydicom, on damage before that tag, or if it lies far off.
+    """
+    from pydicom.filereader import read_partial
+
+    with open(path, "rb") as stream:
+        head = stream.read(_FIRST_BYTES)
+    if _DEFLATED.encode() in head[:2048]:
+        raise ValueError("a damaged deflated data set has no start")
+    watcher = _Watcher(BytesIO(head))
+    return read_partial(
+        watcher.stream, lambda tag, vr, length: tag > last or watcher(tag, vr, length), force=True
+    )
 
 
 def _parse_stream(watcher: _Watcher) -> Any:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.files import DicomFile
-from meddenoise.io.dicom.isolated import CodecError, Codecs
 from meddenoise.io.dicom.parsing import inflated
-from meddenoise.io.dicom.values import number, text
+from meddenoise.io.dicom.values import number, text, uid_name
+from meddenoise.io.isolated import CodecError, Codecs
+from meddenoise.io.quiet import quiet as libraries_quiet
 
 __all__ = ["decode", "is_lossy", "quiet", "syntax_name", "workers"]
 
@@ -37,9 +37,7 @@ _LOSSY = {
 
 def syntax_name(uid: str) -> str:
     """The transfer syntax' name and UID."""
-    from pydicom.uid import UID
-
-    name = UID(uid).name
+    name = uid_name(uid)
     return uid if name == uid else f"{name} ({uid})"
 
 
@@ -53,12 +51,9 @@ def workers() -> int:
     return max(1, min(8, os.cpu_count() or 1))
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No warnings from pydicom about odd values; around threads, not inside them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def quiet() -> AbstractContextManager[None]:
+    """Nothing from pydicom about odd values; around threads, not inside them."""
+    return libraries_quiet("pydicom")
 
 
 def decode(file: DicomFile, codecs: Codecs | None = None) -> NDArray:
@@ -90,7 +85,7 @@ def _decoded(file: DicomFile, codecs: Codecs | None) -> NDArray:
     import pydicom
     from pydicom.uid import UID
 
-    syntax = UID(file.transfer_syntax)
+    syntax = UID(file.transfer_syntax, 0)
     if syntax not in pydicom.uid.AllTransferSyntaxes:
         raise _cannot_decode(file, "not a transfer syntax that is known")
     if syntax == pydicom.uid.ExplicitVRBigEndian:
@@ -117,7 +112,8 @@ def _big_endian(file: DicomFile) -> NDArray:
     from pydicom.pixels import pixel_array
 
     try:
-        whole = dcmread(file.path, force=True)
+        # From memory: a length in the file cannot ask for more than there is.
+        whole = dcmread(BytesIO(file.path.read_bytes()), force=True)
         whole.file_meta = file.header.file_meta
         return np.asarray(pixel_array(whole, raw=True))
     except MemoryError as error:

@@ -13,12 +13,12 @@ from meddenoise.io.dicom.files import DicomFile, open_files, open_header
 from meddenoise.io.dicom.frames import Frame
 from meddenoise.io.dicom.geometry import grid_of
 from meddenoise.io.dicom.grouping import Stack, choose, stacks_of
-from meddenoise.io.dicom.isolated import Codecs
 from meddenoise.io.dicom.kinds import refusal
 from meddenoise.io.dicom.pixels import decode, is_lossy, pool, quiet
 from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.dicom.values import blaming, text, value
 from meddenoise.io.formats import sniff
+from meddenoise.io.isolated import Codecs
 from meddenoise.io.source import make_volume
 from meddenoise.volume import Volume
 
@@ -34,17 +34,23 @@ def read_series(paths: list[Path], place: Path, *, series: str | None) -> Volume
     """
     with quiet(), blaming(place):
         images, others, damaged = open_files(paths)
-        if damaged:
-            raise damaged[0]
+        if damaged and (series is None or not images):
+            raise damaged[0].error
         if not images:
             path, reason = others[0]
             raise FileError(f"{place} holds no grey DICOM image: {path.name} is {reason}.")
         stack = choose(stacks_of(images), series, place)
+        for file in damaged:
+            if file.series in (None, stack.series):
+                raise file.error
+            stack.notes.append(file.note)
         return _volume_of(stack, place)
 
 
 def read_series_of(path: Path, *, series: str | None) -> Volume:
     """The volume that a file belongs to, from the files beside it, or one that a DICOMDIR names.
+
+    A damaged file beside it stops this only if it says that it is of the same series.
 
     Raises:
         FileError: the file holds no grey image, or one that cannot be decoded.
@@ -58,21 +64,27 @@ def read_series_of(path: Path, *, series: str | None) -> Volume:
             raise FileError(f"{path} is {reason}; only grey images of intensities are read.")
         beside = [other for other in sorted(path.parent.iterdir()) if _may_belong(other, path)]
         images, _, damaged = open_files(beside)
-        if damaged:
-            raise damaged[0]
+        for file in damaged:
+            if file.series == own.series:
+                raise file.error
         family = [own, *(image for image in images if image.series == own.series)]
         stacks = [
             stack
             for stack in stacks_of(family, prefer=path)
             if any(file.path == path for file in stack.files)
         ]
-        return _volume_of(choose(stacks, series, path), path.parent)
+        stack = choose(stacks, series, path)
+        stack.notes.extend(file.note for file in damaged)
+        return _volume_of(stack, path.parent)
 
 
 def _may_belong(other: Path, path: Path) -> bool:
     if other == path or other.name.startswith(".") or not other.is_file():
         return False
-    return sniff(other) == "dicom"
+    try:
+        return sniff(other) == "dicom"
+    except OSError:
+        return True  # opening it says why
 
 
 def _volume_of(stack: Stack, place: Path) -> Volume:

@@ -39,6 +39,8 @@ def derivation_codes(derivation: str) -> list[Any]:
     """CID 7203 has no code for noise reduction; smoothing is the nearest (113042 is addition)."""
     if derivation == "noise reduction":
         return [code("113087", "DCM", "Smoothing")]
+    if derivation == "copy":
+        return [code("113091", "DCM", "Spatially-related frames extracted from the volume")]
     name = derivation.upper().replace(" ", "_")
     return [code(name, "99MEDDENOISE", derivation.capitalize())]
 

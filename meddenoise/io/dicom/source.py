@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.frames import Frame
-from meddenoise.io.dicom.pixels import syntax_name
-from meddenoise.io.dicom.values import number, text
+from meddenoise.io.dicom.pixels import quiet, syntax_name
+from meddenoise.io.dicom.values import blaming, number, text, uid_name
 from meddenoise.io.source import HeaderSource
 
 __all__ = ["DicomSource"]
@@ -29,7 +29,7 @@ class DicomSource(HeaderSource):
             its pixels and the stored values ``(n,)`` that are put back there.
     """
 
-    frames: tuple[tuple[Frame, ...], ...]
+    frames: tuple[tuple[Frame, ...], ...] = field(repr=False)
     series: str
     restored: dict[tuple[int, int], tuple[NDArray, NDArray]] = field(default_factory=dict)
 
@@ -51,6 +51,10 @@ class DicomSource(HeaderSource):
         return tuple(file.path for file in self.instances)
 
     def details(self) -> dict[str, Any]:
+        with quiet(), blaming(self.path):
+            return self._details()
+
+    def _details(self) -> dict[str, Any]:
         first = self.frames[0][0]
         header = first.file.header
         syntaxes = sorted({file.transfer_syntax for file in self.instances})
@@ -69,10 +73,8 @@ class DicomSource(HeaderSource):
 
 
 def _class_name(header: Any) -> str:
-    from pydicom.uid import UID
-
     stated = text(header, "SOPClassUID")
-    return UID(stated).name if stated else ""
+    return uid_name(stated) if stated else ""
 
 
 def _plain(header: Any, keyword: str) -> float | int | None:

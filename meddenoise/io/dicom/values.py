@@ -17,7 +17,18 @@ from typing import Any
 
 from meddenoise.errors import FileError
 
-__all__ = ["DamagedElement", "blaming", "number", "numbers", "tag_of", "text", "texts", "value"]
+__all__ = [
+    "DamagedElement",
+    "blaming",
+    "items",
+    "number",
+    "numbers",
+    "tag_of",
+    "text",
+    "texts",
+    "uid_name",
+    "value",
+]
 
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _TEXT = {"CS", "LO", "SH", "UI", "DA", "TM", "DT"}
@@ -55,18 +66,32 @@ def tag_of(keyword: str) -> Any:
 
 def value(header: Any, keyword: str) -> Any:
     """A value, or ``None`` where the element is absent or empty: text, number, or a list."""
-    element = header.get_item(tag_of(keyword))
-    if element is None:
-        return None
-    found = _from_bytes(element) if element.is_raw else None
-    if found is None:
-        try:
+    try:
+        element = header.get_item(tag_of(keyword))
+        if element is None:
+            return None
+        found = _from_bytes(element) if element.is_raw else None
+        if found is None:
             found = header[tag_of(keyword)].value
-        except Exception as error:  # pydicom raises nearly anything on damaged data
-            raise DamagedElement(f"{keyword} makes no sense ({error})") from error
+    except Exception as error:  # pydicom raises nearly anything on damaged data
+        raise DamagedElement(f"{keyword} makes no sense ({error})") from error
     if found is None or (hasattr(found, "__len__") and len(found) == 0):
         return None
     return found
+
+
+def items(header: Any, keyword: str) -> list[Any]:
+    """The data sets in a sequence; none where it is absent or empty.
+
+    Raises:
+        DamagedElement: what stands there is no sequence.
+    """
+    found = value(header, keyword)
+    if found is None:
+        return []
+    if isinstance(found, (str, bytes)) or not all(hasattr(one, "get_item") for one in found):
+        raise DamagedElement(f"{keyword} is no sequence")
+    return list(found)
 
 
 def _from_bytes(element: Any) -> Any:
@@ -107,6 +132,13 @@ def _vr_of(tag: int) -> str:
     from pydicom.datadict import dictionary_has_tag, dictionary_VR
 
     return str(dictionary_VR(tag)) if dictionary_has_tag(tag) else ""
+
+
+def uid_name(uid: str) -> str:
+    """What DICOM calls a UID; the UID itself where it is none of DICOM's, or no UID at all."""
+    from pydicom.uid import UID
+
+    return str(UID(uid, 0).name)  # 0: no word about what a damaged file has in its place
 
 
 def text(header: Any, keyword: str) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from meddenoise._version import __version__
 from meddenoise.errors import FileError, GeometryError, MeddenoiseError, OutputError
 from meddenoise.io.atomic import atomic_directory, atomic_file
+from meddenoise.io.dicom.acquisition import left_to_the_source
 from meddenoise.io.dicom.derive import DerivedSeries, derive
 from meddenoise.io.dicom.encoding import save
 from meddenoise.io.dicom.files import DicomFile
@@ -23,7 +24,7 @@ from meddenoise.io.dicom.identity import Identity
 from meddenoise.io.dicom.mosaic import is_mosaic
 from meddenoise.io.dicom.pixels import decode, is_lossy, quiet
 from meddenoise.io.dicom.source import DicomSource
-from meddenoise.io.dicom.values import text
+from meddenoise.io.dicom.values import blaming, text
 from meddenoise.io.formats import sniff
 from meddenoise.io.source import HeaderSource, same_grid
 from meddenoise.volume import Volume
@@ -83,8 +84,9 @@ def write_series(
         place = atomic_directory(target, overwrite=overwrite)
         digits = max(4, len(str(len(source.instances))))
         names = [f"IM{number:0{digits}}.dcm" for number in range(1, len(source.instances) + 1)]
-    with place as part, quiet():
+    with place as part, quiet(), blaming(source.path):
         clipped = _write_instances(volume, part, source, series, identity, names)
+        notes = _notes(source)
     types = {str(frame.storage.dtype) for channel in source.frames for frame in channel}
     return WriteReport(
         path=target,
@@ -93,7 +95,7 @@ def write_series(
         voxels=int(volume.array.size),
         clipped=clipped,
         files=tuple(target / name if name else target for name in names),
-        notes=_notes(source),
+        notes=notes,
     )
 
 
@@ -142,7 +144,8 @@ def _write_instances(
         clipped += here
         instance = identity.instance(file, stored)
         with _damage_named(file):
-            dataset = derive(file, stored, series, instance)
+            new = {frame.index for _, _, frame in where[file.path]}
+            dataset = derive(file, stored, series, instance, new)
         save(dataset, part / name if name else part)
     return clipped
 
@@ -204,6 +207,10 @@ def _notes(source: DicomSource) -> tuple[str, ...]:
         if not text(source.instances[0].header, keyword)
     ]
     notes = [f"The source has no {keyword}; one was added." for keyword in missing]
+    left = left_to_the_source(source.instances[0])
+    frames = [frame for channel in source.frames for frame in channel]
+    if left and len(frames) == sum(file.frame_count for file in source.instances):
+        notes.append(f"Not repeated from the source, which is referred to: {', '.join(left)}.")
     if is_mosaic(source.instances[0].header):
         notes.append("The private elements that describe a mosaic's slices were kept.")
     return tuple(notes)

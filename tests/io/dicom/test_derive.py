@@ -11,6 +11,7 @@ from pydicom.sequence import Sequence
 
 from meddenoise import __version__, io
 from meddenoise.errors import GeometryError, OutputError
+from meddenoise.io.dicom.copying import copied
 from meddenoise.volume import Volume
 
 KEPT = (
@@ -190,3 +191,11 @@ def test_overwriting_the_directory_of_a_single_input_is_refused(
     with pytest.raises(OutputError, match="holds the input"):
         io.write(volume, place, overwrite=True)
     assert (place / "0998").exists()
+
+
+def test_meta_elements_that_damage_brought_into_the_data_set_do_not_come_along() -> None:
+    source = Dataset()
+    source.Modality = "MR"
+    source.add_new(0x00020010, "UI", "1.2.3")
+    source.set_original_encoding(False, True)
+    assert list(copied(source, keep_private=True).keys()) == [0x00080060]

@@ -106,6 +106,54 @@ def test_no_slice_is_dropped_because_it_is_damaged(
         io.read(place)
 
 
+def damaged(raw: bytes) -> dict[str, bytes]:
+    """One file, harmed in several ways behind its SeriesInstanceUID and before it."""
+    uid = raw.index(b"\x20\0\x0e\0UI")
+    return {
+        "no pixels": raw[: raw.index(b"\xe0\x7f\x10\0")],
+        "half the pixels": raw[:-20],
+        "header cut": raw[: uid + 40],
+        "header overwritten": raw[: uid + 30] + b"\xff\x13" * 40 + raw[uid + 110 :],
+        "Rows without a value": raw.replace(b"\x28\0\x10\0US\2\0", b"\x28\0\x10\0US\3\0"),
+        "start alone": raw[: raw.index(b"ORIGINAL") + 4],
+        "start overwritten": raw[:340] + b"\xff\x13" * 40 + raw[420:],
+    }
+
+
+def test_a_named_file_is_read_whatever_damaged_file_of_another_series_lies_beside_it(
+    make_series: Callable[..., Path], ramp: np.ndarray
+) -> None:
+    place = make_series(ramp)
+    other = make_series(ramp[:1], name="other", SeriesInstanceUID="1.2.9.9") / "0998"
+    for harm, content in damaged(other.read_bytes()).items():
+        (place / "broken.dcm").write_bytes(content)
+        volume = io.read(place / "0997")
+        np.testing.assert_array_equal(volume.array[0].T, ramp, err_msg=harm)
+        assert any("broken.dcm" in note for note in volume.source.oddities), harm
+        with pytest.raises(FileError, match=r"broken\.dcm"):
+            io.read(place)  # who names a directory means all of it
+        if not harm.startswith("start"):
+            np.testing.assert_array_equal(io.read(place, series="7").array[0].T, ramp)
+
+
+def test_a_named_file_is_not_read_without_a_damaged_slice_of_its_series(
+    make_series: Callable[..., Path], ramp: np.ndarray
+) -> None:
+    place = make_series(ramp)
+    whole = (place / "0997").read_bytes()
+    for harm, content in damaged(whole).items():
+        (place / "0997").write_bytes(content)
+        if harm.startswith("start"):  # of which series it was is lost with the header
+            volume = io.read(place / "0998")
+            assert any("0997" in note for note in volume.source.oddities)
+            continue
+        for choice in (None, "7"):
+            with pytest.raises(FileError, match="0997"):
+                io.read(place / "0998", series=choice)
+            with pytest.raises(FileError, match="0997"):
+                io.read(place, series=choice)
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [

@@ -28,6 +28,19 @@ PREFERRED = {
 
 def decode(request: dict[str, Any]) -> Any:
     """All frames as stored."""
+    return _picture(request) if request["syntax"] == "picture" else _dicom(request)
+
+
+def _picture(request: dict[str, Any]) -> Any:
+    """What Pillow makes of a picture."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(request["path"]) as picture:
+        return np.asarray(picture)
+
+
+def _dicom(request: dict[str, Any]) -> Any:
     import pydicom
     from pydicom.pixels import pixel_array
     from pydicom.uid import UID

@@ -62,7 +62,7 @@ class Codecs:
 
         Args:
             path: the file.
-            syntax: the UID of its transfer syntax.
+            syntax: the UID of its transfer syntax; ``"picture"`` for what is not DICOM.
             nbytes: how much the pixels take: memory and time are bounded by it.
 
         Raises:

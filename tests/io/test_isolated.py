@@ -11,7 +11,7 @@ import pytest
 
 from meddenoise import io
 from meddenoise.errors import FileError
-from meddenoise.io.dicom import isolated
+from meddenoise.io import isolated
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ parser.add_argument("--steps", type=int, default=200, help="training steps")
 steps = parser.parse_args().steps
 
 
-@md.register_noise("speckle", fractions=("strength",))
-def speckle(x: Tensor, strength: float, *, generator: torch.Generator) -> Tensor:
-    """Multiplicative noise, as of ultrasound; ``strength`` is a fraction of the intensity.
+@md.register_noise("fading", fractions=("strength",))
+def fading(x: Tensor, strength: float, *, generator: torch.Generator) -> Tensor:
+    """Multiplicative noise, as of an unsteady source; ``strength`` is a fraction of the intensity.
 
     All draws come from ``generator``, so that the same seed gives the same noise.
     """
@@ -27,11 +27,11 @@ def speckle(x: Tensor, strength: float, *, generator: torch.Generator) -> Tensor
 
 
 truth = md.Volume.from_array(md.sample("head").array[0, :, :, 60])
-noisy = md.simulate(truth, "speckle", strength="25%", seed=1)
+noisy = md.simulate(truth, "fading", strength="25%", seed=1)
 print(noisy.history[-1])
 
 # Supervised: the clean scan, with noise of a random strength drawn anew at every step.
-trainer = md.SupervisedTrainer(noise=build_noise("speckle", strength=["10%", "30%"]))
+trainer = md.SupervisedTrainer(noise=build_noise("fading", strength=["10%", "30%"]))
 denoiser = trainer.fit(truth, truth, patch=[64, 64], steps=steps, ema=0.98)
 
 for name, image in {"noisy": noisy, "denoised": denoiser(noisy)}.items():

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from meddenoise.errors import ParameterError
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import ArrayLike
     from torch import Tensor
 
-__all__ = ["check_number", "checked_parameter", "poisson_counts", "standard_normal", "working"]
+__all__ = [
+    "check_count",
+    "check_number",
+    "checked_map",
+    "checked_parameter",
+    "poisson_counts",
+    "spatial_axes",
+    "standard_normal",
+    "uniform",
+    "working",
+]
 
 
 def check_number(
@@ -43,6 +55,17 @@ def check_number(
             f"{name} is {value:g}: it must be {_range(least, most, open_below)} ({unit})."
         )
     return float(value)
+
+
+def check_count(name: str, value: int, *, unit: str, least: int = 0) -> int:
+    """``value``, if it is a whole number of at least ``least``.
+
+    Raises:
+        ParameterError: names the parameter, its unit and its valid range.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ParameterError(f"{name} is {value!r}: it must be a whole number ({unit}).")
+    return int(check_number(name, value, unit=unit, least=least))
 
 
 def checked_parameter(
@@ -86,6 +109,42 @@ def checked_parameter(
     return value
 
 
+def checked_map(
+    name: str, value: ArrayLike | Tensor, x: Tensor, *, unit: str, open_below: bool = False
+) -> Tensor:
+    """A map over the image, such as of a g-factor, as a tensor that broadcasts to ``x``.
+
+    Raises:
+        ParameterError: no array of numbers, negative or not finite somewhere, or of a shape that
+            does not fit.
+    """
+    import torch
+
+    try:
+        found = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ParameterError(f"{name} must be a map on the image's grid ({unit}).") from None
+    fitted = checked_parameter(name, found, x, unit=unit, open_below=open_below)
+    assert isinstance(fitted, torch.Tensor)  # it was one
+    return fitted
+
+
+def spatial_axes(x: Tensor) -> tuple[int, ...]:
+    """The axes of an image that are space: all of ``(X, Y)`` and ``(X, Y, Z)``.
+
+    With four or five axes the first two are batch and channel.
+
+    Raises:
+        ParameterError: another number of axes.
+    """
+    if not 2 <= x.ndim <= 5:
+        raise ParameterError(
+            f"An image is (X, Y), (X, Y, Z), (B, C, X, Y) or (B, C, X, Y, Z), not of shape "
+            f"{tuple(x.shape)}."
+        )
+    return tuple(range(0 if x.ndim < 4 else 2, x.ndim))
+
+
 def working(x: Tensor) -> Tensor:
     """``x`` in the type noise is computed in: float32, or float64 if it is that already.
 
@@ -113,6 +172,15 @@ def standard_normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
     return drawn.to(like.device)
 
 
+def uniform(shape: Sequence[int], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Independent numbers, uniform on [0, 1): ``like``'s dtype and device, any shape."""
+    import torch
+
+    device = like.device if generator is None else generator.device
+    drawn = torch.rand(tuple(shape), generator=generator, device=device, dtype=like.dtype)
+    return drawn.to(like.device)
+
+
 def poisson_counts(mean: Tensor, generator: torch.Generator | None) -> Tensor:
     """Independent Poisson counts with the given means; drawn on the generator's device."""
     import torch
@@ -122,5 +190,7 @@ def poisson_counts(mean: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def _range(least: float, most: float, open_below: bool) -> str:
+    if least == -math.inf:
+        return "finite"
     low = f"above {least:g}" if open_below else f"at least {least:g}"
     return f"finite and {low}" if most == math.inf else f"{low} and at most {most:g}"

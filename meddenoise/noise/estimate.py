@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.noise.finest_band import NORMAL_MAD, WIDTH, finest_band, sampled_parts
 
 __all__ = ["estimate_sigma"]
 
-# Daubechies' wavelet with two vanishing moments: linear ramps give no coefficient.
-_S3 = 3**0.5
-_HIGH_PASS = np.array([1 - _S3, -(3 - _S3), 3 + _S3, -(1 + _S3)]) / (4 * 2**0.5)
-
-# median|d| of N(0, 1); the 0.6745 of the formula.
-_NORMAL_MAD = 0.6744897501960817
-
 _FEWEST = 32
-
-# A few million coefficients give sigma to a tenth of a percent; more only cost time.
-_ENOUGH = 8_000_000
-_SLAB = 16
 
 
 def estimate_sigma(array: NDArray[np.generic], *, mask: NDArray[np.bool_] | None = None) -> float:
@@ -59,7 +47,7 @@ def estimate_sigma(array: NDArray[np.generic], *, mask: NDArray[np.bool_] | None
         )
     if mask is not None and mask.shape != array.shape:
         raise ParameterError(f"The mask has shape {mask.shape}, the image {array.shape}.")
-    axes = [axis for axis, length in enumerate(array.shape) if length >= _HIGH_PASS.size]
+    axes = [axis for axis, length in enumerate(array.shape) if length >= WIDTH]
     usable = np.isfinite(array)
     if mask is not None:
         usable &= mask.astype(bool)
@@ -68,9 +56,10 @@ def estimate_sigma(array: NDArray[np.generic], *, mask: NDArray[np.bool_] | None
             f"An image of shape {array.shape} is too small to estimate its noise: it needs at "
             "least 4 voxels along two axes."
         )
-    coefficients = np.concatenate(
-        [_coefficients(array[part], usable[part], axes) for part in _parts(array.shape, axes[0])]
+    bands = (
+        finest_band(array[part], usable[part], axes) for part in sampled_parts(array.shape, axes[0])
     )
+    coefficients = np.concatenate([np.abs(band[counts]) for band, counts in bands])
     if coefficients.size < _FEWEST:
         seen = array[np.isfinite(array) if mask is None else np.isfinite(array) & mask]
         if seen.size >= _FEWEST and (seen == seen[0]).all():
@@ -79,68 +68,4 @@ def estimate_sigma(array: NDArray[np.generic], *, mask: NDArray[np.bool_] | None
             "There is too little image to estimate noise from: fewer than 32 places with 4 "
             "valid voxels along each axis that are not flat background."
         )
-    return float(np.median(coefficients) / _NORMAL_MAD)
-
-
-def _parts(shape: tuple[int, ...], axis: int) -> list[tuple[slice, ...]]:
-    """The whole image, or of a large one evenly spaced slabs across ``axis``."""
-    rows = math.prod(shape) // shape[axis]
-    count = max(1, _ENOUGH // (_SLAB * rows))
-    if count * _SLAB >= shape[axis]:
-        return [(slice(None),)]
-    cell = shape[axis] / count
-    starts = [int(cell * (k + 0.5) - _SLAB / 2) for k in range(count)]
-    before = (slice(None),) * axis
-    return [(*before, slice(start, start + _SLAB)) for start in starts]
-
-
-def _coefficients(
-    array: NDArray[np.generic], usable: NDArray[np.bool_], axes: list[int]
-) -> NDArray[np.float64]:
-    """Magnitudes of the finest diagonal band's coefficients, where they tell of noise."""
-    values = np.where(usable, array, 0).astype(np.float64)
-    usable = usable & ~_flat_background(values, usable, axes)
-    counts = _windows(usable, axes, np.logical_and)
-    for axis in axes:
-        values = _filtered(values, axis)
-    return np.abs(values[counts])
-
-
-def _filtered(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Valid part of the convolution with the high-pass filter along one axis."""
-    taps = [weight * part for weight, part in zip(_HIGH_PASS, _shifts(values, axis), strict=True)]
-    return taps[0] + taps[1] + taps[2] + taps[3]
-
-
-def _flat_background(
-    values: NDArray[np.float64], usable: NDArray[np.bool_], axes: list[int]
-) -> NDArray[np.bool_]:
-    """The voxels of filter supports filled by one value: the commonest such value."""
-    highest = _windows(values, axes, np.maximum)
-    flat = np.equal(highest, _windows(values, axes, np.minimum))
-    flat &= _windows(usable, axes, np.logical_and)
-    levels, counts = np.unique(highest[flat], return_counts=True)
-    if levels.size == 0:
-        return np.zeros(values.shape, dtype=bool)
-    flat &= highest == levels[counts.argmax()]
-    for axis in axes:
-        widened = np.zeros([n + 3 * (k == axis) for k, n in enumerate(flat.shape)], dtype=bool)
-        for part in _shifts(widened, axis):
-            part |= flat
-        flat = widened
-    return flat
-
-
-def _windows(values: NDArray, axes: list[int], combine: np.ufunc) -> NDArray:
-    """``combine`` over every filter support, as large as the valid convolution."""
-    for axis in axes:
-        first, second, third, fourth = _shifts(values, axis)
-        values = combine(combine(first, second), combine(third, fourth))
-    return values
-
-
-def _shifts(values: NDArray, axis: int) -> list[NDArray]:
-    """The views of ``values`` that the filter's taps see."""
-    length = values.shape[axis] - _HIGH_PASS.size + 1
-    moved = np.moveaxis(values, axis, 0)
-    return [np.moveaxis(moved[k : k + length], 0, axis) for k in range(_HIGH_PASS.size)]
+    return float(np.median(coefficients) / NORMAL_MAD)

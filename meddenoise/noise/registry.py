@@ -9,26 +9,30 @@
         return torch.where(hit, x.max(), x)
 
 From then on ``impulse`` can be named in a configuration, on the command line, and in
-:func:`meddenoise.noise.simulate`.
+:func:`meddenoise.noise.simulate`. A model that also takes a keyword ``spacing`` is given the voxel
+size in mm of the last axes of ``x``, and one that takes ``reference`` the image's 99.9th
+percentile.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from meddenoise.errors import ConfigError, ParameterError
-from meddenoise.noise.level import Level, parse_level
-from meddenoise.registry import Registry, nearest
+from pydantic import BeforeValidator, WithJsonSchema
+
+from meddenoise.config.options import check_options
+from meddenoise.errors import ParameterError
+from meddenoise.noise.level import Level, Range, parse_fraction, parse_level, parse_number
+from meddenoise.registry import Registry
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["NoiseModel", "build_noise", "noise_names", "register_noise"]
+__all__ = ["NOISES", "NoiseModel", "build_noise", "noise_names", "register_noise"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -39,11 +43,72 @@ class _Reading:
 
     levels: tuple[str, ...]
     fractions: tuple[str, ...]
+    maps: tuple[str, ...]
     units: str
+    deviation: str
 
 
-_MODELS: Registry[Callable[..., Any]] = Registry("noise model")
-_READINGS: dict[str, _Reading] = {}
+def _parse_map(value: Any) -> Any:
+    """A map over an image, as it is given: an array or a tensor."""
+    if isinstance(value, (str, int, float)):
+        raise ParameterError(
+            f"{value!r} is no map: a map is an array on the scan's grid, or for 'meddenoise "
+            "simulate' a file with one"
+        )
+    return value
+
+
+def _option(parse: Callable[[Any], Any], *kinds: str) -> Any:
+    """The type of an option that ``parse`` reads, of these kinds in a JSON Schema, or a range."""
+    some = {"type": list(kinds)}
+    pair = {"type": "array", "items": some, "minItems": 2, "maxItems": 2}
+    return Annotated[Any, BeforeValidator(parse), WithJsonSchema({"anyOf": [some, pair]})]
+
+
+_LEVEL = _option(parse_level, "number", "string")
+_FRACTION = _option(parse_fraction, "number", "string")
+_NUMBER = _option(parse_number, "number")
+_MAP = Annotated[Any, BeforeValidator(_parse_map), WithJsonSchema({"type": "array"})]
+
+
+class _NoiseModels(Registry[Callable[..., Any]]):
+    """Their options are levels, fractions, maps and numbers, and may be ranges to draw from."""
+
+    def __init__(self) -> None:
+        provided = ("generator", "spacing", "reference")
+        super().__init__("noise model", skip=provided, skip_first=True)
+        self.readings: dict[str, _Reading] = {}
+
+    def takes(self, name: str, parameter: str) -> bool:
+        """Whether a model's function has that parameter."""
+        return parameter in inspect.signature(self.get(name)).parameters
+
+    def maps(self, name: str) -> tuple[str, ...]:
+        """The parameters of a model that are arrays on the image's grid.
+
+        Raises:
+            ConfigError: there is no such model.
+        """
+        self.get(name)
+        return self.readings[name].maps
+
+    def option_type(self, name: str, parameter: inspect.Parameter) -> Any:
+        """What the model declared its parameter to be, else its annotation."""
+        reading = self.readings[name]
+        if parameter.name in reading.levels:
+            return _LEVEL
+        if parameter.name in reading.fractions:
+            return _FRACTION
+        if parameter.name in reading.maps:
+            return _MAP
+        if isinstance(parameter.default, float):
+            return _NUMBER
+        if parameter.annotation == "float | None":
+            return _NUMBER | None
+        return super().option_type(name, parameter)
+
+
+NOISES = _NoiseModels()
 
 
 def register_noise(
@@ -51,17 +116,28 @@ def register_noise(
     *,
     levels: tuple[str, ...] = ("sigma",),
     fractions: tuple[str, ...] = (),
+    maps: tuple[str, ...] = (),
     units: str = "",
+    deviation: str = "",
 ) -> Callable[[Function], Function]:
     """Make ``f(x, ..., *, generator)`` a noise model that goes by ``name``.
+
+    ``x`` is ``(X, Y)``, ``(X, Y, Z)``, or with batch and channel ``(B, C, ...)``. The other
+    parameters are the model's options. If there is a keyword ``spacing``, it gets the size of a
+    voxel in mm along each of the last axes of ``x``, two or three numbers; slices of a volume then
+    run along the last. A keyword ``reference`` gets the intensity that percentages are of.
 
     Args:
         name: how configurations and commands call it.
         levels: parameters in image units; they may be given as a percentage of the
-            image's 99.9th percentile or as a range. A name the function lacks is ignored.
+            image's 99.9th percentile, as an SNR or as a range. A name the function lacks is
+            ignored.
         fractions: parameters above 0 and at most 1; they may be given as a percentage of 1
-            or as a range.
+            or as a range. So may every other parameter whose default is a float.
+        maps: parameters that are arrays on the image's grid.
         units: the units that the image must have (``"HU"``), ``""`` for any.
+        deviation: the level that is the noise's standard deviation everywhere (in each channel
+            behind a magnitude), ``""`` if none is; a noise map is then made of what was added.
 
     Raises:
         ConfigError: the name is taken by another function.
@@ -74,8 +150,8 @@ def register_noise(
                 f"The noise model '{name}' must take a keyword argument 'generator' and draw "
                 "from it, so that its noise can be repeated."
             )
-        _MODELS.register(name)(function)
-        _READINGS[name] = _Reading(levels, fractions, units)
+        NOISES.register(name)(function)
+        NOISES.readings[name] = _Reading(levels, fractions, maps, units, deviation)
         return function
 
     return register
@@ -83,7 +159,7 @@ def register_noise(
 
 def noise_names() -> tuple[str, ...]:
     """The registered noise models, sorted."""
-    return _MODELS.names()
+    return NOISES.names()
 
 
 @dataclass(frozen=True)
@@ -92,7 +168,7 @@ class NoiseModel:
 
     Attributes:
         name: the registered name.
-        parameters: what was set; levels and fractions as :class:`Level`.
+        parameters: what was set; levels as :class:`Level`, ranges as :class:`Range`.
     """
 
     name: str
@@ -101,20 +177,40 @@ class NoiseModel:
     @property
     def units(self) -> str:
         """The units an image must have for this model, ``""`` for any."""
-        return _READINGS[self.name].units
+        return NOISES.readings[self.name].units
 
     @property
-    def is_random(self) -> bool:
-        """Whether a level is drawn from a range."""
-        return any(isinstance(v, Level) and v.is_range for v in self.parameters.values())
+    def deviation(self) -> str:
+        """The parameter that is the noise's standard deviation everywhere, ``""`` if none is."""
+        return NOISES.readings[self.name].deviation
 
-    def draw(self, *, reference: float | Tensor, u: float | Tensor | None = None) -> dict[str, Any]:
-        """The function's arguments: each range replaced by one level in image units.
+    @property
+    def needs_spacing(self) -> bool:
+        """Whether the model wants the voxel size, and slices along the last axis."""
+        return NOISES.takes(self.name, "spacing")
+
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """The parameters that are drawn from a range."""
+        return tuple(
+            name
+            for name, value in self.parameters.items()
+            if isinstance(value, Range) and value.is_range
+        )
+
+    def draw(
+        self,
+        *,
+        reference: float | Tensor,
+        u: float | Tensor | Sequence[float | Tensor] | None = None,
+    ) -> dict[str, Any]:
+        """The function's arguments: each range replaced by one number, levels in image units.
 
         Args:
             reference: the intensity percentages are of; a number, or ``(B,)`` for a batch.
             u: place in every range, in [0, 1); a number, or ``(B,)`` for a level per
-                sample. Not needed without a range.
+                sample; or a list with one of these for each of :attr:`ranges`. Not needed
+                without a range.
 
         Returns:
             Arguments by name: numbers, or ``(B,)`` tensors if ``reference`` or ``u`` is one.
@@ -122,29 +218,66 @@ class NoiseModel:
         Raises:
             ParameterError: a range without ``u``, or a percentage of something not positive.
         """
-        fractions = _READINGS[self.name].fractions
         drawn: dict[str, Any] = {}
+        places: dict[str, Any] = self._places(u)
         for name, value in self.parameters.items():
-            if not isinstance(value, Level):
-                drawn[name] = value
-            elif value.is_range and u is None:
-                raise ParameterError(
-                    f"{name} of the noise model '{self.name}' is a range, {value}: say which "
-                    "level by u, or give one level."
-                )
+            if isinstance(value, Level):
+                drawn[name] = value.draw(places.get(name, 0.0), reference)
+            elif isinstance(value, Range):
+                drawn[name] = value.at(places.get(name, 0.0))
             else:
-                place: Any = 0.0 if u is None or not value.is_range else u
-                drawn[name] = value.draw(place, 1.0 if name in fractions else reference)
+                drawn[name] = value
+        if NOISES.takes(self.name, "reference"):
+            drawn["reference"] = reference
         return drawn
 
-    def run(self, x: Tensor, drawn: Mapping[str, Any], *, generator: torch.Generator) -> Tensor:
+    def _places(self, u: float | Tensor | Sequence[float | Tensor] | None) -> dict[str, Any]:
+        """The place in each range."""
+        if u is None and self.ranges:
+            name = self.ranges[0]
+            raise ParameterError(
+                f"{name} of the noise model '{self.name}' is a range, {self.parameters[name]}: say "
+                "which level by u, or give one level."
+            )
+        if not isinstance(u, (list, tuple)):
+            return dict.fromkeys(self.ranges, u)
+        if len(u) != len(self.ranges):
+            raise ParameterError(
+                f"u has {len(u)} places and the noise model '{self.name}' {len(self.ranges)} "
+                "ranges: give one for each, or one number for all."
+            )
+        return dict(zip(self.ranges, u, strict=True))
+
+    def run(
+        self,
+        x: Tensor,
+        drawn: Mapping[str, Any],
+        *,
+        generator: torch.Generator,
+        spacing: Sequence[float] | None = None,
+    ) -> Tensor:
         """Add noise with the arguments that :meth:`draw` gave: the way to replay one.
 
         Args:
-            x: ``(B, C, ...)`` if an argument is a ``(B,)`` tensor, else any shape.
+            x: ``(X, Y)``, ``(X, Y, Z)``, or with batch and channel ``(B, C, ...)``, which it must
+                have if an argument is a ``(B,)`` tensor.
+            drawn: arguments by name.
+            generator: where all draws come from.
+            spacing: mm per voxel along each of the last axes; only a model that
+                :attr:`needs_spacing` looks at it.
+
+        Raises:
+            ParameterError: the model needs the spacing and it is not given.
         """
         arguments = {name: _per_sample(value, x) for name, value in drawn.items()}
-        noisy: Tensor = _MODELS.get(self.name)(x, **arguments, generator=generator)
+        if self.needs_spacing:
+            if spacing is None:
+                raise ParameterError(
+                    f"The noise model '{self.name}' needs the voxel size in mm: give spacing, or "
+                    "an image that comes with its affine."
+                )
+            arguments["spacing"] = tuple(float(length) for length in spacing)
+        noisy: Tensor = NOISES.get(self.name)(x, **arguments, generator=generator)
         return noisy
 
     def apply(
@@ -153,7 +286,8 @@ class NoiseModel:
         *,
         reference: float | Tensor,
         generator: torch.Generator,
-        u: float | Tensor | None = None,
+        u: float | Tensor | Sequence[float | Tensor] | None = None,
+        spacing: Sequence[float] | None = None,
     ) -> Tensor:
         """A new tensor: ``x`` with noise.
 
@@ -162,17 +296,19 @@ class NoiseModel:
             reference: the intensity percentages are of (:func:`reference_intensity` of the
                 whole scan, not of a patch); a number, or ``(B,)``.
             generator: where all draws come from.
-            u: place in every range, in [0, 1), a number or ``(B,)``; drawn from
-                ``generator`` if None and there is a range.
+            u: as for :meth:`draw`; drawn from ``generator`` if None and there is a range.
+            spacing: as for :meth:`run`.
 
         Raises:
             ParameterError: an impossible level; see the model's function.
         """
-        if u is None and self.is_random:
+        if u is None and self.ranges:
             import torch
 
-            u = float(torch.rand((), generator=generator, device=generator.device))
-        return self.run(x, self.draw(reference=reference, u=u), generator=generator)
+            count = len(self.ranges)
+            u = torch.rand(count, generator=generator, device=generator.device).tolist()
+        drawn = self.draw(reference=reference, u=u)
+        return self.run(x, drawn, generator=generator, spacing=spacing)
 
     def __str__(self) -> str:
         settings = "".join(f", {name} {value}" for name, value in self.parameters.items())
@@ -188,56 +324,10 @@ def build_noise(name: str, **parameters: Any) -> NoiseModel:
             them.
 
     Raises:
-        ConfigError: an unknown model or parameter (the nearest valid one is named), or one
-            that is missing.
-        ParameterError: an impossible value.
+        ConfigError: an unknown model or parameter (the nearest valid one is named), one that is
+            missing, or an impossible level.
     """
-    valid = _parameters(_MODELS.get(name))
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in valid.values())
-    for given in parameters:
-        if given not in valid and not open_ended:
-            raise ConfigError(
-                f"The noise model '{name}' has no parameter '{given}'{nearest(given, valid)}; "
-                f"it has: {', '.join(valid)}."
-            )
-    for needed, parameter in valid.items():
-        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        if named and parameter.default is parameter.empty and needed not in parameters:
-            raise ConfigError(f"The noise model '{name}' needs its parameter '{needed}'.")
-    read = {
-        key: _read(_READINGS[name], key, value, valid.get(key)) for key, value in parameters.items()
-    }
-    return NoiseModel(name, read)
-
-
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What a user may set: all but the image, which comes first, and the generator."""
-    _, *rest = inspect.signature(function).parameters.items()
-    return {name: parameter for name, parameter in rest if name != "generator"}
-
-
-def _read(reading: _Reading, name: str, value: Any, parameter: inspect.Parameter | None) -> Any:
-    """One parameter as the model keeps it."""
-    if name in reading.levels:
-        return parse_level(value)
-    if name in reading.fractions:
-        level = parse_level(value)
-        if level.low <= 0 or level.high > 1:
-            raise ParameterError(
-                f"{name} is {level}: it is a fraction, above 0 and at most 1 (or 100%)."
-            )
-        return level
-    wants_number = parameter is not None and isinstance(parameter.default, float)
-    if wants_number and isinstance(value, (str, int)) and not isinstance(value, bool):
-        # YAML reads 1e5 as a string: it wants a point and a sign there.
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise ParameterError(f"{name} is {value!r}: it must be a finite number.")
-        return number
-    return value
+    return NoiseModel(name, check_options(NOISES.options(name), parameters, section="noise"))
 
 
 def _per_sample(value: Any, x: Tensor) -> Any:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meddenoise.errors import ParameterError
+from meddenoise.noise.ct.slices import AIR_HU
 from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.registry import NoiseModel, build_noise
+from meddenoise.noise.space import run_in_space
 
 if TYPE_CHECKING:
     import torch
 
     from meddenoise.volume import Volume
 
-__all__ = ["simulate"]
+__all__ = ["AIR_HU", "simulate"]
 
 
 def simulate(
@@ -51,19 +53,32 @@ def simulate(
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ParameterError(f"seed is {seed!r}: it must be an integer of at least 0.")
     if noise.units and volume.units != noise.units:
-        has = f"in {volume.units!r}" if volume.units else "without a unit"
+        has = f"in {volume.units!r}."
+        if not volume.units:
+            has = (
+                f"without a unit. If it is {noise.units}, say so: --units {noise.units}, "
+                "data.units in a configuration, or the volume's units in Python."
+            )
         raise ParameterError(
             f"The noise model {noise.name!r} is for CT only: it needs voxels in {noise.units}, "
-            f"and this image is {has}. If its values are {noise.units}, say so in its units."
+            f"and this image is {has}"
         )
     valid = volume.valid
     reference = reference_intensity(volume.array[valid])
-    place = float(torch.rand((), generator=_generator(seed, 0))) if noise.is_random else None
-    drawn = noise.draw(reference=reference, u=place)
+    places = torch.rand(len(noise.ranges), generator=_generator(seed, 0)).tolist()
+    drawn = noise.draw(reference=reference, u=places)
     noisy = volume.array.copy()
+    filler = volume.array.dtype.type(AIR_HU if noise.units == "HU" else 0)
     for channel, kept in enumerate(valid):
-        clean = torch.from_numpy(np.where(kept, volume.array[channel], reference))
-        result = noise.run(clean, drawn, generator=_generator(seed, channel + 1)).numpy()
+        clean = torch.from_numpy(np.where(kept, volume.array[channel], filler))
+        result = run_in_space(
+            noise,
+            clean,
+            drawn,
+            dims=volume.dims,
+            affine=volume.affine,
+            generator=_generator(seed, channel + 1),
+        ).numpy()
         noisy[channel][kept] = result[kept]
     settings = "".join(f", {name} {_say(value)}" for name, value in drawn.items())
     note = f"simulated {noise.name} noise{settings}, seed {seed}"
@@ -79,4 +94,7 @@ def _generator(seed: int, stream: int) -> torch.Generator:
 
 
 def _say(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    # A map, a matrix: which one does not go in a line of history.
+    return str(value) if isinstance(value, (str, int)) else "given"

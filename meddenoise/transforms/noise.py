@@ -16,6 +16,7 @@ from torch import Tensor
 from meddenoise.errors import ParameterError
 from meddenoise.io.monai import HEADER_KEY
 from meddenoise.noise import NoiseModel, build_noise, reference_intensity
+from meddenoise.noise.space import run_in_space
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.transforms.normalise import applied_normalisation, over_channels
 
@@ -44,7 +45,8 @@ class AddNoise(RandomizableTransform, Transform):
     Raises:
         ConfigError: an unknown model or parameter.
         ParameterError: an impossible parameter; when called, a CT model on an image that is
-            known, from ``meta["units"]`` or the header it was loaded with, not to be in HU.
+            known, from ``meta["units"]`` or the header it was loaded with, not to be in HU, or
+            a model that needs the voxel size on a tensor without an affine.
     """
 
     def __init__(
@@ -63,12 +65,12 @@ class AddNoise(RandomizableTransform, Transform):
         self.noise = noise
         self.reference = reference
         self._seed = 0
-        self._u = 0.0
+        self._u: list[float] = []
 
     def randomize(self, data: Any = None) -> None:
         """Draw whether there is noise, its place in the ranges, and the seed of its values."""
         super().randomize(None)
-        self._u = float(self.R.random_sample())
+        self._u = self.R.random_sample(len(self.noise.ranges)).tolist()
         self._seed = int(self.R.randint(2**32, dtype=np.uint64))
 
     def __call__(self, img: NdarrayOrTensor, randomize: bool = True) -> Tensor:
@@ -83,14 +85,15 @@ class AddNoise(RandomizableTransform, Transform):
         if reference is None:
             reference = normalised[1] if normalised else reference_intensity(image.cpu().numpy())
         drawn = self.noise.draw(reference=reference, u=self._u)
-        return self._add(image, {"model": self.noise.name, "seed": self._seed, **drawn})
+        record = {"model": self.noise.name, "seed": self._seed, **drawn}
+        return self._add(image, record, _affine(img))
 
     def replay(self, img: NdarrayOrTensor, record: Mapping[str, Any]) -> Tensor:
         """Add the noise that a record from ``meta["noise"]`` describes."""
         image = convert_to_tensor(img, dtype=torch.float32, track_meta=get_track_meta())
-        return self._add(image, dict(record))
+        return self._add(image, dict(record), _affine(img))
 
-    def _add(self, image: Tensor, record: dict[str, Any]) -> Tensor:
+    def _add(self, image: Tensor, record: dict[str, Any], affine: np.ndarray | None) -> Tensor:
         drawn = {key: value for key, value in record.items() if key not in ("model", "seed")}
         model = NoiseModel(record["model"], drawn)
         units = _units(image)
@@ -101,12 +104,16 @@ class AddNoise(RandomizableTransform, Transform):
             )
         normalised = applied_normalisation(image)
         plain = image.as_tensor() if isinstance(image, MetaTensor) else image
-        generator = torch.Generator().manual_seed(int(record["seed"]))
+        how: dict[str, Any] = {
+            "dims": image.ndim - 1,
+            "affine": affine,
+            "generator": torch.Generator().manual_seed(int(record["seed"])),
+        }
         if normalised is None:
-            noisy = model.run(plain, drawn, generator=generator)
+            noisy = run_in_space(model, plain, drawn, **how)
         else:
             clean = over_channels(plain, normalised[0], Normalisation.invert)
-            noisy = model.run(clean, drawn, generator=generator)
+            noisy = run_in_space(model, clean, drawn, **how)
             noisy = over_channels(noisy, normalised[0], Normalisation.apply)
         if not isinstance(image, MetaTensor):
             return noisy
@@ -173,6 +180,11 @@ class AddNoised(RandomizableTransform, MapTransform):
         for key, new_key in self.key_iterator(d, self.new_keys):
             d[new_key] = self.adder(data[key])
         return d
+
+
+def _affine(img: NdarrayOrTensor) -> np.ndarray | None:
+    """The affine that came with the image; MONAI would make one up for a plain tensor."""
+    return img.affine.cpu().numpy() if isinstance(img, MetaTensor) else None
 
 
 def _units(image: Tensor) -> str:

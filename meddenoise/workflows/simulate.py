@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from meddenoise.errors import AmbiguousInput
 from meddenoise.io import read, write
 from meddenoise.noise import build_noise, simulate
+from meddenoise.noise.registry import NOISES
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import check_place, plan
 
@@ -22,6 +24,7 @@ def simulate_file(
     noise: str,
     seed: int = 0,
     series: str | None = None,
+    units: str | None = None,
     overwrite: bool = False,
     **parameters: Any,
 ) -> tuple[Path, Volume]:
@@ -33,26 +36,39 @@ def simulate_file(
     Args:
         source: what :func:`meddenoise.read` takes.
         output: where the noisy copy goes: a file, or a directory (the copy then keeps its name).
-        noise: ``"gaussian"``, ``"rician"``, ``"poisson"`` or a registered one.
+        noise: one of :func:`meddenoise.noise.noise_names`.
         seed: the same seed gives the same noise.
         series: which DICOM series, where a directory holds several.
+        units: what the voxels are in (``"HU"``), where the header has no place for it.
         overwrite: replace an existing output.
-        parameters: of the noise: ``sigma="10%"``, ``dose=0.25``, ...
+        parameters: of the noise: ``sigma="10%"``, ``dose=0.25``, ...; for a map, a file on the
+            scan's grid.
 
     Returns:
         Where it was written, and the noisy volume.
 
     Raises:
-        InputError: several scans, an impossible noise, or an output that is in the way.
+        InputError: several scans, an impossible noise, units that the header contradicts, a map
+            on another grid, or an output that is in the way.
     """
-    model = build_noise(noise, **parameters)
+    maps = {
+        name: read(parameters[name])
+        for name in NOISES.maps(noise)
+        if isinstance(parameters.get(name), (str, os.PathLike))
+    }
+    arrays = {name: volume.array[0] for name, volume in maps.items()}
+    model = build_noise(noise, **{**parameters, **arrays})
     jobs = plan(source, output, series=series)
     if len(jobs) > 1:
         names = ", ".join(str(job.scan.relative) for job in jobs[:5])
         raise AmbiguousInput(f"{source} holds {len(jobs)} scans: name one of {names}.")
     job = jobs[0]
     check_place(job.scan.path, job.target, overwrite=overwrite)
-    noisy = simulate(read(job.scan.path, series=job.scan.series), model, seed=seed)
+    volume = read(job.scan.path, series=job.scan.series)
+    for name, one in maps.items():
+        first = replace(volume, array=volume.array[:1], padding=None)
+        first.check_same_grid(one, names=(str(job.scan.path), f"{name}, {parameters[name]},"))
+    noisy = simulate(volume if units is None else volume.in_units(units), model, seed=seed)
     written = write(
         noisy,
         job.target_for(noisy),

@@ -69,3 +69,13 @@ def test_a_level_may_not_enlarge_the_image() -> None:
 def test_whole_numbers_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"torch\.int16"):
         gaussian(torch.zeros(4, dtype=torch.int16), 1.0)
+
+
+def test_complex_data_get_noise_in_both_channels() -> None:
+    x = torch.full((400_000,), 3 - 4j)
+    y = gaussian(x, 2.0, generator=seeded())
+    assert y.dtype == x.dtype
+    noise = y - x
+    assert noise.real.std() == pytest.approx(2.0, rel=0.01)
+    assert noise.imag.std() == pytest.approx(2.0, rel=0.01)
+    assert float((noise.real * noise.imag).mean()) == pytest.approx(0, abs=0.05)

@@ -14,9 +14,9 @@ from meddenoise.noise import (
     parse_level,
     poisson_ct,
     register_noise,
-    registry,
     rician,
 )
+from meddenoise.noise.registry import NOISES
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -26,8 +26,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 @pytest.fixture
 def own_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets a test register models that are gone afterwards."""
-    monkeypatch.setattr(registry._MODELS, "_parts", dict(registry._MODELS._parts))
-    monkeypatch.setattr(registry, "_READINGS", dict(registry._READINGS))
+    monkeypatch.setattr(NOISES, "_parts", dict(NOISES._parts))
 
 
 def test_built_in_names() -> None:
@@ -41,7 +40,7 @@ def test_a_model_is_its_function() -> None:
     assert torch.equal(by_name, gaussian(x, 50.0, generator=seeded()))
     by_name = build_noise("rician", sigma=7).apply(x, reference=500, generator=seeded())
     assert torch.equal(by_name, rician(x, 7.0, generator=seeded()))
-    by_name = build_noise("poisson", dose="25%", photons="1e6").apply(
+    by_name = build_noise("poisson", dose="25%", photons=1e6).apply(
         x, reference=500, generator=seeded()
     )
     assert torch.equal(by_name, poisson_ct(x, 0.25, photons=1e6, generator=seeded()))
@@ -49,7 +48,7 @@ def test_a_model_is_its_function() -> None:
 
 def test_a_range_is_drawn_by_place_or_by_generator() -> None:
     model = build_noise("gaussian", sigma=["2%", "12%"])
-    assert model.is_random
+    assert model.ranges == ("sigma",)
     assert model.draw(reference=100.0, u=0.5) == {"sigma": pytest.approx(7.0)}
     x = torch.zeros(200_000)
     assert model.apply(x, reference=100.0, generator=seeded(), u=0.5).std() == pytest.approx(
@@ -86,25 +85,25 @@ def test_what_was_drawn_replays_the_noise() -> None:
 def test_unknown_names_come_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'rician'"):
         build_noise("ricain", sigma=1)
-    with pytest.raises(ConfigError, match=r"no parameter 'sgima' \(did you mean 'sigma'"):
+    with pytest.raises(ConfigError, match=r"noise\.sgima is no key here \(did you mean 'sigma'"):
         build_noise("gaussian", sgima=1)
-    with pytest.raises(ConfigError, match="no parameter 'sigma'"):
+    with pytest.raises(ConfigError, match=r"noise\.sigma is no key here"):
         build_noise("poisson", sigma=1, dose=0.5)
 
 
 def test_a_missing_parameter() -> None:
-    with pytest.raises(ConfigError, match="needs its parameter 'sigma'"):
+    with pytest.raises(ConfigError, match=r"noise\.sigma is missing"):
         build_noise("gaussian")
 
 
 @pytest.mark.parametrize("dose", [0, 1.2, "120%", [0, 0.5]])
 def test_a_fraction_is_checked_when_the_model_is_built(dose: object) -> None:
-    with pytest.raises(ParameterError, match=r"dose is .*above 0 and at most 1"):
+    with pytest.raises(ConfigError, match=r"noise\.dose is .*above 0 and at most 1"):
         build_noise("poisson", dose=dose)
 
 
 def test_a_number_that_is_none() -> None:
-    with pytest.raises(ParameterError, match="photons is 'many'"):
+    with pytest.raises(ConfigError, match=r"noise\.photons is impossible: 'many' is no finite"):
         build_noise("poisson", dose=1, photons="many")
 
 
@@ -120,6 +119,42 @@ def test_a_model_of_ones_own() -> None:
         torch.arange(10_000.0), reference=1.0, generator=seeded()
     )
     assert (y == 9999).double().mean() == pytest.approx(0.1, abs=0.015)
+
+
+@pytest.mark.usefixtures("own_models")
+def test_every_range_has_a_place_of_its_own_and_what_the_program_gives_is_no_option() -> None:
+    seen = {}
+
+    @register_noise("told", levels=("sigma",), maps=("where",))
+    def told(
+        x: torch.Tensor, sigma: float, *, power: float = 1.0, where: object = None,
+        count: int = 3, reference: float = 1.0, generator: torch.Generator,
+    ) -> torch.Tensor:  # fmt: skip
+        seen.update(sigma=sigma, power=power, where=where, count=count, reference=reference)
+        return x
+
+    x, where = torch.zeros(2, 1, 4, 4), torch.ones(4, 4)
+    model = build_noise("told", sigma=["0%", "10%"], power=[-2, 2], where=where)
+    assert model.ranges == ("sigma", "power")
+    model.apply(x, reference=50.0, generator=seeded(), u=[0.5, 0.25])
+    assert seen.pop("where") is where
+    assert seen == pytest.approx({"sigma": 2.5, "power": -1.0, "count": 3, "reference": 50.0})
+    model.apply(x, reference=50.0, generator=seeded())
+    assert seen["sigma"] / 5 != pytest.approx((seen["power"] + 2) / 4)
+    levels = torch.tensor([0.0, 0.5])
+    model.apply(x, reference=50.0, generator=seeded(), u=[levels, 0.5])
+    assert seen["sigma"].flatten().tolist() == pytest.approx([0, 2.5])
+    assert seen["sigma"].shape == (2, 1, 1, 1)
+    with pytest.raises(ParameterError, match="u has 1 places and the noise model 'told' 2 ranges"):
+        model.draw(reference=1.0, u=[0.5])
+    for option, told_so in (
+        ({"reference": 3}, r"noise\.reference is no key here"),
+        ({"where": "map.nii"}, r"noise\.where is impossible: 'map.nii' is no map"),
+        ({"count": 1.5}, r"noise\.count must be a whole number"),
+        ({"power": "SNR 3"}, r"noise\.power is impossible"),
+    ):
+        with pytest.raises(ConfigError, match=told_so):
+            build_noise("told", sigma=1, **option)
 
 
 @pytest.mark.usefixtures("own_models")

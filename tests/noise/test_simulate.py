@@ -77,7 +77,7 @@ def test_a_ct_model_on_an_mr_scan() -> None:
 
 
 def test_impossible_arguments() -> None:
-    with pytest.raises(ParameterError, match=r"sigma|level"):
+    with pytest.raises(ConfigError, match=r"noise\.sigma is impossible: -3 is no noise level"):
         simulate(scan(), "gaussian", sigma=-3)
     with pytest.raises(ConfigError, match="did you mean 'gaussian'"):
         simulate(scan(), "gausian", sigma=3)

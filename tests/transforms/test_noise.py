@@ -7,7 +7,7 @@ from monai.data import MetaTensor
 from monai.transforms import Compose, RandFlipd, RandSpatialCropSamplesd
 
 from meddenoise.errors import ConfigError, ParameterError
-from meddenoise.noise import build_noise, rician
+from meddenoise.noise import build_noise, kspace, rician
 from meddenoise.transforms import AddNoise, AddNoised, NormaliseIntensity, NormaliseIntensityd
 
 
@@ -136,3 +136,25 @@ def test_bad_settings_are_found_at_once() -> None:
         AddNoise(build_noise("gaussian", sigma=1), sigma=2)
     with pytest.raises(ParameterError, match="1 keys and 2 new_keys"):
         AddNoised("image", "gaussian", sigma=1, new_keys=["a", "b"])
+
+
+def test_models_that_need_the_reference_and_several_ranges_replay() -> None:
+    transform = AddNoise("speckle", sigma=["5%", "20%"], exponent=[0.5, 1.5])
+    noisy = transform.set_random_state(seed=3)(head())
+    record = noisy.meta["noise"]
+    assert record["reference"] == pytest.approx(999, rel=1e-3)
+    # Each range has a place of its own.
+    assert (record["sigma"] / 999 - 0.05) / 0.15 != pytest.approx(record["exponent"] - 0.5)
+    assert torch.equal(transform.replay(head(), record).as_tensor(), noisy.as_tensor())
+
+
+def test_channels_are_no_axis_of_space() -> None:
+    image = torch.full((3, 24, 20), 1e4)
+    noisy = AddNoise("kspace", sigma=10.0, zero_filling=2.0).set_random_state(seed=0)(image)
+    noise = torch.as_tensor(noisy) - 1e4
+    record = noisy.meta["noise"]
+    generator = torch.Generator().manual_seed(record["seed"])
+    by_hand = kspace(image[None], 10.0, zero_filling=2.0, generator=generator)[0]
+    assert torch.equal(torch.as_tensor(noisy), by_hand)
+    alike = np.corrcoef(noise.reshape(3, -1).numpy())
+    assert np.abs(alike - np.eye(3)).max() < 0.2

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["rician"]
 
 
-@register_noise("rician", levels=("sigma",))
+@register_noise("rician", levels=("sigma",), deviation="sigma")
 def rician(x: Tensor, sigma: float | Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """``M = sqrt((A + sigma n1)^2 + (sigma n2)^2)`` with n1, n2 ~ N(0, 1), independent.
+    """MRI, one coil: ``M = sqrt((A + sigma n1)^2 + (sigma n2)^2)`` with n1, n2 ~ N(0, 1).
 
     ``E[M^2] = A^2 + 2 sigma^2``. Where A = 0 it is a Rayleigh distribution with mean
     ``sigma sqrt(pi/2)``; where A >> sigma it is nearly N(A, sigma^2).
@@ -26,7 +26,7 @@ def rician(x: Tensor, sigma: float | Tensor, *, generator: torch.Generator | Non
         x: the noise-free magnitude A, any shape, floating point; not modified. A negative
             value is taken as a signal of opposite phase, and comes out positive.
         sigma: standard deviation of the noise in each of the real and imaginary channels,
-            in ``x``'s units, at least 0; a number or a tensor that broadcasts to ``x``.
+            in image units, at least 0; a number or a tensor that broadcasts to ``x``.
         generator: where the draws come from; torch's global one if None.
 
     Returns:

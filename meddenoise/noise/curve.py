@@ -1,0 +1,117 @@
+"""How strong noise is at each intensity of a scan: photon noise grows with attenuation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import ParameterError
+from meddenoise.noise.finest_band import NORMAL_MAD, WIDTH, finest_band, sampled_parts
+
+__all__ = ["NoiseCurve", "estimate_curve"]
+
+_BINS = 40
+# Below that many coefficients a bin's median is worth little.
+_FEWEST_IN_BIN = 10_000
+_FEWEST = 32
+# In each bin only the flattest part of the picture is asked: edges are no noise.
+_FLATTEST = 0.3
+
+
+@dataclass(frozen=True)
+class NoiseCurve:
+    """Standard deviation of the noise as a function of the clean intensity.
+
+    Attributes:
+        intensities: ascending, in image units.
+        sigmas: at those intensities, in image units; linear between, constant beyond.
+    """
+
+    intensities: tuple[float, ...]
+    sigmas: tuple[float, ...]
+
+    def __call__(self, intensity: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Sigma at each intensity: the same shape, float32, image units."""
+        sigma = np.interp(intensity, self.intensities, self.sigmas)
+        return np.asarray(sigma, dtype=np.float32)
+
+
+def estimate_curve(
+    array: NDArray[np.floating],
+    guide: NDArray[np.floating],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+) -> NoiseCurve:
+    """The noise of a scan at each intensity, by the wavelet MAD estimate in bins.
+
+    As :func:`meddenoise.noise.estimate_sigma`, but the coefficients are sorted by the ``guide``'s
+    intensity into bins of equal counts, and of each bin only the 30 % where the guide is
+    flattest are taken. Like that estimate it assumes noise independent between voxels.
+
+    Args:
+        array: the noisy scan, ``(X, Y)`` or ``(X, Y, Z)``.
+        guide: an estimate of the clean scan, the same shape and unit.
+        mask: bool, the same shape; only coefficients whose support lies within count.
+
+    Raises:
+        ParameterError: shapes that differ, or too little image to say anything.
+    """
+    if guide.shape != array.shape or (mask is not None and mask.shape != array.shape):
+        raise ParameterError("A scan, its guide and its mask have one shape.")
+    axes = [axis for axis, length in enumerate(array.shape) if length >= WIDTH]
+    if array.ndim not in (2, 3) or len(axes) < 2:
+        raise ParameterError(
+            f"An image of shape {array.shape} is too small to estimate its noise: it needs at "
+            "least 4 voxels along two axes."
+        )
+    usable = np.isfinite(array) & np.isfinite(guide)
+    if mask is not None:
+        usable &= mask
+    sizes, places, slopes = (
+        np.concatenate(found)
+        for found in zip(
+            *(
+                _coefficients(array[part], guide[part], usable[part], axes)
+                for part in sampled_parts(array.shape, axes[0])
+            ),
+            strict=True,
+        )
+    )
+    if sizes.size < _FEWEST:
+        raise ParameterError(
+            "There is too little image to estimate noise from: fewer than 32 places with 4 "
+            "valid voxels along each axis that are not flat background."
+        )
+    order = np.argsort(places, kind="stable")
+    points = []
+    for chosen in np.array_split(order, int(np.clip(sizes.size // _FEWEST_IN_BIN, 1, _BINS))):
+        # A share, not a threshold: of equal slopes (a guide without any) all are as good.
+        count = max(1, round(_FLATTEST * chosen.size))
+        flattest = chosen[np.argpartition(slopes[chosen], count - 1)[:count]]
+        points.append((np.median(places[flattest]), np.median(sizes[flattest]) / NORMAL_MAD))
+    intensities, sigmas = zip(*points, strict=True)
+    return NoiseCurve(tuple(map(float, intensities)), tuple(map(float, sigmas)))
+
+
+def _coefficients(
+    array: NDArray[np.floating],
+    guide: NDArray[np.floating],
+    usable: NDArray[np.bool_],
+    axes: list[int],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The size of each coefficient that counts, the guide's intensity there and its slope."""
+    from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+
+    band, counts = finest_band(array, usable, axes)
+    # The voxel in the middle of a coefficient's support.
+    middle = tuple(
+        slice(1, n - (WIDTH - 2)) if axis in axes else slice(None)
+        for axis, n in enumerate(array.shape)
+    )
+    known = np.where(usable, guide, 0).astype(np.float64)
+    widths = [1.0 if axis in axes else 0.0 for axis in range(array.ndim)]
+    place = gaussian_filter(known, widths)[middle]
+    slope = gaussian_gradient_magnitude(known, 1.0)[middle]
+    return np.abs(band[counts]), place[counts], slope[counts]

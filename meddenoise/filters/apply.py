@@ -1,4 +1,4 @@
-"""A filter over a whole scan: channel by channel, around voxels that were not measured."""
+"""A filter over a whole scan, around voxels that were not measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.filters.registry import checked_options, get_filter
+from meddenoise.filters.registry import checked_options, get_filter, is_joint
 from meddenoise.volume import Volume
 
 __all__ = ["apply_filter", "fill_invalid"]
@@ -23,8 +23,9 @@ def apply_filter(
 ) -> Volume:
     """Denoise a scan by a registered filter.
 
-    Each channel is filtered on its own. Voxels that are not finite or padding are filled from
-    their surroundings first and come out exactly as they were.
+    Each channel is filtered on its own, unless the filter is one of all volumes of a 4-D scan.
+    Voxels that are not finite or padding are filled from their surroundings first and come out
+    exactly as they were.
 
     Args:
         volume: the scan; not modified.
@@ -38,7 +39,9 @@ def apply_filter(
 
     Raises:
         ConfigError: no such filter or option.
-        ParameterError: an impossible option, or a filter that changes the grid.
+        ParameterError: an impossible option, a filter that changes the grid, or one of 4-D
+            scans on another.
+        MissingDependency: the filter needs an optional package.
     """
     function = get_filter(name)
     checked = checked_options(name, options)
@@ -46,20 +49,52 @@ def apply_filter(
         raise ParameterError(
             f"sigma_noise is {sigma_noise:g}: it is finite and at least 0, in image units."
         )
-    result = volume.array.copy()
-    for channel, valid in enumerate(volume.valid):
-        if not valid.any():
-            continue
-        filled = fill_invalid(volume.array[channel], valid)
-        filtered = function(filled, spacing=volume.spacing, sigma_noise=sigma_noise, **checked)
-        if np.shape(filtered) != filled.shape:
+    valid = volume.valid
+    given = {"spacing": volume.spacing, "sigma_noise": sigma_noise, **checked}
+
+    def filtered(array: NDArray[np.floating]) -> NDArray[np.floating]:
+        found: NDArray[np.floating] = function(array, **given)
+        if np.shape(found) != array.shape:
             raise ParameterError(
-                f"The filter '{name}' turned shape {filled.shape} into {np.shape(filtered)}: a "
+                f"The filter '{name}' turned shape {array.shape} into {np.shape(found)}: a "
                 "denoiser keeps the grid."
             )
-        result[channel][valid] = filtered[valid]
-    settings = "".join(f", {key} {value}" for key, value in checked.items())
+        return found
+
+    result = volume.array.copy()
+    if is_joint(name):
+        _check_joint(volume, name)
+        if valid.any():
+            found = filtered(_fill_channels(volume.array, valid))
+            result[valid] = found[valid]
+    else:
+        for channel, measured in enumerate(valid):
+            if measured.any():
+                found = filtered(fill_invalid(volume.array[channel], measured))
+                result[channel][measured] = found[measured]
+    shown = {**checked, **({} if sigma_noise is None else {"noise sigma": f"{sigma_noise:g}"})}
+    settings = "".join(f", {key} {value}" for key, value in shown.items())
     return volume.with_array(result, note=f"filtered by {name}{settings}")
+
+
+def _check_joint(volume: Volume, name: str) -> None:
+    if volume.dims != 3 or volume.channels < 2:
+        kind = "a picture" if volume.dims == 2 else "one volume"
+        raise ParameterError(
+            f"'{name}' compares the volumes of a 4-D scan (diffusion, functional) with each other, "
+            f"and this is {kind}: take another method."
+        )
+
+
+def _fill_channels(array: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """Each channel filled on its own; one without any measured voxel becomes 0."""
+    if valid.all():
+        return array
+    filled = np.zeros_like(array)
+    for channel, measured in enumerate(valid):
+        if measured.any():
+            filled[channel] = fill_invalid(array[channel], measured)
+    return filled
 
 
 def fill_invalid(array: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.floating]:

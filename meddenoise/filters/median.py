@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.filters.registry import register_filter
+from meddenoise.filters.slabs import in_slabs
+from meddenoise.filters.spacing import box_sizes
 
 __all__ = ["median"]
-
-# A neighbour more than twice as far away as the nearest one shows other tissue.
-_THICK = 2.0
 
 
 @register_filter("median")
@@ -24,7 +23,9 @@ def median(
     sigma_noise: float | None = None,
     size: int = 3,
 ) -> NDArray[np.floating]:
-    """The median of a box of neighbours; the border is continued by its outermost voxels.
+    """The median of a box of neighbours.
+
+    The border is continued by its outermost voxels.
 
     Across thick slices, where voxels are more than twice as long as along the finest axis,
     the box is one voxel deep.
@@ -45,6 +46,7 @@ def median(
 
     if size < 1 or size % 2 == 0:
         raise ParameterError(f"size is {size}: it is an odd number of voxels, at least 1.")
-    box = [size if step <= _THICK * min(spacing) else 1 for step in spacing]
-    filtered: NDArray[np.floating] = median_filter(array, size=box, mode="nearest")
-    return filtered
+    box = box_sizes(size, spacing)
+    return in_slabs(
+        lambda part: median_filter(part, size=box, mode="nearest"), array, halo=size // 2
+    )

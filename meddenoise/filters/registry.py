@@ -11,10 +11,14 @@ be modified; ``spacing`` is the voxel size in mm per axis; ``sigma_noise`` is th
 standard deviation in the image's units, or None if nobody said (a filter that needs it
 estimates it). The result has the same shape. All other keyword parameters are options; they
 are checked against their annotations.
+
+A filter that needs all volumes of a 4-D scan at once is registered with ``joint=True``; its
+``array`` is ``(C, X, Y, Z)`` with at least two channels.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -24,17 +28,30 @@ from meddenoise.config.explain import explain
 from meddenoise.errors import ConfigError
 from meddenoise.registry import Registry
 
-__all__ = ["checked_options", "filter_names", "get_filter", "register_filter"]
+__all__ = [
+    "checked_options",
+    "describe_filter",
+    "filter_names",
+    "filter_options",
+    "get_filter",
+    "is_joint",
+    "register_filter",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _FILTERS: Registry[Callable[..., Any]] = Registry(
     "filter", skip=("array", "spacing", "sigma_noise")
 )
+_JOINT: set[str] = set()
 
 
-def register_filter(name: str) -> Callable[[Function], Function]:
+def register_filter(name: str, *, joint: bool = False) -> Callable[[Function], Function]:
     """A decorator that makes a function a filter that goes by ``name``.
+
+    Args:
+        name: as on the command line.
+        joint: it takes all channels of a 4-D scan at once, instead of one after the other.
 
     Raises:
         ConfigError: the name is taken.
@@ -42,6 +59,7 @@ def register_filter(name: str) -> Callable[[Function], Function]:
 
     def register(function: Function) -> Function:
         _FILTERS.register(name)(function)
+        (_JOINT.add if joint else _JOINT.discard)(name)
         return function
 
     return register
@@ -59,6 +77,22 @@ def get_filter(name: str) -> Callable[..., Any]:
         ConfigError: there is none; the message names the nearest and lists them all.
     """
     return _FILTERS.get(name)
+
+
+def is_joint(name: str) -> bool:
+    """Whether the filter takes all channels at once."""
+    return name in _JOINT
+
+
+def describe_filter(name: str) -> str:
+    """What the filter is, in one line: the first of its docstring, without the full stop."""
+    text = inspect.getdoc(get_filter(name)) or ""
+    return text.partition("\n")[0].removesuffix(".")
+
+
+def filter_options(name: str) -> dict[str, Any]:
+    """The filter's options and their defaults; None stands for "chosen from the image"."""
+    return {key: field.default for key, field in _FILTERS.options(name).model_fields.items()}
 
 
 def checked_options(name: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,227 @@
+"""Blocks of an image: which ones look alike, and their cosine coefficients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Blocks", "haar_matrix", "kaiser_window", "match_blocks"]
+
+# Farther from any block than all others are: what lies outside the image.
+_OUTSIDE = 1e6
+
+# Voxels whose distances are taken at once: few enough to stay in the cache, and not so few that
+# calls cost more than arithmetic.
+_CACHED = 2**17
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The shape of blocks and where the reference blocks lie.
+
+    Attributes:
+        shape: voxels per axis of a block, ``(x, y, z)``.
+        step: voxels from one reference block to the next, per axis.
+        search: how far from its reference a similar block may lie, per axis.
+    """
+
+    shape: tuple[int, int, int]
+    step: tuple[int, int, int]
+    search: tuple[int, int, int]
+
+    @property
+    def voxels(self) -> int:
+        """In one block."""
+        return math.prod(self.shape)
+
+    def references(self, size: Sequence[int]) -> tuple[int, ...]:
+        """How many reference blocks fit along each axis of an image of that size."""
+        return tuple((n - b) // s + 1 for n, b, s in zip(size, self.shape, self.step, strict=True))
+
+    def candidates(self, size: Sequence[int]) -> int:
+        """How many blocks a reference block in a corner may be like, itself included."""
+        return math.prod(
+            min(r, n - b) + 1 for n, b, r in zip(size, self.shape, self.search, strict=True)
+        )
+
+    def analyse(self, image: Tensor) -> Tensor:
+        """The orthonormal cosine transform (DCT-II) of the block at every voxel.
+
+        Args:
+            image: ``(X, Y, Z)``.
+
+        Returns:
+            ``(X * Y * Z, voxels)``; a block that begins at a voxel too near the far border is
+            made up by repeating that border.
+        """
+        import torch
+        from torch.nn import functional as F
+
+        pads = [p for n in reversed(self.shape) for p in (0, n - 1)]
+        padded = F.pad(image[None, None], pads, mode="replicate")[0, 0]
+        windows = padded
+        for axis, length in enumerate(self.shape):
+            windows = windows.unfold(axis, length, 1)
+        basis = self._basis().t().contiguous()
+        found = torch.empty(*image.shape, self.voxels)
+        # Plane by plane: the copied blocks of one stay in the cache. (A convolution with one
+        # input channel is several times slower.)
+        for plane, blocks in zip(found, windows, strict=True):
+            rows = blocks.reshape(-1, self.voxels)
+            torch.mm(rows, basis, out=plane.view(-1, self.voxels))
+        return found.view(-1, self.voxels)
+
+    def synthesise(self, coefficients: Tensor, weight: Tensor, size: Sequence[int]) -> Tensor:
+        """The inverse: every block back where it was, weighted by a window, and all summed.
+
+        Args:
+            coefficients: ``(X * Y * Z, voxels)``.
+            weight: ``shape``, the window.
+            size: ``(X, Y, Z)``.
+
+        Returns:
+            ``(X, Y, Z)``; what blocks hold beyond the far border is cut off.
+        """
+        import torch
+
+        blocks = coefficients @ (self._basis() * weight.reshape(1, -1))
+        bx, by, bz = self.shape
+        x, y, z = size
+        # Axis by axis, so that each pass adds up long runs and leaves fewer values to the next.
+        blocks = blocks.view(x, y, z, bx, by * bz)
+        first = torch.zeros(x + bx - 1, y, z, by * bz)
+        for i in range(bx):
+            first[i : i + x] += blocks[:, :, :, i]
+        first = first[:x].view(x, y, z, by, bz)
+        second = torch.zeros(x, y + by - 1, z, bz)
+        for j in range(by):
+            second[:, j : j + y] += first[:, :, :, j]
+        third = torch.zeros(x, y, z + bz - 1)
+        for k in range(bz):
+            third[:, :, k : k + z] += second[:, :y, :, k]
+        return third[:, :, :z]
+
+    def spread(self, weights: Tensor, window: Tensor) -> Tensor:
+        """The sum of windows, each at its block's place and times its block's weight.
+
+        Args:
+            weights: ``(X, Y, Z)``, of the blocks that begin there.
+            window: ``shape``.
+
+        Returns:
+            ``(X, Y, Z)``.
+        """
+        from torch.nn import functional as F
+
+        pads = [p for n in reversed(self.shape) for p in (n - 1, 0)]
+        padded = F.pad(weights[None, None], pads)
+        return F.conv3d(padded, window.flip(0, 1, 2)[None, None])[0, 0]
+
+    def _basis(self) -> Tensor:
+        """``(voxels, voxels)``: one cosine pattern a row."""
+        import torch
+
+        x, y, z = (_cosines(n) for n in self.shape)
+        return torch.kron(torch.kron(x, y), z)
+
+
+def match_blocks(image: Tensor, blocks: Blocks, count: int, planes: range) -> Tensor:
+    """For each reference block the most similar ones near it, by the squared difference.
+
+    The distances of all references for one displacement at a time: the squared difference of the
+    image and its shifted copy, summed over blocks axis by axis.
+
+    Args:
+        image: ``(X, Y, Z)``; reference blocks begin at multiples of ``blocks.step``.
+        blocks: their shape and where to look.
+        count: how many, the reference itself among them; at most ``blocks.candidates``.
+        planes: which references along the first axis.
+
+    Returns:
+        ``(references, count)`` int64: at which voxel of the flattened image they begin.
+    """
+    import torch
+    from torch.nn import functional as F
+
+    size = image.shape
+    rx, ry, rz = blocks.search
+    padded = F.pad(image[None, None], (rz, rz, ry, ry, rx, rx), value=_OUTSIDE)[0, 0]
+    shifts = torch.cartesian_prod(*[torch.arange(-r, r + 1) for r in blocks.search])
+    offsets = (shifts[:, 0] * size[1] + shifts[:, 1]) * size[2] + shifts[:, 2]
+    _, ny, nz = blocks.references(size)
+    sx, sy, sz = blocks.step
+    y, z = torch.arange(ny)[:, None] * sy, torch.arange(nz) * sz
+    found = []
+    at_once = max(1, _CACHED // (sx * size[1] * size[2]))
+    for first in planes[::at_once]:
+        deep = min(at_once, planes.stop - first)
+        begin, length = first * sx, (deep - 1) * sx + blocks.shape[0]
+        here = image[begin : begin + length]
+        distance = torch.empty(len(shifts), deep, ny, nz)
+        difference = torch.empty_like(here)
+        for number, (dx, dy, dz) in enumerate(shifts.tolist()):
+            there = padded[
+                begin + rx + dx : begin + rx + dx + length,
+                ry + dy : ry + dy + size[1],
+                rz + dz : rz + dz + size[2],
+            ]
+            torch.sub(here, there, out=difference)
+            sums = difference.square_()
+            for axis in range(3):
+                sums = _block_sums(sums, blocks.shape[axis], blocks.step[axis], axis)
+            distance[number] = sums
+        distance[len(shifts) // 2] = -1  # itself comes first, also where all are the same
+        flat = distance.view(len(shifts), -1).t().contiguous()
+        nearest = flat.topk(count, dim=1, largest=False, sorted=False).indices
+        x = torch.arange(first, first + deep)[:, None, None] * sx
+        start = ((x * size[1] + y) * size[2] + z).reshape(-1, 1)
+        found.append(start + offsets[nearest])
+    return torch.cat(found)
+
+
+def haar_matrix(count: int) -> Tensor:
+    """The orthonormal Haar transform ``(count, count)`` of a power of two; its row 0 the mean."""
+    import torch
+
+    matrix = torch.ones(1, 1)
+    while len(matrix) < count:
+        means = torch.kron(matrix, torch.tensor([[1.0, 1.0]]))
+        details = torch.kron(torch.eye(len(matrix)), torch.tensor([[1.0, -1.0]]))
+        matrix = torch.cat([means, details]) / math.sqrt(2)
+    return matrix
+
+
+def kaiser_window(shape: Sequence[int], beta: float = 2.0) -> Tensor:
+    """The separable window that block results are weighted by, less at the block's border."""
+    import torch
+
+    x, y, z = (torch.kaiser_window(n, periodic=False, beta=beta) for n in shape)
+    return x[:, None, None] * y[:, None] * z
+
+
+def _block_sums(values: Tensor, width: int, step: int, axis: int) -> Tensor:
+    """Sums over ``width`` voxels along an axis, one for every ``step``."""
+    span = values.shape[axis] - width + 1
+    parts = [values.narrow(axis, k, span) for k in range(width)]
+    if step > 1:
+        every = tuple(slice(None, None, step) if a == axis else slice(None) for a in range(3))
+        parts = [part[every] for part in parts]
+    total = parts[0].clone()
+    for part in parts[1:]:
+        total += part
+    return total
+
+
+def _cosines(count: int) -> Tensor:
+    """The orthonormal DCT-II matrix."""
+    import torch
+
+    frequency, place = torch.arange(count)[:, None], torch.arange(count)[None]
+    matrix = torch.cos(math.pi * (place + 0.5) * frequency / count) * math.sqrt(2 / count)
+    matrix[0] /= math.sqrt(2)
+    return matrix

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+import torch
+
+from meddenoise.errors import ParameterError
+from meddenoise.filters import bm4d, gaussian
+from meddenoise.filters.blocks import Blocks, haar_matrix, kaiser_window, match_blocks
+
+
+def picture(shape: tuple[int, ...]) -> np.ndarray:
+    """Stripes and boxes: much is alike, and edges are sharp."""
+    grid = np.meshgrid(*[np.arange(n) for n in shape], indexing="ij")
+    stripes = 20 * (np.sin(sum(grid) / 4) > 0)
+    box = 60 * np.all(
+        [(g > n / 4) & (g < 3 * n / 4) for g, n in zip(grid, shape, strict=True)], axis=0
+    )
+    return (stripes + box).astype(np.float32)
+
+
+def psnr(image: np.ndarray, clean: np.ndarray) -> float:
+    return float(10 * np.log10(80**2 / np.mean((image.astype(np.float64) - clean) ** 2)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing"),
+    [((40, 36, 30), (1, 1, 1)), ((40, 36, 12), (0.5, 0.5, 3)), ((96, 80), (1, 1))],
+    ids=["cubes", "thick slices", "2-D"],
+)
+def test_noise_goes_and_edges_stay(shape: tuple[int, ...], spacing: tuple[float, ...]) -> None:
+    clean = picture(shape)
+    noisy = clean + 10 * np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    filtered = bm4d(noisy, spacing=spacing, sigma_noise=10)
+    blurred = max(psnr(gaussian(noisy, spacing=spacing, sigma=s), clean) for s in (0.5, 0.7, 1.0))
+    assert psnr(filtered, clean) > psnr(noisy, clean) + 6
+    assert psnr(filtered, clean) > blurred + 2
+    assert filtered.dtype == noisy.dtype
+
+
+def test_the_noise_is_estimated_if_nobody_says() -> None:
+    clean = picture((40, 36, 30))
+    noisy = clean + 10 * np.random.default_rng(1).standard_normal(clean.shape).astype(np.float32)
+    told = bm4d(noisy, spacing=(1, 1, 1), sigma_noise=10)
+    found = bm4d(noisy, spacing=(1, 1, 1))
+    assert psnr(found, clean) == pytest.approx(psnr(told, clean), abs=0.5)
+
+
+def test_slabs_give_what_one_piece_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = picture((60, 24, 20))
+    noisy += 10 * np.random.default_rng(2).standard_normal(noisy.shape).astype(np.float32)
+    whole = bm4d(noisy, spacing=(1, 1, 1), sigma_noise=10)
+    module = importlib.import_module("meddenoise.filters.bm4d")
+    monkeypatch.setattr(module, "_SLAB_VOXELS", 20 * 24 * 20)
+    # A coefficient may fall on the other side of the threshold by rounding.
+    assert np.abs(bm4d(noisy, spacing=(1, 1, 1), sigma_noise=10) - whole).max() < 0.05 * 10
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 4), (5, 40, 3), (4, 4), (33, 6)])
+def test_small_images_keep_their_shape(shape: tuple[int, ...]) -> None:
+    noisy = np.random.default_rng(3).standard_normal(shape)
+    filtered = bm4d(noisy, spacing=(1,) * len(shape), sigma_noise=1)
+    assert filtered.shape == shape
+    assert filtered.dtype == np.float64
+    assert filtered.std() < noisy.std()
+
+
+def test_hounsfield_units_far_from_zero_are_kept() -> None:
+    noisy = 5 * np.random.default_rng(4).standard_normal((24, 24, 24)) - 1000
+    filtered = bm4d(noisy, spacing=(1, 1, 1), sigma_noise=5)
+    assert filtered.mean() == pytest.approx(noisy.mean(), abs=0.05)
+    assert filtered.std() < 1
+
+
+def test_without_noise_nothing_changes() -> None:
+    flat = np.full((16, 16, 16), 7.0, np.float32)
+    assert np.array_equal(bm4d(flat, spacing=(1, 1, 1)), flat)
+
+
+@pytest.mark.parametrize(("option", "value"), [("search", 0), ("group", 12), ("group", 0)])
+def test_impossible_options(option: str, value: int) -> None:
+    with pytest.raises(ParameterError, match=option):
+        bm4d(np.zeros((8, 8, 8)), spacing=(1, 1, 1), sigma_noise=1.0, **{option: value})
+
+
+def test_blocks_come_back() -> None:
+    image = torch.randn(9, 8, 7)
+    blocks = Blocks((4, 2, 3), (1, 1, 1), (1, 1, 1))
+    window = kaiser_window(blocks.shape)
+    coefficients = blocks.analyse(image)
+    # Blocks that reach beyond the border hold made-up voxels, which are cut off.
+    weight = blocks.spread(torch.ones(image.shape), window)
+    back = blocks.synthesise(coefficients, window, image.shape) / weight
+    torch.testing.assert_close(back, image)
+    # Orthonormal: a block has the energy of its coefficients.
+    block = image[2:6, 3:5, 1:4]
+    row = (2 * 8 + 3) * 7 + 1
+    torch.testing.assert_close(coefficients[row].square().sum(), block.square().sum())
+
+
+def test_the_most_similar_blocks_are_found() -> None:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(12, 10, 9, generator=generator)
+    image[5:8, 4:7, 3:6] = image[3:6, 3:6, 3:6].clone()
+    blocks = Blocks((2, 3, 3), (3, 3, 3), (2, 1, 2))
+    found = match_blocks(image, blocks, 3, range(blocks.references(image.shape)[0]))
+    reference = (3 * 10 + 3) * 9 + 3
+    row = next(r for r in found.tolist() if reference in r and (5 * 10 + 4) * 9 + 3 in r)
+
+    # By brute force, for the same reference.
+    def at(x: int, y: int, z: int) -> torch.Tensor:
+        return image[x : x + 2, y : y + 3, z : z + 3]
+
+    near = {
+        (x * 10 + y) * 9 + z: float((at(x, y, z) - at(3, 3, 3)).square().sum())
+        for x in range(1, 6) for y in range(2, 5) for z in range(1, 6)
+    }  # fmt: skip
+    assert set(row) == set(sorted(near, key=near.__getitem__)[:3])
+
+
+def test_the_haar_transform_is_orthonormal() -> None:
+    matrix = haar_matrix(8)
+    torch.testing.assert_close(matrix @ matrix.t(), torch.eye(8))
+    torch.testing.assert_close(matrix[0], torch.full((8,), 8**-0.5))

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from meddenoise.errors import ParameterError
+from meddenoise.filters import apply_filter, mppca
+from meddenoise.volume import Volume
+
+pytest.importorskip("dipy")
+
+
+def scan(sigma: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """30 volumes that mix two patterns, and the same with noise."""
+    draws = np.random.default_rng(0)
+    patterns = 10 * draws.standard_normal((2, 11, 10, 9))
+    clean = np.tensordot(draws.standard_normal((30, 2)), patterns, axes=1).astype(np.float32)
+    return clean, clean + sigma * draws.standard_normal(clean.shape).astype(np.float32)
+
+
+def test_what_few_components_explain_is_kept() -> None:
+    clean, noisy = scan()
+    filtered = mppca(noisy, spacing=(2, 2, 2))
+    # Two of 30 components hold about (2 (30 + 125)) / (30 * 125) of the noise's variance; patches
+    # that overlap are averaged on top.
+    left = np.mean((filtered - clean) ** 2)
+    assert left < 1.1 * 2 * (30 + 125) / (30 * 125)
+    assert filtered.dtype == np.float32
+    told = mppca(noisy, spacing=(2, 2, 2), sigma_noise=1.0)
+    assert np.mean((told - clean) ** 2) == pytest.approx(left, rel=0.2)
+
+
+def test_where_zero_is_does_not_matter() -> None:
+    _, noisy = scan()
+    shifted = mppca(noisy - 1000, spacing=(2, 2, 2))
+    np.testing.assert_allclose(shifted + 1000, mppca(noisy, spacing=(2, 2, 2)), atol=0.01)
+    assert shifted.max() < 0  # DIPY alone makes everything 0
+
+
+def test_thin_scans_and_padding() -> None:
+    _, noisy = scan()
+    array = noisy[:, :, :, :2].copy()
+    array[:, 0] = np.nan
+    result = apply_filter(Volume(array, np.eye(4)), "mppca").array
+    assert np.isnan(result[:, 0]).all()
+    assert np.isfinite(result[:, 1:]).all()
+    assert np.abs(result[:, 1:] - array[:, 1:]).mean() > 0.1
+
+
+def test_impossible_radius() -> None:
+    with pytest.raises(ParameterError, match="patch_radius is 0"):
+        mppca(scan()[1], spacing=(2, 2, 2), patch_radius=0)

@@ -4,13 +4,19 @@
     python benchmarks/throughput.py [--quick] [--json FILE]
 
 Both sides train CAREamics' own default U-Net by Noise2Void with 0.2 % blind spots: 2-D on 16
-patches of 64 x 64 and 3-D on 2 patches of 16 x 64 x 64. They take turns in one process with the
-same number of threads, and each is timed from the end of one step to the end of a later one,
-after a warm-up: patches drawn, augmented and masked, forward, backward, update, and each side's
-own default log. Progress bars are off on both sides, validation and checkpoints are not timed.
+patches of 64 x 64 and 3-D on 2 patches of 16 x 64 x 64. They take turns, each measurement in a
+process of its own with the same number of threads; ours starts as ``meddenoise train`` starts
+itself (``meddenoise/cli/allocator.py``). Each is timed from the end of one step to the end of a
+later one, after a warm-up: patches drawn, augmented and masked, forward, backward, update, and
+each side's own default log. Progress bars are off on both sides, validation and checkpoints are
+not timed.
 CAREamics loads its patches by its default number of worker processes, and by none; the ratio is
 to the faster of the two. The CPU time of the process is less moved by what else the machine
 does than the clock, above all with ``--threads 1``.
+
+The ceiling is the fastest of several large float32 matrix products in the same run. With the
+floating-point operations of one step (counted by torch) it says how much of the machine each side
+uses, and what ratio could be reached at all with the same arithmetic.
 
 Whole runs follow: both train by the clock on one volume of 128 x 128 x 64 voxels, with all that
 they do by default between steps (epochs, validation, logs, checkpoints). There CAREamics
@@ -19,8 +25,12 @@ validates on its default of 8 patches, and on one batch.
 
 from __future__ import annotations
 
+import argparse
+import json
 import math
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -99,22 +109,85 @@ def our_run_seconds(array: Any, dims: int, *, seconds: float) -> tuple[int, floa
     return made.steps, made.seconds
 
 
+def ceiling() -> float:
+    """Floating-point operations a second of the best of several matrix products, float32."""
+    import torch
+
+    size = 2048
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    seconds = []
+    for _ in range(8):
+        started = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - started)
+    return 2 * size**3 / min(seconds)
+
+
+def step_operations(dims: int) -> int:
+    """Floating-point operations of one training step's forward and backward pass."""
+    import torch
+    from careamics_side import BATCH, PATCH, unet
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network, image = unet(dims), torch.zeros(BATCH[dims], 1, *PATCH[dims])
+    with FlopCounterMode(display=False) as counter:
+        network(image).square().mean().backward()
+    return int(counter.get_total_flops())
+
+
+def measured(what: str, dims: int, **how: Any) -> list[float]:
+    """What one of the functions in :func:`measure` returns in a fresh process."""
+    import torch
+
+    from meddenoise.cli.allocator import TUNABLES
+
+    wanted = {"what": what, "dims": dims, "threads": torch.get_num_threads(), **how}
+    environment = dict(os.environ)
+    if what.startswith("our"):
+        environment.setdefault("GLIBC_TUNABLES", TUNABLES)
+    done = subprocess.run(
+        [sys.executable, __file__, "--measure", json.dumps(wanted)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return [float(value) for value in json.loads(done.stdout.splitlines()[-1])]
+
+
+def measure(wanted: dict[str, Any]) -> None:
+    """The other end of :func:`measured`."""
+    import numpy as np
+    import torch
+    from careamics_side import run_seconds, step_seconds
+
+    sides = {
+        "our steps": our_step_seconds,
+        "our run": our_run_seconds,
+        "steps": step_seconds,
+        "run": run_seconds,
+    }
+    torch.set_num_threads(wanted.pop("threads"))
+    side = wanted.pop("what")
+    shape = SCAN if side.endswith("run") else SHAPE
+    array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    print(json.dumps(sides[side](array, wanted.pop("dims"), **wanted)))
+
+
 def compare_steps(report: Report, dims: int, *, steps: int, repeats: int) -> None:
     """All sides in turn, several times; medians and their ratios."""
-    import numpy as np
-    from careamics_side import BATCH, PATCH, step_seconds, unet
+    from careamics_side import BATCH, PATCH, unet
 
-    array = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
     peer = {"steps": steps, "warmup": WARMUP}
     sides = {
-        OURS: lambda: our_step_seconds(array, dims, steps=steps),
-        PEER: lambda: step_seconds(array, dims, workers=None, **peer),
-        ALONE: lambda: step_seconds(array, dims, workers=0, **peer),
+        OURS: lambda: measured("our steps", dims, steps=steps),
+        PEER: lambda: measured("steps", dims, workers=None, **peer),
+        ALONE: lambda: measured("steps", dims, workers=0, **peer),
     }
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    taken: dict[str, list[list[float]]] = {name: [] for name in sides}
     for repeat in range(repeats):
-        for name, measure in sides.items():
-            taken[name].append(measure())
+        for name, side in sides.items():
+            taken[name].append(side())
             wall, busy = taken[name][-1]
             told = (
                 f"{dims}-D, {repeat + 1} of {repeats}, {name}: {wall:.3f} s a step, CPU {busy:.3f}"
@@ -131,30 +204,34 @@ def compare_steps(report: Report, dims: int, *, steps: int, repeats: int) -> Non
         report.add(f"{dims}-D, {name}", voxels / clock[name] / 1e6, "Mvoxel/s")
         report.add(f"{dims}-D, {name}: spread over {repeats} repeats", 100 * spread, "%")
     best = min(clock[PEER], clock[ALONE])
+    most, operations = max(ceiling() for _ in range(3)), step_operations(dims)
+    report.add(f"{dims}-D, ceiling: float32 matrix product", most / 1e9, "GFLOP/s")
+    report.add(f"{dims}-D, {OURS}: share of the ceiling", operations / clock[OURS] / most, "")
+    report.add(f"{dims}-D, {PEER}: share of the ceiling", operations / best / most, "")
     report.add(f"{dims}-D, ratio", best / clock[OURS], "x", at_least=TARGET)
     report.add(f"{dims}-D, ratio of CPU time to {ALONE}", cpu[ALONE] / cpu[OURS], "x")
 
 
 def compare_runs(report: Report, dims: int, *, seconds: float, repeats: int) -> None:
     """Both sides by the clock on one scan, in turn."""
-    import numpy as np
-    from careamics_side import BATCH, PATCH, run_seconds
+    from careamics_side import BATCH, PATCH
 
-    array = np.random.default_rng(0).standard_normal(SCAN).astype(np.float32)
     fewer = f"{PEER}, {BATCH[dims]} validation patches"
     sides = {
-        OURS: lambda: our_run_seconds(array, dims, seconds=seconds),
-        PEER: lambda: run_seconds(array, dims, seconds=seconds),
-        fewer: lambda: run_seconds(array, dims, seconds=seconds, val_patches=BATCH[dims]),
+        OURS: lambda: measured("our run", dims, seconds=seconds),
+        PEER: lambda: measured("run", dims, seconds=seconds),
+        fewer: lambda: measured("run", dims, seconds=seconds, val_patches=BATCH[dims]),
     }
     if dims == 2:  # 8 patches are less than one batch
         del sides[fewer]
     rates: dict[str, list[float]] = {name: [] for name in sides}
     for repeat in range(repeats):
-        for name, measure in sides.items():
-            steps, took = measure()
+        for name, side in sides.items():
+            steps, took = side()
             rates[name].append(steps * BATCH[dims] * math.prod(PATCH[dims]) / took / 1e6)
-            told = f"{dims}-D run, {repeat + 1} of {repeats}, {name}: {steps} steps in {took:.1f} s"
+            told = (
+                f"{dims}-D run, {repeat + 1} of {repeats}, {name}: {steps:g} steps in {took:.1f} s"
+            )
             print(told, file=sys.stderr, flush=True)
     median = {name: statistics.median(values) for name, values in rates.items()}
     for name, rate in median.items():
@@ -171,7 +248,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="timed in each repeat")
     parser.add_argument("--seconds", type=float, help="of each whole run")
     parser.add_argument("--repeats", type=int, help="of each side")
+    parser.add_argument("--measure", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.measure:
+        measure(options.measure)
+        return
     run_in_peer_env(options.peer_env)
 
     import torch

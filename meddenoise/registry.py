@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -33,11 +34,13 @@ class Registry(Generic[T]):
     Args:
         kind: what they are, for messages: ``"network"``.
         skip: parameters of the signature that are not options (they come from the code).
+        skip_first: neither is the first parameter, whatever its name.
     """
 
-    def __init__(self, kind: str, *, skip: tuple[str, ...] = ()) -> None:
+    def __init__(self, kind: str, *, skip: tuple[str, ...] = (), skip_first: bool = False) -> None:
         self.kind = kind
-        self._skip = {"self", *skip}
+        self._skip = set(skip)
+        self._first = int(skip_first)
         self._parts: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -76,23 +79,16 @@ class Registry(Generic[T]):
         Raises:
             ConfigError: no such part, or an annotation in its signature that names nothing.
         """
-        part = self.get(name)
-        try:
-            hints = get_type_hints(part.__init__ if inspect.isclass(part) else part)
-        except NameError as fault:
-            raise ConfigError(
-                f"The options of the {self.kind} '{name}' cannot be checked, because of an "
-                f"annotation in its signature ({fault}): import that type at the top of its module."
-            ) from None
-        fields: dict[str, Any] = {}
-        for parameter in inspect.signature(part).parameters.values():
-            if parameter.name in self._skip or parameter.kind in (
-                parameter.VAR_KEYWORD,
-                parameter.VAR_POSITIONAL,
-            ):
-                continue
-            default = ... if parameter.default is parameter.empty else parameter.default
-            fields[parameter.name] = (hints.get(parameter.name, Any), default)
+        given = list(inspect.signature(self.get(name)).parameters.values())[self._first :]
+        fields: dict[str, Any] = {
+            parameter.name: (
+                self.option_type(name, parameter),
+                ... if parameter.default is parameter.empty else parameter.default,
+            )
+            for parameter in given
+            if parameter.name not in self._skip
+            and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        }
         model: type[BaseModel] = create_model(
             f"{name} {self.kind}",
             __config__=ConfigDict(
@@ -104,6 +100,24 @@ class Registry(Generic[T]):
             **fields,
         )
         return model
+
+    def option_type(self, name: str, parameter: inspect.Parameter) -> Any:
+        """What an option of a part may be: its annotation.
+
+        Raises:
+            ConfigError: the annotation names nothing.
+        """
+        part = self.get(name)
+        function = inspect.unwrap(part.__init__ if inspect.isclass(part) else part)
+        hint = Any if parameter.annotation is parameter.empty else parameter.annotation
+        alone = SimpleNamespace(__annotations__={"option": hint})
+        try:
+            return get_type_hints(alone, getattr(function, "__globals__", {}))["option"]
+        except NameError as fault:
+            raise ConfigError(
+                f"The options of the {self.kind} '{name}' cannot be checked, because of an "
+                f"annotation in its signature ({fault}): import that type at the top of its module."
+            ) from None
 
 
 def _home(part: Callable[..., Any]) -> tuple[str, str]:

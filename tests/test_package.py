@@ -61,8 +61,11 @@ run("denoise", "--help")
 look("help")
 run("info", scan)
 look("info")
-run("denoise", scan, out + "/median.nii.gz", "--method", "median")
-look("median")
+for method in ("median", "mean", "gaussian", "wavelet", "total_variation"):
+    run("denoise", scan, out + "/" + method + ".nii.gz", "--method", method)
+look("filters")
+run("methods")
+look("methods")
 run("denoise", scan, out + "/model.nii.gz", "--model", model)
 look("model")
 print(json.dumps(found))
@@ -111,7 +114,7 @@ def test_light_paths_import_nothing_heavy(tmp_path: Path) -> None:
     found = {name: set(names) for name, names in json.loads(asked.stdout).items()}
     assert found["import"] == set()
     assert found["help"] <= {"pydantic"}  # recent Typers bring it along
-    for path in ("info", "median"):
+    for path in ("info", "filters", "methods"):
         assert not found[path] & {"torch", "monai", "SimpleITK", "accelerate"}
     assert "torch" in found["model"]  # or the test looks at nothing
     assert not found["model"] & {"monai", "accelerate", "matplotlib", "SimpleITK"}

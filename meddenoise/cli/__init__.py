@@ -10,11 +10,20 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 
-def main() -> None:
-    """The entry point.
+def main() -> NoReturn:
+    """The entry point of the process: :func:`run`, for training in a process started anew."""
+    if sys.argv[1:2] == ["train"]:
+        from meddenoise.cli.allocator import keep_memory
+
+        keep_memory()
+    run()
+
+
+def run() -> NoReturn:
+    """The command that ``sys.argv`` names, in this process.
 
     Ends the process with 0, 1 (our fault), 2 (bad input), 130 (Ctrl-C) or 143 (SIGTERM).
     """

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from meddenoise.cli.options import Device, Json, Overwrite, Series
+from meddenoise.errors import ParameterError
+
+if TYPE_CHECKING:
+    from meddenoise.workflows.batch import Outcome
 
 __all__ = ["denoise"]
 
@@ -35,7 +39,24 @@ def denoise(
     method: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="A method without training: identity, gaussian or median."
+            metavar="NAME",
+            help="A method without training, such as bm4d; 'meddenoise methods' lists them.",
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="An option of the method; can be given several times.",
+        ),
+    ] = None,
+    sigma: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S",
+            help="Standard deviation of the noise, for a method or a model with a noise map: in "
+            "the image's units, or with %: of its 99.9th percentile; estimated if not given.",
         ),
     ] = None,
     series: Series = None,
@@ -71,51 +92,89 @@ def denoise(
             "was assumed.",
         ),
     ] = False,
+    bids: Annotated[
+        bool,
+        typer.Option(
+            "--bids",
+            help="INPUT is a raw BIDS dataset; OUTPUT becomes a BIDS derivative dataset.",
+        ),
+    ] = False,
+    participant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL", help="BIDS: 01 or sub-01; can be given several times."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Denoise a scan, or every scan in a directory; the result has the input's format.
 
     Say how by --model or by --method. DICOM comes out as a new, derived series (new UIDs, same
-    study, grid, rescale and bit depth); NIfTI, NRRD and MetaImage keep their header. OUTPUT's
+    study, grid, rescale and bit depth); NIfTI, NRRD and MetaImage keep their header, and the
+    `.json`, `.bval` and `.bvec` beside a NIfTI go along under the result's name. OUTPUT's
     extension may ask for another format. Voxels that are not finite, or padding, are kept as
     they were. Of several scans, one that fails does not stop the others.
+
+    With --bids, every raw image of intensities in the dataset becomes one with `desc-denoised`
+    in a derivative dataset; masks, phases, maps and field maps are passed over.
     """
     from meddenoise.cli.progress import progress_bar
+    from meddenoise.config import parse_settings
+    from meddenoise.workflows.bids import denoise_bids
     from meddenoise.workflows.denoise import denoise_files
 
+    _check_together(bids, participant, series)
+    options: dict[str, Any] = {
+        "model": model,
+        "method": method,
+        "options": parse_settings(set_ or []),
+        "sigma": sigma,
+        "device": device,
+        "overwrite": overwrite,
+        "dtype": dtype,
+        "compress": compress,
+        "deterministic_uids": deterministic_uids,
+        "keep_private": keep_private,
+        "allow_irregular": allow_irregular,
+    }
     with progress_bar("denoising") as progress:
-        outcomes = denoise_files(
-            source,
-            output,
-            model=model,
-            method=method,
-            series=series,
-            device=device,
-            overwrite=overwrite,
-            progress=progress,
-            dtype=dtype,
-            compress=compress,
-            deterministic_uids=deterministic_uids,
-            keep_private=keep_private,
-            allow_irregular=allow_irregular,
-        )
+        options["progress"] = progress
+        if bids:
+            outcomes = denoise_bids(source, output, participants=participant or (), **options)
+        else:
+            outcomes = denoise_files(source, output, series=series, **options)
+    _tell(outcomes, as_json)
+
+
+def _check_together(bids: bool, participant: list[str] | None, series: str | None) -> None:
+    if participant and not bids:
+        raise ParameterError("--participant chooses in a BIDS dataset: say --bids as well.")
+    if series is not None and bids:
+        raise ParameterError("--series chooses in DICOM, and a BIDS dataset holds none.")
+
+
+def _tell(outcomes: list[Outcome], as_json: bool) -> None:
+    """Print what became of every scan; exit status 2 if one failed."""
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if as_json:
         print(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
     else:
         for outcome in outcomes:
-            if outcome.output is not None:
-                print(f"{outcome.input} -> {outcome.output}  ({outcome.seconds:.1f} s)")
-            if outcome.untouched:
-                print(
-                    f"  {outcome.untouched:,} voxels are not finite or padding: kept as they were"
-                )
-            for note in outcome.notes:
-                print(f"  {note}")
+            _tell_one(outcome)
     for outcome in failed:
         error = str(outcome.error)
         where = "" if outcome.input in error else f"{outcome.input}: "
         print(f"meddenoise: {where}{error}", file=sys.stderr)
     if failed:
-        print(f"meddenoise: {len(failed)} of {len(outcomes)} scans failed.", file=sys.stderr)
+        tried = sum(outcome.output is not None for outcome in outcomes) + len(failed)
+        print(f"meddenoise: {len(failed)} of {tried} scans failed.", file=sys.stderr)
         raise typer.Exit(2)
+
+
+def _tell_one(outcome: Outcome) -> None:
+    if outcome.output is not None:
+        print(f"{outcome.input} -> {outcome.output}  ({outcome.seconds:.1f} s)")
+    elif outcome.error is None:
+        print(outcome.input)
+    if outcome.untouched:
+        print(f"  {outcome.untouched:,} voxels are not finite or padding: kept as they were")
+    for note in outcome.notes:
+        print(f"  {note}")

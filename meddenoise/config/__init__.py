@@ -1,6 +1,6 @@
 """The schema of a YAML file: strict, typed, every default in one place."""
 
-from meddenoise.config.load import dump, load, parse
+from meddenoise.config.load import dump, load, parse, parse_settings
 from meddenoise.config.schema import (
     Config,
     DataConfig,
@@ -22,4 +22,5 @@ __all__ = [
     "dump",
     "load",
     "parse",
+    "parse_settings",
 ]

@@ -97,7 +97,7 @@ def _fault(fault: Mapping[str, Any], model: type[BaseModel], path: Key) -> str:
         return "must be a list" + shown
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if kind == "value_error":
-        return f"is impossible: {message}"
+        return f"is impossible: {message.rstrip('.')}"
     if kind == "literal_error":
         choices = [word.strip("',") for word in fault["ctx"]["expected"].split()]
         return f"must be {message}{shown}{nearest(str(given), choices)}"

@@ -15,7 +15,7 @@ from meddenoise.config.explain import Key, explain
 from meddenoise.config.schema import Config
 from meddenoise.errors import ConfigError
 
-__all__ = ["dump", "load", "parse"]
+__all__ = ["dump", "load", "parse", "parse_settings"]
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -68,6 +68,18 @@ def dump(config: Config) -> str:
     """The YAML text of a configuration, every default spelled out."""
     values = config.model_dump(mode="json")
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """``["sigma=1.5", "rule=visu"]`` as a dictionary.
+
+    Raises:
+        ConfigError: no ``key=value``, or a value that is no YAML.
+    """
+    values: dict[str, Any] = {}
+    for setting in settings:
+        _override(values, setting)
+    return values
 
 
 class _Loader(yaml.SafeLoader):

@@ -78,13 +78,15 @@ class DataConfig(_Strict):
     """What a run trains on.
 
     ``images`` and ``targets`` take a file, a directory (every scan below it), a glob, a list of
-    these, or ``sample:NAME[:COUNT]``. ``targets`` are the clean partners, in the same order: a
-    supervised trainer learns from them, and any trainer is scored against them.
+    these, or ``sample:NAME[:COUNT]``. ``targets`` are the clean partners, of the same names or in
+    the same order: a supervised trainer learns from them, and any trainer is scored against them.
+    ``units: HU`` says so of CT in a format without a place for it.
     """
 
     images: str | list[str]
     targets: str | list[str] | None = None
     series: str | None = None
+    units: Literal["HU"] | None = None
     split: SplitConfig = SplitConfig()
     normalise: NormaliseConfig = NormaliseConfig()
     patch: Annotated[list[Positive], Field(min_length=2, max_length=3)] = [64, 64, 32]
@@ -117,13 +119,16 @@ class InferenceConfig(_Strict):
     """How a trained network runs over a volume.
 
     ``tile`` is the window in voxels (null: the whole volume if it fits ``tile_voxels``);
-    ``flips`` averages over mirrored copies, at 2^dims times the cost.
+    ``flips`` averages over mirrored copies, at 2^dims times the cost; ``restore`` puts back
+    from the residual what is stronger than the noise (null: if the trainer's networks ignore a
+    voxel's own value, as Noise2Void's do).
     """
 
     tile: Annotated[list[Positive], Field(min_length=2, max_length=3)] | None = None
     tile_voxels: Positive = 2**22
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
     flips: bool = False
+    restore: bool | None = None
 
 
 class Config(_Strict):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from meddenoise.data import samples
-from meddenoise.errors import ConfigError
+from meddenoise.errors import ConfigError, ParameterError
 from meddenoise.io import ScanFile, list_scans, read
 from meddenoise.registry import nearest
 from meddenoise.volume import Volume
@@ -35,24 +35,35 @@ class Case:
         subject: all cases of one subject stay on one side of a split.
         image: what is denoised.
         target: its clean partner, if there is one.
+        units: what the voxels of both are in; ``""``: what their headers say.
     """
 
     name: str
     subject: str
     image: ScanFile | _Sample
     target: ScanFile | _Sample | None = None
+    units: str = ""
 
     def read_image(self) -> Volume:
         """The scan to denoise."""
-        return _read(self.image)
+        return self._read(self.image)
 
     def read_target(self) -> Volume | None:
         """The clean partner, or the exact truth of a noisy sample, or ``None``."""
         if self.target is not None:
-            return _read(self.target)
+            return self._read(self.target)
         if isinstance(self.image, _Sample) and self.image.name.endswith("-noisy"):
             return samples.truth(self.image.name, self.image.seed)
         return None
+
+    def _read(self, scan: ScanFile | _Sample) -> Volume:
+        volume = _read(scan)
+        if not self.units:
+            return volume
+        try:
+            return volume.in_units(self.units)
+        except ParameterError as fault:
+            raise ConfigError(f"data.units does not fit {_where(scan)}: {fault}") from None
 
     @property
     def is_sample(self) -> bool:
@@ -75,32 +86,59 @@ def find_cases(
     targets: str | Sequence[str] | None = None,
     *,
     series: str | None = None,
+    units: str = "",
 ) -> list[Case]:
     """All cases, in a fixed order.
 
     Args:
         images: a file, directory, glob, ``sample:NAME[:COUNT]``, or a list of these.
-        targets: the clean partners, in the same order and number, or ``None``.
+        targets: the clean partners, as many, or ``None``. They belong together by their names
+            where those are the same on both sides, else by their order.
         series: which DICOM series to take where a directory holds several.
+        units: what the voxels are in, where the headers do not say.
 
     Raises:
-        ConfigError: no scans, or not one target an image.
+        ConfigError: no scans, not one target an image, or names and order at odds.
         FileError: a path that does not exist.
     """
     found = _find(images, series)
     partners: list[ScanFile | _Sample | None] = [None] * len(found)
     if targets is not None:
-        partners = list(_find(targets, None))
-        if len(partners) != len(found):
-            raise ConfigError(
-                f"data.images names {len(found)} scans and data.targets {len(partners)}: "
-                "each image needs one target, in the same order."
-            )
+        partners = _paired(found, _find(targets, None))
     names = _unique([_name(scan) for scan in found])
     return [
-        Case(name, _subject(scan), scan, partner)
+        Case(name, _subject(scan), scan, partner, units)
         for name, scan, partner in zip(names, found, partners, strict=True)
     ]
+
+
+def _paired(
+    images: Sequence[ScanFile | _Sample], targets: Sequence[ScanFile | _Sample]
+) -> list[ScanFile | _Sample | None]:
+    """The target of each image."""
+    if len(targets) != len(images):
+        raise ConfigError(
+            f"data.images names {len(images)} scans and data.targets {len(targets)}: each image "
+            "needs one target, of the same name or in the same order."
+        )
+    ours, theirs = [_below(scan) for scan in images], [_below(scan) for scan in targets]
+    by_name = dict(zip(theirs, targets, strict=True))
+    if len(by_name) == len(targets) and set(ours) == set(theirs):
+        return [by_name[name] for name in ours]
+    for mine, other in zip(ours, theirs, strict=True):
+        if mine != other and mine in by_name:
+            raise ConfigError(
+                f"By their order {mine} of data.images would get {other} of data.targets, which "
+                f"also holds {mine}: give both sides the same names, or list both in order."
+            )
+    return list(targets)
+
+
+def _below(scan: ScanFile | _Sample) -> str:
+    """The name below the root of the search, without its extension."""
+    if isinstance(scan, _Sample):
+        return _name(scan)
+    return str(scan.relative.parent / _name(scan))
 
 
 def _find(sources: str | Sequence[str], series: str | None) -> list[ScanFile | _Sample]:

@@ -34,6 +34,7 @@ class Item:
         spacing: mm per axis.
         reference: intensity that percentages of noise levels refer to.
         valid: bool, the voxels that were measured; ``None`` if all were.
+        sigma: the noise's standard deviation in the scan's units; ``None`` if nobody asked.
     """
 
     image: Tensor
@@ -43,6 +44,7 @@ class Item:
     spacing: tuple[float, ...]
     reference: float = 1.0
     valid: Tensor | None = None
+    sigma: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Batch:
         shift: ``(B, 1, ...)``, to return to the scan's units: x * scale + shift.
         scale: see ``shift``.
         reference: ``(B,)``, the 99.9th percentile of each patch's scan, in its units.
-        spacing: mm per axis, of the run's first scan.
+        spacing: ``(B, D)``, mm per axis of each patch's scan.
+        sigma: ``(B,)``, standard deviation of the noise in each patch, in its scan's units;
+            ``None`` if it is not known.
     """
 
     image: Tensor
@@ -65,7 +69,8 @@ class Batch:
     shift: Tensor
     scale: Tensor
     reference: Tensor
-    spacing: tuple[float, ...]
+    spacing: Tensor
+    sigma: Tensor | None = None
 
 
 class PatchSampler:
@@ -100,7 +105,6 @@ class PatchSampler:
                 )
         shapes = torch.tensor([item.image.shape for item in items])
         self.patch = tuple(int(min(p, s)) for p, s in zip(patch, shapes.amin(0), strict=True))
-        self.spacing = items[0].spacing
         self.device = torch.device("cpu")
         self._image = torch.cat([item.image.reshape(-1) for item in items])
         self._target = _flat([item.target for item in items])
@@ -112,6 +116,9 @@ class PatchSampler:
         spacings = {item.spacing for item in items}
         orders = _axis_orders(self.patch, spacings, turn=augment == "rotations")
         self._orders = torch.tensor(orders)
+        self._spacing = torch.tensor([item.spacing for item in items], dtype=torch.float32)
+        levels = [item.sigma for item in items if item.sigma is not None]
+        self._sigma = torch.tensor(levels) if len(levels) == len(items) else None
         self._numbers = torch.tensor(
             [(item.shift, item.scale, item.reference) for item in items], dtype=torch.float32
         )
@@ -143,7 +150,8 @@ class PatchSampler:
             shift=shift,
             scale=scale,
             reference=reference,
-            spacing=self.spacing,
+            spacing=self._spacing[which],
+            sigma=None if self._sigma is None else self._sigma[which],
         )
 
     def _where(self, draws: Draws) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from torch import Tensor, nn
 from meddenoise._version import __version__
 from meddenoise.config import InferenceConfig, NormaliseConfig
 from meddenoise.devices import choose_device, fast_layout
-from meddenoise.errors import ConfigError, ModelError
+from meddenoise.errors import ConfigError, ModelError, ParameterError
 from meddenoise.inference.model_file import file_hash, load_model, save_model
+from meddenoise.inference.restore import restore
 from meddenoise.inference.tiles import plan_tiles
+from meddenoise.networks import with_noise_map
 from meddenoise.networks.layers import crop_to, pad_to_multiple
+from meddenoise.noise.scan_level import scan_sigma
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.volume import Volume
 
@@ -30,12 +34,14 @@ class Denoiser:
     """A network and all that is needed to run it on a scan in the scan's own units.
 
     Args:
-        network: maps ``(B, 1, *spatial)`` to the same shape in normalised intensities.
+        network: maps ``(B, 1, *spatial)`` to the same shape in normalised intensities, or with a
+            noise map ``(B, 2, *spatial)`` to ``(B, 1, *spatial)``.
         dims: 2 or 3. A 2-D network denoises a volume slice by slice along its last axis.
         normalise: how intensities were normalised in training.
-        inference: tiles, overlap, flips.
+        inference: tiles, overlap, flips, and whether to restore from the residual (null: no).
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         info: the description that travels with the weights.
+        noise_map: the network gets the noise's level as a second channel.
 
     Raises:
         ConfigError: ``inference.tile`` has another number of axes.
@@ -50,6 +56,7 @@ class Denoiser:
         inference: InferenceConfig | None = None,
         device: str | torch.device = "auto",
         info: Mapping[str, Any] | None = None,
+        noise_map: bool = False,
     ) -> None:
         self.device = choose_device(device)
         self.network = fast_layout(network.to(self.device).eval(), dims)
@@ -60,6 +67,7 @@ class Denoiser:
         if tile is not None and len(tile) != dims:
             raise ConfigError(f"inference.tile has {len(tile)} axes and the network {dims}.")
         self.info = dict(info or {})
+        self.noise_map = noise_map
         self.name = "a model in memory"
 
     @classmethod
@@ -89,6 +97,7 @@ class Denoiser:
             inference=inference,
             device=device,
             info=info,
+            noise_map=info["network"].get("inputs", 1) == 2,
         )
         denoiser.name = f"{Path(path).name} {file_hash(path)}"
         return denoiser
@@ -102,10 +111,16 @@ class Denoiser:
         }
         if "network" not in info:
             raise ModelError("A network needs a name to be saved: give info['network'].")
+        if self.noise_map:
+            info["network"] = {**info["network"], "inputs": 2}
         return save_model(path, self.network, info)
 
     def __call__(
-        self, volume: Volume, *, progress: Callable[[float], None] | None = None
+        self,
+        volume: Volume,
+        *,
+        sigma: float | NDArray[np.floating] | None = None,
+        progress: Callable[[float], None] | None = None,
     ) -> Volume:
         """The denoised scan: same grid, same units, same header.
 
@@ -114,10 +129,14 @@ class Denoiser:
 
         Args:
             volume: the scan.
+            sigma: for a model with a noise map: the noise's standard deviation in the scan's units,
+                one number or a map of its spatial shape; estimated from each channel if None.
             progress: called with the finished fraction.
 
         Raises:
             ModelError: a 3-D network on a 2-D image.
+            ParameterError: a sigma for a model without a noise map, an impossible one, or one that
+                cannot be estimated.
         """
         if volume.dims < self.dims:
             raise ModelError(
@@ -130,7 +149,10 @@ class Denoiser:
             inside = valid[channel]
             if inside.any():
                 share = _share(progress, channel, volume.channels)
-                clean = self.denoise_array(volume.array[channel], inside, progress=share)
+                noisy, level = volume.array[channel], sigma
+                if self.noise_map and sigma is None and np.ptp(noisy[inside]) > 0:
+                    level = scan_sigma(volume, channel)
+                clean = self.denoise_array(noisy, inside, sigma=level, progress=share)
                 out[channel] = np.where(inside, clean, volume.array[channel])
             if progress:
                 progress((channel + 1) / volume.channels)
@@ -142,6 +164,7 @@ class Denoiser:
         array: NDArray[np.floating],
         valid: NDArray[np.bool_] | None = None,
         *,
+        sigma: float | NDArray[np.floating] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> NDArray[np.floating]:
         """``(X, Y)`` or ``(X, Y, Z)`` in the scan's units, denoised.
@@ -151,10 +174,12 @@ class Denoiser:
         Args:
             array: the intensities.
             valid: which voxels were measured; the others are filled with the mean.
+            sigma: as for a call; estimated from what is valid if None.
             progress: called with the finished fraction.
 
         Raises:
-            ParameterError: no contrast to normalise by, though the image is not constant.
+            ParameterError: no contrast to normalise by, though the image is not constant; or as for
+                a call.
             ModelError: the network gives another shape, or numbers that are not finite.
         """
         measured = None if valid is None or bool(valid.all()) else valid
@@ -164,20 +189,59 @@ class Denoiser:
         normalisation = Normalisation.fit(values, **self.normalise.model_dump())
         mean = values.mean(dtype=np.float64)
         filled = array if measured is None else np.where(measured, array, mean)
-        x = torch.from_numpy(np.ascontiguousarray(normalisation.apply(filled), dtype=np.float32))
+        x = torch.from_numpy(np.array(normalisation.apply(filled), dtype=np.float32))[None, None]
+        level = self._level(array, measured, sigma)
+        if level is not None:
+            x = with_noise_map(x, torch.as_tensor(level / normalisation.scale))
         with torch.inference_mode():
-            thick = x.ndim > self.dims
-            y = self._slices(x, progress) if thick else self._run(x[None], progress)[0]
+            thick = array.ndim > self.dims
+            y = self._slices(x[0], progress) if thick else self._run(x, progress)[0]
         result = y.numpy().astype(array.dtype, copy=False)
         if not np.isfinite(result).all():
             raise ModelError(
                 "The network's output is not finite: the model is damaged, or was trained on "
                 "scans of other intensities than this one."
             )
-        return np.asarray(normalisation.invert(result), dtype=array.dtype)
+        clean = np.asarray(normalisation.invert(result), dtype=array.dtype)
+        if not self.inference.restore:
+            return clean
+        try:
+            return restore(filled, clean, measured)
+        except ParameterError as fault:
+            warnings.warn(f"The residual was not looked at. {fault}", stacklevel=2)
+            return clean
+
+    def _level(
+        self,
+        array: NDArray[np.floating],
+        measured: NDArray[np.bool_] | None,
+        sigma: float | NDArray[np.floating] | None,
+    ) -> NDArray[np.floating] | None:
+        """What goes into the noise map, in the scan's units; ``None`` if there is no such map."""
+        if not self.noise_map:
+            if sigma is not None:
+                raise ParameterError(
+                    "sigma is for a model with a noise map (trainer.noise_map), and this has none."
+                )
+            return None
+        if sigma is None:
+            known = array if measured is None else np.where(measured, array, np.nan)
+            sigma = scan_sigma(Volume.from_array(known))
+        level = np.asarray(sigma)
+        if level.shape not in ((), array.shape):
+            raise ParameterError(
+                f"sigma is one number, or a map of the scan's shape {array.shape}, not of "
+                f"{level.shape}."
+            )
+        if not (np.isfinite(level) & (level >= 0)).all():
+            raise ParameterError(
+                "sigma must be finite and at least 0 (standard deviation of the noise, in the "
+                "scan's units)."
+            )
+        return level.astype(np.float32)
 
     def _slices(self, x: Tensor, progress: Callable[[float], None] | None) -> Tensor:
-        """``(X, Y, Z)``, each slice along the last axis for itself, many in a batch."""
+        """``(C, X, Y, Z)``, each slice along the last axis for itself, many in a batch."""
         stack = x.movedim(-1, 0).contiguous()
         parts = stack.split(max(1, self.inference.tile_voxels // stack[0].numel()))
         done = [
@@ -187,15 +251,15 @@ class Denoiser:
         return torch.cat(done).movedim(0, -1)
 
     def _run(self, x: Tensor, progress: Callable[[float], None] | None = None) -> Tensor:
-        """``(N, *spatial)`` normalised on the CPU, tile by tile through the network.
+        """``(N, C, *spatial)`` on the CPU to ``(N, *spatial)``, tile by tile through the network.
 
         The images are padded first to the network's coarsest grid, so that mirrored copies
         and tiles all lie on it in the same way.
         """
-        size = x.shape[1:]
+        size = x.shape[2:]
         # A network that does not say how it sees is taken for one with three halvings.
         multiple = getattr(self.network, "multiple", (8,) * self.dims)
-        x = pad_to_multiple(x[:, None], multiple)
+        x = pad_to_multiple(x, multiple)
         plan = plan_tiles(
             x.shape[2:],
             halo=getattr(self.network, "halo", (16,) * self.dims),
@@ -206,7 +270,7 @@ class Denoiser:
         )
         if len(plan) == 1:
             return crop_to(self._forward(x), size)[:, 0]
-        total, weight = torch.zeros(x.shape), torch.zeros(x.shape[2:])
+        total, weight = torch.zeros_like(x[:, :1]), torch.zeros(x.shape[2:])
         for done, where in enumerate(plan, start=1):
             w = plan.weights(where)
             here = (slice(None), slice(None), *where)
@@ -217,20 +281,23 @@ class Denoiser:
         return crop_to(total / weight, size)[:, 0]
 
     def _forward(self, x: Tensor) -> Tensor:
-        """``(N, 1, *spatial)`` on the CPU; with flips, the mean over all mirrored copies."""
+        """``(N, 1, *spatial)`` on the CPU; with flips, the mean over all mirrored copies.
+
+        ``x`` is ``(N, C, *spatial)``.
+        """
         x = x.to(self.device)
         axes = range(2, x.ndim)
         flips = self.inference.flips
         mirrors = [
             c for n in range(len(axes) + 1 if flips else 1) for c in itertools.combinations(axes, n)
         ]
-        total = torch.zeros_like(x)
+        total = torch.zeros_like(x[:, :1])
         for mirror in mirrors:
             y = self.network(x.flip(mirror))
-            if y.shape != x.shape:
+            if y.shape != total.shape:
                 raise ModelError(
                     f"The network gives shape {tuple(y.shape)} for an input of {tuple(x.shape)}: "
-                    "it must keep the shape, for any size."
+                    "it must keep the shape, for any size, and give one channel."
                 )
             total += y.float().flip(mirror)
         return (total / len(mirrors)).cpu()

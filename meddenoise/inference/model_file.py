@@ -65,6 +65,7 @@ def _complete(info: Any) -> bool:
         isinstance(network, dict)
         and isinstance(network.get("name"), str)
         and network.get("dims") in (2, 3)
+        and network.get("inputs", 1) in (1, 2)
         and isinstance(network.get("options", {}), dict)
         and isinstance(info.get("normalise"), dict)
         and isinstance(info.get("inference", {}), dict)
@@ -119,7 +120,12 @@ def load_model(
     made = info["network"]
     if network is None:
         try:
-            network = build_network(made["name"], dims=made["dims"], **made.get("options", {}))
+            network = build_network(
+                made["name"],
+                dims=made["dims"],
+                inputs=made.get("inputs", 1),
+                **made.get("options", {}),
+            )
         except ConfigError as fault:
             raise ModelError(
                 f"{path} holds a network that this installation does not know ({fault}): register "

@@ -25,13 +25,19 @@ class DnCNN(nn.Module):
         width: feature channels (the paper: 64).
         batch_norm: the paper's batch normalisation between convolution and ReLU. Off by
             default: batch statistics tie a voxel's value to the other patches of its batch.
+        inputs: channels of the input, of which the first is the image.
 
     Raises:
         ConfigError: an impossible depth or width.
     """
 
     def __init__(
-        self, dims: int = 3, depth: int = 17, width: int = 64, batch_norm: bool = False
+        self,
+        dims: int = 3,
+        depth: int = 17,
+        width: int = 64,
+        batch_norm: bool = False,
+        inputs: int = 1,
     ) -> None:
         super().__init__()
         if depth < 2 or width < 1:
@@ -39,7 +45,7 @@ class DnCNN(nn.Module):
                 f"A DnCNN has at least 2 layers and 1 feature channel, not {depth} and {width}."
             )
         norm = nn.BatchNorm2d if dims == 2 else nn.BatchNorm3d
-        layers: list[nn.Module] = [conv(dims, 1, width), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [conv(dims, inputs, width), nn.ReLU(inplace=True)]
         for _ in range(depth - 2):
             layers.append(conv(dims, width, width, bias=not batch_norm))
             if batch_norm:
@@ -51,5 +57,5 @@ class DnCNN(nn.Module):
         self.multiple = (1,) * dims
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, 1, *spatial)`` to the same shape, denoised."""
-        return x - self.noise(x)
+        """``(B, inputs, *spatial)`` to ``(B, 1, *spatial)``, denoised."""
+        return x[:, :1] - self.noise(x)

@@ -7,10 +7,14 @@ configuration's ``network`` section::
     @register_network("mine")
     class Mine(nn.Module):
         def __init__(self, dims: int = 3, width: int = 16) -> None: ...
+
+One whose constructor takes ``inputs`` as well can be trained with a noise map: it then maps
+``(B, 2, *spatial)``, the image and the noise's level, to ``(B, 1, *spatial)``.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, TypeVar
 
 from torch import nn
@@ -23,7 +27,7 @@ __all__ = ["NETWORKS", "build_network", "network_names", "register_network"]
 
 M = TypeVar("M", bound=type[nn.Module])
 
-NETWORKS: Registry[type[nn.Module]] = Registry("network", skip=("dims",))
+NETWORKS: Registry[type[nn.Module]] = Registry("network", skip=("dims", "inputs"))
 
 
 def register_network(name: str) -> Any:
@@ -36,18 +40,27 @@ def network_names() -> tuple[str, ...]:
     return NETWORKS.names()
 
 
-def build_network(name: str, dims: int = 3, **options: Any) -> nn.Module:
+def build_network(name: str, dims: int = 3, inputs: int = 1, **options: Any) -> nn.Module:
     """A new network with freshly drawn weights.
 
     Args:
         name: one of :func:`network_names`.
         dims: 2 or 3, the number of spatial axes.
+        inputs: channels of the input: 1, or 2 with a noise map. The output has one.
         options: keyword parameters of that network.
 
     Raises:
-        ConfigError: no such network, or an option that it does not have.
+        ConfigError: no such network, an option that it does not have, or a noise map for a
+            network that takes none.
     """
     if dims not in (2, 3):
         raise ConfigError(f"A network has 2 or 3 spatial axes, not {dims}.")
     given = check_options(NETWORKS.options(name), options, section="network")
+    if inputs != 1:
+        if "inputs" not in inspect.signature(NETWORKS.get(name)).parameters:
+            raise ConfigError(
+                f"The network '{name}' takes no noise map: for one, its constructor needs a "
+                "parameter 'inputs', the number of input channels."
+            )
+        given["inputs"] = inputs
     return NETWORKS.get(name)(dims=dims, **given)

@@ -45,6 +45,7 @@ class UNet(nn.Module):
         residual: predict the difference from the input; it starts as the identity, which
             suits supervised training. Blind-spot training does better without: a shortcut
             carries each voxel's own noise to the output.
+        inputs: channels of the input, of which the first is the image.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class UNet(nn.Module):
         channels: Sequence[int] = (16, 32, 64),
         strides: Sequence[int | Sequence[int]] | None = None,
         residual: bool = False,
+        inputs: int = 1,
     ) -> None:
         super().__init__()
         steps = self._steps(dims, channels, strides)
@@ -60,8 +62,8 @@ class UNet(nn.Module):
         self.steps = steps
         self.multiple = tuple(int(torch.tensor([s[a] for s in steps]).prod()) for a in range(dims))
         self.down = nn.ModuleList(
-            _Block(dims, inputs, outputs)
-            for inputs, outputs in zip((1, *channels), channels, strict=False)
+            _Block(dims, above, here)
+            for above, here in zip((inputs, *channels), channels, strict=False)
         )
         # Halving the features before the grid grows, not after it, saves most of the arithmetic
         # of a step up.
@@ -105,7 +107,7 @@ class UNet(nn.Module):
         return tuple(halo)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, 1, *spatial)`` to the same shape."""
+        """``(B, inputs, *spatial)`` to ``(B, 1, *spatial)``."""
         size = x.shape[2:]
         y = padded = pad_to_multiple(x, self.multiple)
         pool = F.max_pool2d if y.ndim == 4 else F.max_pool3d
@@ -122,4 +124,4 @@ class UNet(nn.Module):
             y = F.interpolate(narrow(y), scale_factor=tuple(map(float, step)), mode="nearest")
             y = block(torch.cat([y, skip], dim=1))
         y = self.out(y)
-        return crop_to(padded + y if self.residual else y, size)
+        return crop_to(padded[:, :1] + y if self.residual else y, size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,12 @@ def make_accelerator(
         precision = "bf16" if has_bf16 else "fp32"
     if precision == "fp16" and chosen.type == "cpu":
         raise ConfigError("training.precision fp16 needs a GPU: take bf16 or fp32 on a CPU.")
+    if (
+        chosen.type == "cuda"
+        and chosen.index is not None
+        and int(os.getenv("WORLD_SIZE", "1")) == 1
+    ):
+        torch.cuda.set_device(chosen)  # Accelerate takes the current one
     # Accelerate keeps device and precision in a shared state for the life of the process, and
     # refuses another choice later; a script may well train twice. The process group stays for
     # the life of the process (it cannot be made twice), and is found again.

@@ -330,10 +330,11 @@ def _check_shape_once(network: nn.Module) -> None:
 
     def check(module: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
         handle.remove()
-        if result.shape != given[0].shape:
+        x = given[0]
+        if result.shape != (len(x), 1, *x.shape[2:]):
             raise ModelError(
                 f"{type(module).__name__} gives shape {tuple(result.shape)} for an input of "
-                f"{tuple(given[0].shape)}: a network must keep the shape."
+                f"{tuple(x.shape)}: a network must keep the shape, and give one channel."
             )
 
     handle = network.register_forward_hook(check)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def fit(
         trainer: says what a step is.
         images: an array ``(X, Y[, Z])``, a :class:`Volume`, or a list of them.
         targets: their clean partners, in the same order.
-        network: a registered name, or any module that maps ``(B, 1, *patch)`` to its shape.
+        network: a registered name, or any module that maps ``(B, 1, *patch)`` to its shape
+            (``(B, 2, *patch)`` to it for a trainer with a noise map).
         patch: voxels per axis; its length says whether the network is 2-D or 3-D. Default
             64 x 64 x 32 for volumes and 64 x 64 for images.
         batch: patches a step.
@@ -81,18 +83,20 @@ def fit(
             "seed": seed,
         }
     )
-    module = network if isinstance(network, nn.Module) else new_network(config)
+    module = network if isinstance(network, nn.Module) else new_network(config, trainer.inputs)
     place = None if directory is None else Path(directory)
     return fit_prepared(
         config, trainer, module, scans, scans, directory=place, device=device, progress=progress
     ).denoiser
 
 
-def new_network(config: Config) -> nn.Module:
-    """The configured network; its first weights are a function of the seed."""
+def new_network(config: Config, inputs: int = 1) -> nn.Module:
+    """The configured network, of so many input channels; its first weights follow from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return build_network(config.network.name, dims=config.dims, **config.network.options)
+        return build_network(
+            config.network.name, dims=config.dims, inputs=inputs, **config.network.options
+        )
 
 
 def fit_prepared(
@@ -109,13 +113,16 @@ def fit_prepared(
 ) -> Fitted:
     """Train a network as a configuration says; see :class:`Engine` for the errors."""
     data = config.data
-    items = as_items(train, data.normalise, config.dims)
+    prepared = partial(
+        as_items, normalise=data.normalise, dims=config.dims, noise_map=trainer.noise_map
+    )
+    items = prepared(train)
     engine = Engine(
         trainer,
         network,
         PatchSampler(items, data.patch, augment=data.augment),
         val=PatchSampler(
-            items if val is train else as_items(val, data.normalise, config.dims),
+            items if val is train else prepared(val),
             data.patch,
             augment="none",
         ),
@@ -128,12 +135,16 @@ def fit_prepared(
         fingerprint=_fingerprint(config),
     )
     result = engine.run(resume=resume)
+    inference = config.inference
+    if inference.restore is None:
+        inference = inference.model_copy(update={"restore": trainer.blind})
     denoiser = Denoiser(
         result.network,
         dims=config.dims,
         normalise=data.normalise,
-        inference=config.inference,
+        inference=inference,
         device=device,
+        noise_map=trainer.noise_map,
         info=_info(config, result, train[0].volume),
     )
     return Fitted(denoiser, result)

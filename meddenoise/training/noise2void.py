@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -34,7 +33,7 @@ class BlindSpots:
 
 
 def hide_voxels(
-    image: Tensor, draws: Draws, *, percent: float, radius: Sequence[int]
+    image: Tensor, draws: Draws, *, percent: float, radius: Sequence[int] | Tensor
 ) -> BlindSpots:
     """Replace a stratified random share of voxels, each by a random other one near it.
 
@@ -49,17 +48,18 @@ def hide_voxels(
         image: ``(B, 1, *patch)``; not changed.
         draws: random numbers.
         percent: share of voxels to hide, 0 to 100.
-        radius: of the window, per axis; 0 leaves an axis out.
+        radius: of the window, per axis; 0 leaves an axis out. ``(B, D)`` for a window a patch.
 
     Raises:
         ParameterError: no voxel has another one in its window.
     """
-    if all(min(r, n - 1) == 0 for r, n in zip(radius, image.shape[2:], strict=True)):
+    size = torch.tensor(image.shape[2:], device=image.device)
+    reach = torch.as_tensor(radius, device=image.device).expand(len(image), len(size))
+    if bool((torch.minimum(reach, size - 1) == 0).all(1).any()):
         raise ParameterError(
             f"Patches of {tuple(image.shape[2:])} voxels have no neighbours to hide a voxel with: "
             "give larger patches, or a wider trainer.window."
         )
-    size = torch.tensor(image.shape[2:], device=image.device)
     pitch = (100 / percent) ** (1 / len(size))
     cells = [max(1, round(n / pitch)) for n in image.shape[2:]]
     grid = torch.cartesian_prod(*[torch.arange(n, device=image.device) for n in cells])
@@ -68,7 +68,7 @@ def hide_voxels(
     begin, end = grid * size // parts, (grid + 1) * size // parts
     spot = begin + (draws.uniform("blind spots", *grid.shape) * (end - begin)).long()  # (B, K, D)
 
-    reach = torch.tensor(radius, device=image.device)
+    reach = reach[:, None]  # one window for all the voxels of a patch
     low = (spot - reach).clamp_(min=0)
     extent = torch.minimum(spot + reach, size - 1) - low + 1
     # The window's voxels in order, the centre taken out: uniform over all the others.
@@ -116,6 +116,8 @@ class Noise2VoidTrainer(Trainer):
             it covers the same millimetres, so that a thick slice is not taken for a neighbour.
     """
 
+    blind = True
+
     def __init__(self, mask_percent: float = 3.0, window: int = 11) -> None:
         if not 0 < mask_percent <= 25:
             raise ParameterError(f"mask_percent is above 0 and at most 25, not {mask_percent}.")
@@ -125,10 +127,10 @@ class Noise2VoidTrainer(Trainer):
         self.window = window
         self.options = {"mask_percent": mask_percent, "window": window}
 
-    def radius(self, spacing: Sequence[float]) -> tuple[int, ...]:
-        """The window's half-width per axis, in voxels, for that voxel size."""
-        reach = (self.window // 2) * min(spacing)
-        return tuple(math.floor(reach / s + 1e-6) for s in spacing)
+    def radius(self, spacing: Tensor) -> Tensor:
+        """The window's half-width ``(B, D)`` in voxels, for voxels of ``(B, D)`` mm."""
+        reach = (self.window // 2) * spacing.amin(1, keepdim=True)
+        return (reach / spacing + 1e-4).floor().long()
 
     def training_step(
         self, network: nn.Module, batch: Batch, draws: Draws

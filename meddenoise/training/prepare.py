@@ -14,6 +14,7 @@ from meddenoise.data.draws import generator
 from meddenoise.data.patches import Item
 from meddenoise.errors import InputError
 from meddenoise.noise import NoiseModel, reference_intensity, simulate
+from meddenoise.noise.scan_level import scan_sigma
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.volume import Volume
 
@@ -53,11 +54,20 @@ def prepare(case: Case, noise: NoiseModel | None, seed: int) -> Prepared:
     return Prepared(case.name, noisy, volume if truth is None else truth, made=True)
 
 
-def as_items(scans: Iterable[Prepared], normalise: NormaliseConfig, dims: int) -> list[Item]:
+def as_items(
+    scans: Iterable[Prepared], normalise: NormaliseConfig, dims: int, *, noise_map: bool = False
+) -> list[Item]:
     """The scans as the patch sampler takes them: a channel each, and a slice each in 2-D.
 
+    Args:
+        scans: of one run.
+        normalise: how intensities are normalised.
+        dims: of a patch, 2 or 3.
+        noise_map: estimate each scan's noise level as well.
+
     Raises:
-        InputError: a scan that cannot be learned from (constant, no finite voxel, too few axes).
+        InputError: a scan that cannot be learned from (constant, no finite voxel, too few axes), or
+            whose noise cannot be estimated.
     """
     items: list[Item] = []
     for scan in scans:
@@ -72,7 +82,7 @@ def as_items(scans: Iterable[Prepared], normalise: NormaliseConfig, dims: int) -
                 f"{scan.name} is constant, or has no finite voxel: there is nothing to learn from."
             )
         for channel in channels:
-            items += _channel(scan, channel, normalise, dims)
+            items += _channel(scan, channel, normalise, dims, noise_map)
     return items
 
 
@@ -82,11 +92,14 @@ def _is_blank(volume: Volume, channel: int) -> bool:
     return values.size == 0 or bool(values.min() == values.max())
 
 
-def _channel(scan: Prepared, channel: int, normalise: NormaliseConfig, dims: int) -> list[Item]:
+def _channel(
+    scan: Prepared, channel: int, normalise: NormaliseConfig, dims: int, noise_map: bool
+) -> list[Item]:
     array = scan.volume.array[channel]
     valid = scan.volume.valid[channel]
     try:
         fitted = Normalisation.fit(array[valid], **normalise.model_dump())
+        sigma = scan_sigma(scan.volume, channel) if noise_map else None
     except InputError as fault:
         raise type(fault)(f"{scan.name}: {fault}") from None
     whole, measured = bool(valid.all()), valid
@@ -110,6 +123,7 @@ def _channel(scan: Prepared, channel: int, normalise: NormaliseConfig, dims: int
             spacing=spacing[:dims],
             reference=reference,
             valid=None if mask is None else torch.from_numpy(np.ascontiguousarray(mask[cut])),
+            sigma=sigma,
         )
 
     if array.ndim == dims:

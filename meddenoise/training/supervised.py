@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch
 from meddenoise.noise import NoiseModel
+from meddenoise.noise.simulate import AIR_HU
 from meddenoise.training.trainer import Trainer, register_trainer
 
 __all__ = ["SupervisedTrainer"]
@@ -25,6 +27,9 @@ class SupervisedTrainer(Trainer):
         loss: ``"l2"`` (best PSNR), ``"l1"``, or ``"charbonnier"``,
             sqrt(d^2 + 1e-6) (Lai et al., CVPR 2017).
         noise: added to the target to make the input; ``None`` takes the pair's own image.
+        noise_map: give the network the noise's standard deviation as a second channel, constant
+            in a patch, so that one network serves many levels. Added noise is known; of a pair's
+            own image it is estimated.
     """
 
     needs_target: ClassVar[bool] = True
@@ -33,10 +38,12 @@ class SupervisedTrainer(Trainer):
         self,
         loss: Literal["l1", "l2", "charbonnier"] = "l2",
         noise: NoiseModel | None = None,
+        noise_map: bool = False,
     ) -> None:
         self.loss = loss
         self.noise = noise
-        self.options = {"loss": loss}
+        self.noise_map = noise_map
+        self.options = {"loss": loss, "noise_map": noise_map}
 
     def training_step(
         self, network: nn.Module, batch: Batch, draws: Draws
@@ -44,7 +51,7 @@ class SupervisedTrainer(Trainer):
         """The mean distance between prediction and target, 0 where nothing was measured."""
         assert batch.target is not None  # needs_target: the engine has checked
         noisy = self.inject(batch, draws) if self.noise is not None else batch
-        distance = self._distance(network(noisy.image).float(), batch.target)
+        distance = self._distance(network(self.network_input(noisy)).float(), batch.target)
         if batch.valid is None:
             return distance.mean(), {}
         # A mean over all, not over the measured ones: so it is the mean over processes, too.
@@ -55,19 +62,33 @@ class SupervisedTrainer(Trainer):
         assert batch.target is not None
         assert self.noise is not None
         clean = batch.target * batch.scale + batch.shift
-        levels = draws.uniform("noise level")
-        noisy = torch.cat(
-            [
-                self.noise.apply(
-                    clean[row : row + 1],
-                    reference=float(batch.reference[row]),
-                    generator=generator,
-                    u=float(levels[row]),
-                )
-                for row, generator in enumerate(draws.generators("noise"))
-            ]
-        )
-        return replace(batch, image=(noisy - batch.shift) / batch.scale)
+        in_hu = self.noise.units == "HU"
+        if in_hu and batch.valid is not None:
+            clean = torch.where(batch.valid, clean, AIR_HU)
+        places = draws.uniform("noise level", len(self.noise.ranges))
+        noisy, levels = [], []
+        for row, generator in enumerate(draws.generators("noise")):
+            one = clean[row : row + 1]
+            drawn = self.noise.draw(reference=float(batch.reference[row]), u=places[row].tolist())
+            spacing = batch.spacing[row].tolist()
+            noisy.append(self.noise.run(one, drawn, generator=generator, spacing=spacing))
+            if self.noise_map:
+                levels.append(self._level(drawn, noisy[-1] - one, batch.valid, row))
+        image = (torch.cat(noisy) - batch.shift) / batch.scale
+        if in_hu and batch.valid is not None:
+            # The network sees there what it will see when it denoises, not the air put in above.
+            image = torch.where(batch.valid, image, batch.target)
+        return replace(batch, image=image, sigma=torch.stack(levels) if levels else None)
+
+    def _level(
+        self, drawn: Mapping[str, Any], added: Tensor, valid: Tensor | None, row: int
+    ) -> Tensor:
+        """The standard deviation of a patch's noise: the model's own, or what was added."""
+        assert self.noise is not None
+        if self.noise.deviation in drawn:
+            return torch.as_tensor(drawn[self.noise.deviation], device=added.device).float()
+        values = added if valid is None else added[valid[row : row + 1]]
+        return values.std(correction=0).nan_to_num(0.0)
 
     def _distance(self, a: Tensor, b: Tensor) -> Tensor:
         if self.loss == "l1":

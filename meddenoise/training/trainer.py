@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from meddenoise.config.options import check_options
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch
+from meddenoise.errors import ParameterError
+from meddenoise.networks import with_noise_map
 from meddenoise.registry import Registry
 
 if TYPE_CHECKING:
@@ -38,6 +40,32 @@ class Trainer(ABC):
     needs_target: ClassVar[bool] = False
     """Whether it learns from clean partners."""
 
+    blind: ClassVar[bool] = False
+    """Whether its networks guess a voxel from the others; see ``inference.restore``."""
+
+    noise_map: bool = False
+    """Whether its networks get the noise's level as a second channel."""
+
+    @property
+    def inputs(self) -> int:
+        """Channels of its networks' input."""
+        return 2 if self.noise_map else 1
+
+    def network_input(self, batch: Batch) -> Tensor:
+        """What the network gets of a batch: its image, and the noise map if there is one.
+
+        Returns:
+            ``(B, inputs, *patch)``.
+
+        Raises:
+            ParameterError: a noise map of noise whose level is not known.
+        """
+        if not self.noise_map:
+            return batch.image
+        if batch.sigma is None:
+            raise ParameterError("A noise map needs the batch's sigma, and it is not known.")
+        return with_noise_map(batch.image, batch.sigma / batch.scale.flatten())
+
     @abstractmethod
     def training_step(
         self, network: nn.Module, batch: Batch, draws: Draws
@@ -45,7 +73,7 @@ class Trainer(ABC):
         """The loss of one batch.
 
         Args:
-            network: maps ``(B, 1, *patch)`` to the same shape; call it once if you can.
+            network: maps :meth:`network_input` to ``(B, 1, *patch)``; call it once if you can.
             batch: normalised patches; see :class:`meddenoise.data.patches.Batch`.
             draws: the only source of random numbers, so that a run can be repeated.
 

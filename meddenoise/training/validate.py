@@ -38,7 +38,7 @@ def validate(
             loss, _ = trainer.training_step(network, batch, drawn)
             values = {"loss": loss}
             if batch.target is not None:
-                values |= _squared_errors(network(batch.image), batch)
+                values |= _squared_errors(network(trainer.network_input(batch)), batch)
         for name, value in values.items():
             whole = accelerator.reduce(value.detach().float(), reduction="mean")
             sums[name] = sums.get(name, 0.0) + float(whole)

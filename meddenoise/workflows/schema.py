@@ -11,6 +11,7 @@ from meddenoise.errors import InputError
 from meddenoise.networks import build_network
 from meddenoise.networks.registry import NETWORKS
 from meddenoise.noise import build_noise
+from meddenoise.noise.registry import NOISES
 from meddenoise.registry import Registry
 from meddenoise.training.trainer import TRAINERS, build_trainer
 
@@ -23,6 +24,7 @@ def config_schema() -> dict[str, Any]:
     properties = schema["properties"]
     properties["network"] = _one_of(NETWORKS)
     properties["trainer"] = _one_of(TRAINERS)
+    properties["noise"] = {"anyOf": [_one_of(NOISES), {"type": "null"}], "default": None}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "meddenoise configuration"
     return schema
@@ -35,21 +37,16 @@ def check_config(path: str | Path, overrides: Iterable[str] = ()) -> str:
         ConfigError: an unknown key, a wrong type or an impossible value.
     """
     config = load(path, overrides)
-    parts = [
-        (
-            "network",
-            lambda: build_network(config.network.name, config.dims, **config.network.options),
-        ),
-        ("trainer", lambda: build_trainer(config.trainer.name, **config.trainer.options)),
-    ]
-    if config.noise is not None:
-        noise = config.noise
-        parts.append(("noise", lambda: build_noise(noise.name, **noise.options)))
-    for key, build in parts:
-        try:
-            build()
-        except InputError as fault:
-            raise config.error(key, str(fault)) from None
+    part, dims = "trainer", config.dims
+    try:
+        trainer = build_trainer(config.trainer.name, **config.trainer.options)
+        part = "network"
+        build_network(config.network.name, dims, trainer.inputs, **config.network.options)
+        part = "noise"
+        if config.noise is not None:
+            build_noise(config.noise.name, **config.noise.options)
+    except InputError as fault:
+        raise config.error(part, str(fault)) from None
     return dump(config)
 
 

@@ -77,9 +77,10 @@ def train(
     config = _as_config(config, overrides)
     noise = _noise(config)
     trainer = trainer or _trainer(config, noise)
-    network = new_network(config)
-    cases = find_cases(config.data.images, config.data.targets, series=config.data.series)
-    shares = config.data.split
+    network = new_network(config, trainer.inputs)
+    data = config.data
+    cases = find_cases(data.images, data.targets, series=data.series, units=data.units or "")
+    shares = data.split
     split = split_by_subject(cases, (shares.train, shares.val, shares.test), config.seed)
     directory = directory_of(config, output)
     first = int(os.environ.get("RANK", "0")) == 0
@@ -92,7 +93,8 @@ def train(
     for case in split.test:
         if first and case.name not in scans and not case.is_sample:
             # A scan that cannot be denoised is found now, not after hours of training.
-            as_items([prepare(case, noise, config.seed)], config.data.normalise, config.dims)
+            scan = prepare(case, noise, config.seed)
+            as_items([scan], data.normalise, config.dims, noise_map=trainer.noise_map)
     with claimed(directory, resume=resume) if first else nullcontext():
         if first and not (directory / "config.yaml").exists():
             _describe(directory, config, split)

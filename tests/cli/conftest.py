@@ -42,7 +42,7 @@ Cli = Callable[..., Said]
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Cli]:
     """``cli("info", path)``: exit status, standard output, standard error; never a traceback."""
-    from meddenoise.cli import main
+    from meddenoise import cli as command
 
     monkeypatch.delenv("MEDDENOISE_DEBUG", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
@@ -51,7 +51,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         capsys.readouterr()
         monkeypatch.setattr(sys, "argv", ["meddenoise", *map(str, words)])
         with pytest.raises(SystemExit) as left:
-            main()
+            command.run()
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
         code = left.value.code

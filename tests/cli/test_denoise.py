@@ -32,6 +32,58 @@ def test_a_method_without_training(cli: Any, scan: Path, method: str) -> None:
         assert values(output)[flat].std() < 0.6 * values(scan)[flat].std()
 
 
+def test_options_of_the_method(cli: Any, scan: Path) -> None:
+    results = []
+    for options in ((), ("--set", "size=5"), ("--set", "size=1")):
+        output = scan.with_name(f"out{len(results)}.nii.gz")
+        said = cli("denoise", scan, output, "--method", "median", *options)
+        assert (said.status, said.err) == (0, "")
+        results.append(values(output))
+    assert results[1].std() < results[0].std() < results[2].std()
+    np.testing.assert_array_equal(results[2], values(scan))
+
+
+def test_the_noise_can_be_told(cli: Any, scan: Path) -> None:
+    reference = np.percentile(values(scan), 99.9)
+    results = []
+    for sigma in (f"{reference / 10:.9g}", "10%", "SNR 10", "0"):
+        output = scan.with_name(f"out{len(results)}.nii.gz")
+        said = cli("denoise", scan, output, "--method", "bilateral", "--sigma", sigma)
+        assert (said.status, said.err) == (0, "")
+        results.append(values(output).astype(np.float64))
+    for result in results[1:3]:
+        np.testing.assert_allclose(result, results[0], atol=1.01 * np.ptp(values(scan)) * 1e-4)
+    np.testing.assert_array_equal(results[3], values(scan))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--method", "median", "--set", "sise=5"], "sise is no key here (did you mean 'size'?)"),
+        (["--method", "median", "--set", "size=big"], "size must be a whole number"),
+        (["--method", "median", "--set", "size=2"], "size is 2"),
+        (["--method", "median", "--set", "size"], "'size' is no override"),
+        (["--method", "medain"], "did you mean 'median'?"),
+        (["--method", "bilateral", "--sigma", "-1"], "level"),
+        (["--method", "bilateral", "--sigma", "much"], "'much' is no noise level"),
+        (["--method", "mppca"], "4-D"),
+    ],
+)
+def test_wrong_options_are_said(cli: Any, scan: Path, words: list[str], told: str) -> None:
+    output = scan.with_name("out.nii.gz")
+    said = cli("denoise", scan, output, *words)
+    assert said.status == 2
+    assert told in said.sentence
+    assert not output.exists()
+
+
+def test_a_model_takes_no_options(cli: Any, scan: Path, models: dict[int, Path]) -> None:
+    for option in (("--set", "size=3"), ("--sigma", "5%")):
+        said = cli("denoise", scan, scan.with_name("o.nii.gz"), "--model", models[3], *option)
+        assert said.status == 2
+        assert "is for --method" in said.sentence
+
+
 def test_by_a_model(cli: Any, scan: Path, models: dict[int, Path]) -> None:
     for dims in (2, 3):  # a 2-D model goes through a volume slice by slice
         output = scan.with_name(f"out{dims}.nii.gz")
@@ -378,3 +430,67 @@ def test_how_the_result_is_written_can_be_said(cli: Any, scan: Path, shared_data
     assert "--allow-irregular" in refused.sentence or "allow_irregular" in refused.sentence
     more = ["--method", "identity", "--allow-irregular"]
     assert cli("denoise", tilted, scan.parent / "tilted.nii.gz", *more).status == 0
+
+
+SIDECARS = {"json": b'{"RepetitionTime": 2}\r\n', "bval": b"0 1000", "bvec": b"0 1\n0 0\n0 0\n"}
+
+
+def beside(scan: Path) -> Path:
+    """The same scan, with a JSON, b-values and gradients beside it."""
+    for kind, content in SIDECARS.items():
+        scan.with_name(f"{scan.name.split('.')[0]}.{kind}").write_bytes(content)
+    return scan
+
+
+def test_what_lies_beside_a_nifti_goes_along(cli: Any, scan: Path, tmp_path: Path) -> None:
+    said = cli("denoise", beside(scan), tmp_path / "out/clean.nii", "--method", "median")
+    assert said.status == 0, said.err
+    assert "Beside it: clean.json, clean.bval, clean.bvec." in said.out
+    for kind, content in SIDECARS.items():
+        assert (tmp_path / f"out/clean.{kind}").read_bytes() == content
+    said = cli("denoise", scan, tmp_path / "other/clean.nrrd", "--method", "median")
+    assert "Not carried along, the result being no NIfTI: scan.json" in said.out
+    assert os.listdir(tmp_path / "other") == ["clean.nrrd"]
+
+
+def test_what_lies_beside_the_scans_of_a_directory_goes_along(
+    cli: Any, make_scan: Any, tmp_path: Path, contents: Any
+) -> None:
+    beside(make_scan("in/sub/a.nii.gz"))
+    make_scan("in/b.nii.gz")
+    words = ("denoise", tmp_path / "in", tmp_path / "out", "--method", "identity")
+    assert cli(*words).status == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "in")  # identity: byte by byte
+    assert cli(*words, "--overwrite").status == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "in")
+
+
+def test_a_sidecar_in_the_way_is_kept_and_nothing_is_written(
+    cli: Any, scan: Path, tmp_path: Path, contents: Any
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/clean.bval").write_bytes(b"precious")
+    before = contents(tmp_path / "out")
+    words = ("denoise", beside(scan), tmp_path / "out/clean.nii.gz", "--method", "median")
+    said = cli(*words)
+    assert said.status == 2
+    assert "clean.bval exists" in said.sentence
+    assert contents(tmp_path / "out") == before
+    assert cli(*words, "--overwrite").status == 0
+    assert (tmp_path / "out/clean.bval").read_bytes() == SIDECARS["bval"]
+
+
+def test_one_input_of_a_glob_is_not_overwritten_by_another(
+    cli: Any, make_scan: Any, tmp_path: Path, contents: Any
+) -> None:
+    one, other = beside(make_scan("in/a.nii.gz")), make_scan("in/out/a.nii")
+    other.with_name("a.json").write_text("precious")
+    make_scan("in/b.nii.gz"), make_scan("in/out/b.nii.gz", values(one) + 1)
+    before = contents(tmp_path / "in")
+    words = ("denoise", f"{tmp_path}/in/**/*.nii*", tmp_path / "in/out", "--method", "median")
+    said = cli(*words, "--overwrite")
+    assert said.status == 2
+    assert "a.json is another input" in said.err
+    assert "out/b.nii.gz is another input" in said.err
+    after = contents(tmp_path / "in")
+    assert {name: after[name] for name in before} == before

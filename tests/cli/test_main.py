@@ -11,9 +11,13 @@ import meddenoise
 
 EXPLAINED = {
     "train": ["--set", "--output", "--resume", "--overwrite", "default: auto", "70 %", "Ctrl-C"],
-    "denoise": ["--model", "--method", "median", "derived", "--overwrite", "--json", "glob"],
+    "denoise": [
+        *["--model", "--method", "bm4d", "meddenoise methods", "--set", "--sigma", "99.9th"],
+        *["derived", "--overwrite", "--json", "glob"],
+    ],
+    "methods": ["--json", "options"],
     "evaluate": ["--mask", "99.9th", "CENTER WIDTH", "--json", "PSNR", "SSIM"],
-    "simulate": ["rician", "poisson", "%", "--dose", "default: 0", "--series"],
+    "simulate": ["--list", "--set", "SNR", "%", "--dose", "--units", "default: 0", "--series"],
     "info": ["--json", "noise", "model"],
     "config": ["schema", "show"],
     "config schema": ["JSON Schema"],
@@ -39,7 +43,7 @@ def test_help_explains_every_command(cli: Any, command: str) -> None:
 def test_help_names_all_commands(cli: Any) -> None:
     said = cli("--help")
     assert said.status == 0
-    for command in ("train", "denoise", "evaluate", "simulate", "info", "config"):
+    for command in ("train", "denoise", "methods", "evaluate", "simulate", "info", "config"):
         assert f" {command} " in said.out
 
 
@@ -51,8 +55,8 @@ def test_help_names_all_commands(cli: Any) -> None:
         (["evaluate", "a.nii.gz"], "Missing argument 'IMAGE'"),
         (["simulate", "a", "b"], "Missing option '--noise'"),
         (
-            ["simulate", "a", "b", "--noise", "poisson", "--dose", "much"],
-            "Invalid value for '--dose'",
+            ["simulate", "a", "b", "--noise", "poisson", "--seed", "much"],
+            "Invalid value for '--seed'",
         ),
         (["evaluate", "a", "b", "--window", "40"], "requires 2 arguments"),
         (["train"], "Missing argument 'CONFIG'"),

@@ -158,3 +158,30 @@ def test_a_dicom_directory_is_one_case(shared_data: Path) -> None:
     place = shared_data / "dicom" / "mr_t1_siemens"
     (case,) = find_cases(str(place))
     assert case.read_image().dims == 3
+
+
+def test_targets_of_the_same_names_in_another_order(tmp_path: Path) -> None:
+    images = [scan(tmp_path / "noisy" / name) for name in ("a.nii.gz", "b.nii", "c.nii.gz")]
+    targets = [scan(tmp_path / "clean" / name) for name in ("c.mha", "a.nii.gz", "b.nii.gz")]
+    cases = find_cases(images, targets)
+    assert [Path(case.partner).name for case in cases] == ["a.nii.gz", "b.nii.gz", "c.mha"]
+
+
+def test_names_and_order_at_odds(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        scan(tmp_path / "noisy" / f"{name}.nii")
+    for name in ("b", "c", "d"):
+        scan(tmp_path / "clean" / f"{name}.nii")
+    with pytest.raises(ConfigError, match=r"\bb of data.images would get c of data.targets"):
+        find_cases(str(tmp_path / "noisy"), str(tmp_path / "clean"))
+
+
+def test_units_that_headers_do_not_say(tmp_path: Path) -> None:
+    paths = [scan(tmp_path / "a.nii.gz"), scan(tmp_path / "b.nii.gz")]
+    (case,) = find_cases(paths[0], paths[1], units="HU")
+    target = case.read_target()
+    assert target is not None
+    assert (case.read_image().units, target.units) == ("HU", "HU")
+    (case,) = find_cases("sample:head", units="HU")
+    with pytest.raises(ConfigError, match=r"data\.units does not fit sample:head.*it is MR"):
+        case.read_image()

@@ -109,7 +109,7 @@ def test_patches_stay_within_one_of_several_volumes() -> None:
 
 def test_each_patch_has_the_numbers_of_its_own_scan() -> None:
     items = [
-        item(4, 4, shift=2.0, scale=4.0, reference=10.0, target=True),
+        item(4, 4, shift=2.0, scale=4.0, reference=10.0, spacing=(1, 2), target=True),
         item(4, 4, first=100, shift=-1.0, scale=0.5, reference=20.0, target=True),
     ]
     batch = PatchSampler(items, (2, 2)).draw(draws(batch=40))
@@ -118,6 +118,7 @@ def test_each_patch_has_the_numbers_of_its_own_scan() -> None:
     assert 0 < int(second.sum()) < 40
     assert torch.equal(batch.reference, torch.where(second, 20.0, 10.0))
     assert torch.equal(batch.shift.flatten(), torch.where(second, -1.0, 2.0))
+    assert torch.equal(batch.spacing[:, 1], torch.where(second, 1.0, 2.0))
     assert batch.target is not None
     assert torch.allclose(batch.target * batch.scale + batch.shift, -raw)
 

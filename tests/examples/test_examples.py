@@ -96,7 +96,7 @@ def test_own_network(run: Any) -> None:
 
 def test_own_noise(run: Any) -> None:
     out, defined = run("own_noise", "--steps", 2)
-    assert "simulated speckle noise, strength 0.25, seed 1" in out
+    assert "simulated fading noise, strength 0.25, seed 1" in out
     assert "denoised: PSNR" in out
     change = defined["noisy"].array / np.where(defined["truth"].array, defined["truth"].array, 1)
     assert change[defined["truth"].array > 0].std() == pytest.approx(0.25, rel=0.1)

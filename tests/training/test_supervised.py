@@ -20,7 +20,7 @@ def batch(valid: Tensor | None = None, rows: int = 4) -> Batch:
     shift = torch.full((rows, 1, 1, 1), 50.0)
     target = (torch.full((rows, 1, 32, 32), 100.0) - shift) / scale
     reference = torch.arange(1, rows + 1) * 100.0
-    return Batch(target + 1, target, valid, shift, scale, reference, (1.0, 1.0))
+    return Batch(target + 1, target, valid, shift, scale, reference, torch.ones(len(target), 2))
 
 
 def draws(step: int = 0, batch: int = 4, rank: int = 0, world: int = 1) -> Draws:
@@ -84,7 +84,7 @@ def test_processes_together_inject_what_one_injects() -> None:
         part = slice(start, start + 2)
         return Batch(
             whole.image[part], whole.target[part], None, whole.shift[part], whole.scale[part],  # type: ignore[index]
-            whole.reference[part], whole.spacing,
+            whole.reference[part], whole.spacing[part],
         )  # fmt: skip
 
     parts = [trainer.inject(rows(2 * r), draws(batch=2, rank=r, world=2)).image for r in range(2)]

@@ -69,7 +69,7 @@ def test_only_bad_input_is_survived_in_a_batch(
         tmp_path / "in", tmp_path / "out", method="median", progress=seen.append
     )
     assert [outcome.error for outcome in outcomes] == [None] * 3
-    monkeypatch.setattr("meddenoise.workflows.denoise.read", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("meddenoise.workflows.batch.read", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         denoise_files(tmp_path / "in", tmp_path / "other", method="median")
     assert not (tmp_path / "other").exists()

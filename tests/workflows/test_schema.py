@@ -48,7 +48,10 @@ def test_a_checked_config_has_every_default_and_is_its_own_fixed_point(tmp_path:
     ("part", "told"),
     [
         ({"trainer": {"name": "supervised", "loss": "l3"}}, "line 2: trainer.loss"),
-        ({"trainer": {"name": "supervised"}, "noise": {"name": "gaussian"}}, "needs its parameter"),
+        (
+            {"trainer": {"name": "supervised"}, "noise": {"name": "gaussian"}},
+            "noise.sigma is missing",
+        ),
         ({"trainer": {"name": "supervised"}, "network": {"name": "unet", "channels": []}}, "U-Net"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import meddenoise as md
-from meddenoise.errors import ConfigError, OutputError
+from meddenoise.errors import ConfigError, OutputError, ParameterError
 
 
 def settings(images: Any, **data: Any) -> dict[str, Any]:
@@ -128,3 +128,16 @@ def test_what_cannot_be_leaves_nothing(scan: str, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="holds the input"):
         md.train(settings(scan), output=tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]
+
+
+def test_ct_of_a_format_without_units_learns_from_photon_noise(scan: str, tmp_path: Path) -> None:
+    config = settings(scan) | {
+        "trainer": {"name": "supervised"},
+        "noise": {"name": "poisson", "dose": [0.1, 0.5]},
+    }
+    where = {"output": tmp_path / "run", "device": "cpu", "progress": False}
+    with pytest.raises(ParameterError, match=r"without a unit.*data\.units"):
+        md.train(config, **where)
+    run = md.train(config, overrides=["data.units=HU"], **where)
+    assert run is not None
+    assert run.denoiser.info["data"]["units"] == "HU"

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from meddenoise.cli import allocator
+
+ASK = "import os; print(os.environ.get('GLIBC_TUNABLES'), os.getpid())"
+KEEP = "from meddenoise.cli.allocator import keep_memory; keep_memory(); "
+
+
+def run(code: str, **environment: str) -> tuple[list[str], int]:
+    whole = {k: v for k, v in os.environ.items() if k != "GLIBC_TUNABLES"} | environment
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=whole, stdout=subprocess.PIPE, text=True
+    ) as process:
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return said.split(), process.pid
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a matter of glibc")
+def test_the_command_starts_anew_once_with_the_settings_as_the_same_process() -> None:
+    if allocator.platform.libc_ver()[0] != "glibc":
+        pytest.skip("this system's C library is not glibc")
+    said, pid = run(KEEP + ASK)
+    assert said == [allocator.TUNABLES, str(pid)]
+
+
+def test_what_the_user_has_set_stays() -> None:
+    said, _ = run(KEEP + ASK, GLIBC_TUNABLES="glibc.malloc.perturb=0")
+    assert said[0] == "glibc.malloc.perturb=0"
+
+
+def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    monkeypatch.setattr(allocator.platform, "libc_ver", lambda: ("", ""))
+    allocator.keep_memory()
+    assert "GLIBC_TUNABLES" not in os.environ

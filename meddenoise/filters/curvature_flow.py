@@ -13,7 +13,7 @@ from meddenoise.filters.itk import by_itk
 from meddenoise.filters.registry import register_filter
 from meddenoise.filters.risk import least_error
 from meddenoise.filters.slabs import in_slabs
-from meddenoise.noise.estimate import estimate_sigma
+from meddenoise.noise.wavelet_mad import estimate_sigma
 
 __all__ = ["curvature_flow"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.filters.registry import register_filter
 from meddenoise.filters.spacing import slice_axis
-from meddenoise.noise.estimate import estimate_sigma
+from meddenoise.noise.wavelet_mad import estimate_sigma
 
 __all__ = ["wavelet"]
 

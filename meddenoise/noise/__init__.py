@@ -7,7 +7,7 @@ Importing this package imports no torch: the functions do when they draw.
 from __future__ import annotations
 
 from meddenoise.noise.ct import ct_insertion, ct_nps, ct_projection
-from meddenoise.noise.estimate import estimate_sigma
+from meddenoise.noise.estimation import NoiseEstimate, estimate
 from meddenoise.noise.gaussian import gaussian
 from meddenoise.noise.level import Level, parse_level, reference_intensity
 from meddenoise.noise.mri import (
@@ -28,9 +28,11 @@ from meddenoise.noise.simulate import simulate
 from meddenoise.noise.speckle import speckle
 from meddenoise.noise.stripes import stripes
 from meddenoise.noise.thinning import thinning
+from meddenoise.noise.wavelet_mad import estimate_sigma
 
 __all__ = [
     "Level",
+    "NoiseEstimate",
     "NoiseModel",
     "build_noise",
     "coil_correlated",
@@ -38,6 +40,7 @@ __all__ = [
     "ct_nps",
     "ct_projection",
     "ct_sigma",
+    "estimate",
     "estimate_sigma",
     "gaussian",
     "kspace",

@@ -11,7 +11,7 @@ import numpy as np
 from meddenoise.errors import FileError, InputError, ParameterError
 from meddenoise.io import ScanFile, describe, list_scans, read
 from meddenoise.io.describing import describe_volume
-from meddenoise.noise.estimate import estimate_sigma
+from meddenoise.noise.wavelet_mad import estimate_sigma
 from meddenoise.volume import Volume
 
 __all__ = ["info"]

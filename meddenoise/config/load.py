@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from meddenoise.config.explain import Key, explain
 from meddenoise.config.schema import Config
 from meddenoise.errors import ConfigError
 
-__all__ = ["dump", "load", "parse", "parse_settings"]
+__all__ = ["dump", "load", "parse", "parse_settings", "read_text", "validated"]
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -29,21 +31,42 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         ConfigError: no such file, no YAML, or a key or value that the schema refuses; the
             message names the key, the nearest valid key and the line.
     """
-    file = Path(path)
+    config = parse(read_text(path), overrides, file=str(path))
+    return config if config.name else config.renamed(Path(path).stem)
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a configuration file.
+
+    Raises:
+        ConfigError: no such file, or no text.
+    """
     try:
-        text = file.read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"There is no configuration file {file}.") from None
+        raise ConfigError(f"There is no configuration file {path}.") from None
     except (OSError, UnicodeDecodeError) as fault:
-        raise ConfigError(f"{file} cannot be read as a text file: {fault}.") from None
-    config = parse(text, overrides, file=str(file))
-    return config if config.name else config.renamed(file.stem)
+        raise ConfigError(f"{path} cannot be read as a text file: {fault}.") from None
 
 
 def parse(
     text: str | Mapping[str, Any], overrides: Iterable[str] = (), *, file: str = ""
 ) -> Config:
     """The configuration in a YAML text or a dictionary; see :func:`load`."""
+    config, lines = validated(Config, text, overrides, file=file)
+    config._lines.update(lines)
+    config._file = file
+    return config
+
+
+def validated(
+    model: type[M], text: str | Mapping[str, Any], overrides: Iterable[str] = (), *, file: str = ""
+) -> tuple[M, dict[Key, int]]:
+    """What a YAML text or a dictionary says, as a strict model, and the line of each key.
+
+    Raises:
+        ConfigError: no YAML, or a key or value that the model refuses; see :func:`load`.
+    """
     lines: dict[Key, int] = {}
     values: Any
     if isinstance(text, str):
@@ -56,12 +79,9 @@ def parse(
         key = _override(values, override)
         lines = {k: line for k, line in lines.items() if k[: len(key)] != key} | {key: 0}
     try:
-        config = Config.model_validate(values)
+        return model.model_validate(values), lines
     except ValidationError as error:
-        raise ConfigError(explain(error, Config, lines=lines, file=file)) from None
-    config._lines.update(lines)
-    config._file = file
-    return config
+        raise ConfigError(explain(error, model, lines=lines, file=file)) from None
 
 
 def dump(config: Config) -> str:

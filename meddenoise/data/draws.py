@@ -38,6 +38,7 @@ class Draws:
         rank: which of the processes this is.
         world: how many processes there are.
         device: where tensors are made.
+        progress: the share of the run that is done, 0 to 1, for what changes in its course.
     """
 
     seed: int
@@ -46,6 +47,7 @@ class Draws:
     rank: int = 0
     world: int = 1
     device: torch.device | str = "cpu"
+    progress: float = 0.0
 
     def _rows(self, whole: Tensor) -> Tensor:
         return whole[self.rank * self.batch : (self.rank + 1) * self.batch]

@@ -1,15 +1,21 @@
 """One engine (the loop), and trainers that say what a step is."""
 
 from meddenoise.training.engine import Engine, Result
+from meddenoise.training.neighbor2neighbor import Neighbor2NeighborTrainer
 from meddenoise.training.noise2void import Noise2VoidTrainer
+from meddenoise.training.r2r import R2RTrainer
 from meddenoise.training.supervised import SupervisedTrainer
+from meddenoise.training.sure import SureTrainer
 from meddenoise.training.trainer import Trainer, build_trainer, register_trainer, trainer_names
 
 __all__ = [
     "Engine",
+    "Neighbor2NeighborTrainer",
     "Noise2VoidTrainer",
+    "R2RTrainer",
     "Result",
     "SupervisedTrainer",
+    "SureTrainer",
     "Trainer",
     "build_trainer",
     "register_trainer",

@@ -210,7 +210,8 @@ class Engine:
 
     def _draws(self, step: int | str) -> Draws:
         rank = self.accelerator.process_index
-        return Draws(self.seed, step, self.batch, rank, self.world, self.accelerator.device)
+        device = self.accelerator.device
+        return Draws(self.seed, step, self.batch, rank, self.world, device, self.progress)
 
     def _step(self) -> tuple[Tensor, dict[str, Tensor]]:
         """One update of the weights."""

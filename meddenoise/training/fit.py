@@ -114,13 +114,19 @@ def fit_prepared(
     """Train a network as a configuration says; see :class:`Engine` for the errors."""
     data = config.data
     prepared = partial(
-        as_items, normalise=data.normalise, dims=config.dims, noise_map=trainer.noise_map
+        as_items,
+        normalise=data.normalise,
+        dims=config.dims,
+        with_sigma=trainer.needs_sigma,
+        sigma=trainer.sigma,
     )
     items = prepared(train)
+    trainer.look_at(items)
+    flips_only = data.augment == "rotations" and not trainer.turns
     engine = Engine(
         trainer,
         network,
-        PatchSampler(items, data.patch, augment=data.augment),
+        PatchSampler(items, data.patch, augment="flips" if flips_only else data.augment),
         val=PatchSampler(
             items if val is train else prepared(val),
             data.patch,

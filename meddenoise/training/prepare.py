@@ -14,6 +14,7 @@ from meddenoise.data.draws import generator
 from meddenoise.data.patches import Item
 from meddenoise.errors import InputError
 from meddenoise.noise import NoiseModel, reference_intensity, simulate
+from meddenoise.noise.level import Level
 from meddenoise.noise.scan_level import scan_sigma
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.volume import Volume
@@ -55,7 +56,12 @@ def prepare(case: Case, noise: NoiseModel | None, seed: int) -> Prepared:
 
 
 def as_items(
-    scans: Iterable[Prepared], normalise: NormaliseConfig, dims: int, *, noise_map: bool = False
+    scans: Iterable[Prepared],
+    normalise: NormaliseConfig,
+    dims: int,
+    *,
+    with_sigma: bool = False,
+    sigma: Level | None = None,
 ) -> list[Item]:
     """The scans as the patch sampler takes them: a channel each, and a slice each in 2-D.
 
@@ -63,7 +69,8 @@ def as_items(
         scans: of one run.
         normalise: how intensities are normalised.
         dims: of a patch, 2 or 3.
-        noise_map: estimate each scan's noise level as well.
+        with_sigma: the noise's level is needed as well.
+        sigma: that level, one for all scans; estimated from each if ``None``.
 
     Raises:
         InputError: a scan that cannot be learned from (constant, no finite voxel, too few axes), or
@@ -82,7 +89,8 @@ def as_items(
                 f"{scan.name} is constant, or has no finite voxel: there is nothing to learn from."
             )
         for channel in channels:
-            items += _channel(scan, channel, normalise, dims, noise_map)
+            level = _sigma(scan, channel, sigma) if with_sigma else None
+            items += _channel(scan, channel, normalise, dims, level)
     return items
 
 
@@ -92,14 +100,25 @@ def _is_blank(volume: Volume, channel: int) -> bool:
     return values.size == 0 or bool(values.min() == values.max())
 
 
+def _sigma(scan: Prepared, channel: int, known: Level | None) -> float:
+    """In the scan's units."""
+    try:
+        if known is None:
+            return scan_sigma(scan.volume, channel)
+        best = scan.volume if scan.truth is None else scan.truth
+        values = best.array[channel][best.valid[channel]]
+        return known.draw(0.0, reference_intensity(values) if known.unit else 1.0)
+    except InputError as fault:
+        raise type(fault)(f"{scan.name}: {fault}") from None
+
+
 def _channel(
-    scan: Prepared, channel: int, normalise: NormaliseConfig, dims: int, noise_map: bool
+    scan: Prepared, channel: int, normalise: NormaliseConfig, dims: int, sigma: float | None
 ) -> list[Item]:
     array = scan.volume.array[channel]
     valid = scan.volume.valid[channel]
     try:
         fitted = Normalisation.fit(array[valid], **normalise.model_dump())
-        sigma = scan_sigma(scan.volume, channel) if noise_map else None
     except InputError as fault:
         raise type(fault)(f"{scan.name}: {fault}") from None
     whole, measured = bool(valid.all()), valid

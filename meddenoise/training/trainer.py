@@ -15,15 +15,17 @@ An own one, in a research script::
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
 from meddenoise.config.options import check_options
 from meddenoise.data.draws import Draws
-from meddenoise.data.patches import Batch
+from meddenoise.data.patches import Batch, Item
 from meddenoise.errors import ParameterError
 from meddenoise.networks import with_noise_map
+from meddenoise.noise.level import Level
 from meddenoise.registry import Registry
 
 if TYPE_CHECKING:
@@ -43,8 +45,19 @@ class Trainer(ABC):
     blind: ClassVar[bool] = False
     """Whether its networks guess a voxel from the others; see ``inference.restore``."""
 
+    turns: ClassVar[bool] = True
+    """Whether it may learn from quarter turns of a scan; noise with a direction forbids them."""
+
     noise_map: bool = False
     """Whether its networks get the noise's level as a second channel."""
+
+    sigma: Level | None = None
+    """What is known of the noise's standard deviation; ``None``: it is estimated, if needed."""
+
+    @property
+    def needs_sigma(self) -> bool:
+        """Whether it must know the noise's level."""
+        return self.noise_map
 
     @property
     def inputs(self) -> int:
@@ -79,6 +92,13 @@ class Trainer(ABC):
 
         Returns:
             The scalar to minimise, and scalars to log beside it.
+        """
+
+    def look_at(self, items: Sequence[Item]) -> None:  # noqa: B027, a hook and no duty
+        """See all scans of a run before its first step; what it learns is a function of them.
+
+        Raises:
+            ConfigError: it cannot learn from them.
         """
 
     def describe(self) -> dict[str, Any]:

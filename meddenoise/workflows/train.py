@@ -94,7 +94,7 @@ def train(
         if first and case.name not in scans and not case.is_sample:
             # A scan that cannot be denoised is found now, not after hours of training.
             scan = prepare(case, noise, config.seed)
-            as_items([scan], data.normalise, config.dims, noise_map=trainer.noise_map)
+            as_items([scan], data.normalise, config.dims, with_sigma=trainer.noise_map)
     with claimed(directory, resume=resume) if first else nullcontext():
         if first and not (directory / "config.yaml").exists():
             _describe(directory, config, split)

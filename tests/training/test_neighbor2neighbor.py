@@ -72,7 +72,7 @@ def test_every_ordered_pair_is_drawn_equally_often() -> None:
 
 def test_neighbours_are_a_function_of_seed_and_step_and_processes_share_them() -> None:
     def first(step: int, **who: int) -> Tensor:
-        made = Draws(0, step, **{"batch": 4, **who})
+        made = Draws(0, step, who.get("batch", 4), who.get("rank", 0), who.get("world", 1))
         return pick_neighbours((8, 8), (0, 1), made).first
 
     assert torch.equal(first(1), first(1))

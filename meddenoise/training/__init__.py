@@ -4,6 +4,7 @@ from meddenoise.training.engine import Engine, Result
 from meddenoise.training.neighbor2neighbor import Neighbor2NeighborTrainer
 from meddenoise.training.noise2void import Noise2VoidTrainer
 from meddenoise.training.r2r import R2RTrainer
+from meddenoise.training.staged import StagedTrainer
 from meddenoise.training.supervised import SupervisedTrainer
 from meddenoise.training.sure import SureTrainer
 from meddenoise.training.trainer import Trainer, build_trainer, register_trainer, trainer_names
@@ -14,6 +15,7 @@ __all__ = [
     "Noise2VoidTrainer",
     "R2RTrainer",
     "Result",
+    "StagedTrainer",
     "SupervisedTrainer",
     "SureTrainer",
     "Trainer",

@@ -1,0 +1,73 @@
+"""Neighbor2Neighbor first, then SURE or R2R: fast steps at half resolution, then the full one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from meddenoise.data.draws import Draws
+from meddenoise.data.patches import Batch, Item
+from meddenoise.errors import ParameterError
+from meddenoise.training.known_noise import KnownNoiseTrainer
+from meddenoise.training.neighbor2neighbor import Neighbor2NeighborTrainer
+from meddenoise.training.r2r import R2RTrainer
+from meddenoise.training.sure import SureTrainer
+from meddenoise.training.trainer import register_trainer
+
+__all__ = ["StagedTrainer"]
+
+
+@register_trainer("staged")
+class StagedTrainer(KnownNoiseTrainer):
+    """Neighbor2Neighbor for most of the run, SURE or R2R for the rest; one network throughout.
+
+    A step of :class:`Neighbor2NeighborTrainer` sees an eighth of the voxels, so that a short run
+    has many; but it learns at half the resolution. :class:`SureTrainer` and :class:`R2RTrainer`
+    teach the network the scan's own resolution, at the price of slow steps, and need not start
+    from nothing.
+
+    Right for white Gaussian noise of a known level, as they are.
+
+    Args:
+        sigma: standard deviation of the noise in the scan's units, or ``"10%"`` of its 99.9th
+            percentile; estimated for each scan if null.
+        switch: the share of the run that belongs to Neighbor2Neighbor: of its steps, or of its
+            time under ``training.max_minutes``.
+        then: ``"sure"`` or ``"r2r"``.
+        axes: along which neighbours are taken; the finest ones if null.
+    """
+
+    def __init__(
+        self,
+        sigma: float | str | None = None,
+        switch: float = 0.7,
+        then: Literal["sure", "r2r"] = "sure",
+        axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(sigma)
+        if not 0 < switch < 1:
+            raise ParameterError(f"switch is above 0 and below 1, not {switch}.")
+        self.switch = switch
+        self.first = Neighbor2NeighborTrainer(axes=axes)
+        self.then = {"sure": SureTrainer, "r2r": R2RTrainer}[then](sigma)
+        self.options = {
+            "sigma": sigma,
+            "switch": switch,
+            "then": then,
+            "axes": self.first.options["axes"],
+        }
+
+    def look_at(self, items: Sequence[Item]) -> None:
+        """Choose the axes of neighbours."""
+        self.first.look_at(items)
+
+    def training_step(
+        self, network: nn.Module, batch: Batch, draws: Draws
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """That of the trainer whose turn it is; ``stage`` is 0 or 1."""
+        stage = int(draws.progress >= self.switch)
+        loss, _ = (self.first, self.then)[stage].training_step(network, batch, draws)
+        return loss, {"stage": torch.tensor(float(stage))}

@@ -9,7 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
 
-__all__ = ["check_coils", "koay_inversion", "magnitude_mean", "magnitude_variance", "snr_of_mean"]
+__all__ = [
+    "check_coils",
+    "check_magnitude",
+    "koay_inversion",
+    "magnitude_mean",
+    "magnitude_variance",
+    "snr_of_mean",
+]
 
 # Between neighbours of that grid all functions here are straight to 1e-6.
 _POINTS = 4001
@@ -89,9 +96,23 @@ def check_coils(coils: int) -> int:
     Raises:
         ParameterError: not a whole number of at least 1.
     """
-    if isinstance(coils, bool) or coils != int(coils) or coils < 1:
+    number = isinstance(coils, (int, float, np.number)) and not isinstance(coils, bool)
+    if not number or not float(coils).is_integer() or coils < 1:
         raise ParameterError(f"coils is {coils!r}: it is a whole number of at least 1.")
     return int(coils)
+
+
+def check_magnitude(values: NDArray[np.floating]) -> None:
+    """Raise for values that no magnitude has; not-a-numbers are passed over.
+
+    Raises:
+        ParameterError: a negative value.
+    """
+    if (values < 0).any():
+        raise ParameterError(
+            "The image has negative values, so it is no magnitude image and its noise is not "
+            "Rician: neither stabilise it as such nor take the bias of Rician noise away."
+        )
 
 
 @lru_cache(maxsize=8)

@@ -5,9 +5,11 @@ from meddenoise.config.schema import (
     Config,
     DataConfig,
     InferenceConfig,
+    NoiseConfig,
     NormaliseConfig,
     PartConfig,
     SplitConfig,
+    StabiliseConfig,
     TrainingConfig,
 )
 
@@ -15,9 +17,11 @@ __all__ = [
     "Config",
     "DataConfig",
     "InferenceConfig",
+    "NoiseConfig",
     "NormaliseConfig",
     "PartConfig",
     "SplitConfig",
+    "StabiliseConfig",
     "TrainingConfig",
     "dump",
     "load",

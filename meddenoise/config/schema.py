@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from meddenoise.errors import ConfigError
+from meddenoise.registry import nearest
 
 __all__ = [
     "Config",
     "DataConfig",
     "InferenceConfig",
+    "NoiseConfig",
     "NormaliseConfig",
     "PartConfig",
     "SplitConfig",
+    "StabiliseConfig",
     "TrainingConfig",
 ]
 
@@ -38,6 +42,55 @@ class PartConfig(_Strict):
     def options(self) -> dict[str, Any]:
         """Everything but the name."""
         return dict(self.model_extra or {})
+
+
+class NoiseConfig(_Strict):
+    """Noise that is injected, and how a scan's noise is stabilised around the network.
+
+    With a ``name`` that noise model, with its own options beside the name, is injected; without
+    one nothing is. ``stabilise`` makes the noise of what the network gets Gaussian, with a
+    standard deviation of 1, and its result is brought back without bias: ``rician`` for magnitude
+    MRI, ``anscombe`` for counted photons, ``auto`` by what the scans' noise is estimated to be.
+    ``coils`` without a name: whose sum of squares a magnitude image is.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str | None = None
+    stabilise: Literal["auto", "none", "rician", "anscombe"] = "none"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The noise model's."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _known(self) -> NoiseConfig:
+        options = self.options
+        if self.name is not None:
+            for key in options:
+                if difflib.SequenceMatcher(None, key, "stabilise").ratio() > 0.8:
+                    raise ValueError(f"there is no key '{key}' (did you mean 'stabilise'?)")
+            return self
+        if not options and not self.model_fields_set:
+            raise ValueError("it needs the name of a noise model, or stabilise")
+        coils = options.pop("coils", 1)
+        if isinstance(coils, bool) or not isinstance(coils, int) or coils < 1:
+            raise ValueError(f"coils is a whole number of at least 1, not {coils!r}")
+        for key in options:
+            hint = nearest(key, ("stabilise", "name", "coils"))
+            raise ValueError(
+                f"'{key}' is no key without the name of a noise model{hint}; there are: name, "
+                "stabilise, coils"
+            )
+        return self
+
+
+class StabiliseConfig(_Strict):
+    """How scans are stabilised around a trained network; its own numbers are each scan's."""
+
+    method: Literal["none", "rician", "anscombe"] = "none"
+    coils: Positive = 1
 
 
 class SplitConfig(_Strict):
@@ -141,7 +194,7 @@ class Config(_Strict):
     data: DataConfig
     trainer: PartConfig
     network: PartConfig = PartConfig(name="unet")
-    noise: PartConfig | None = None
+    noise: NoiseConfig | None = None
     training: TrainingConfig = TrainingConfig()
     inference: InferenceConfig = InferenceConfig()
     seed: Annotated[int, Field(ge=0)] = 0
@@ -156,6 +209,11 @@ class Config(_Strict):
     def dims(self) -> int:
         """2 or 3: the length of a patch."""
         return len(self.data.patch)
+
+    @property
+    def stabilise(self) -> str:
+        """How noise is stabilised: ``noise.stabilise``, or ``"none"``."""
+        return "none" if self.noise is None else self.noise.stabilise
 
     def renamed(self, name: str) -> Config:
         """The same run by another name."""

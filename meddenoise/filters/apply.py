@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.filters.registry import checked_options, get_filter, is_joint
+from meddenoise.noise.stabilise import find_stabilisation
 from meddenoise.volume import Volume
 
 __all__ = ["apply_filter", "fill_invalid"]
@@ -19,7 +21,13 @@ _BOXES = (3, 9)
 
 
 def apply_filter(
-    volume: Volume, name: str, *, sigma_noise: float | None = None, **options: Any
+    volume: Volume,
+    name: str,
+    *,
+    sigma_noise: float | None = None,
+    stabilise: str = "none",
+    coils: int = 1,
+    **options: Any,
 ) -> Volume:
     """Denoise a scan by a registered filter.
 
@@ -31,7 +39,12 @@ def apply_filter(
         volume: the scan; not modified.
         name: one of :func:`meddenoise.filters.filter_names`.
         sigma_noise: the noise's standard deviation in the image's units, for filters that ask
-            for it; estimated by them if None.
+            for it, and for the stabilisation of Rician noise; estimated by them if None.
+        stabilise: ``"auto"``, ``"none"``, ``"rician"`` or ``"anscombe"``: filter the scan with
+            its noise stabilised to a sigma of 1, and bring the result back without bias; see
+            :func:`meddenoise.noise.find_stabilisation`. The filter's options in image units then
+            are in units of sigma.
+        coils: whose sum of squares a magnitude image is, for its stabilisation.
         options: the filter's own, such as ``sigma=1.5`` for ``"gaussian"``.
 
     Returns:
@@ -39,8 +52,8 @@ def apply_filter(
 
     Raises:
         ConfigError: no such filter or option.
-        ParameterError: an impossible option, a filter that changes the grid, or one of 4-D
-            scans on another.
+        ParameterError: an impossible option, a filter that changes the grid, one of 4-D scans on
+            another, or a stabilisation that does not fit the scan.
         MissingDependency: the filter needs an optional package.
     """
     function = get_filter(name)
@@ -49,8 +62,21 @@ def apply_filter(
         raise ParameterError(
             f"sigma_noise is {sigma_noise:g}: it is finite and at least 0, in image units."
         )
-    valid = volume.valid
-    given = {"spacing": volume.spacing, "sigma_noise": sigma_noise, **checked}
+    around = find_stabilisation(volume, stabilise, sigma=sigma_noise, coils=coils)
+    if around.why:
+        warnings.warn(around.why, stacklevel=2)
+    shown: dict[str, Any] = dict(checked)
+    level = sigma_noise
+    if around.method != "none":
+        if checked.get("rician"):
+            raise ParameterError(
+                f"'{name}' with rician=true takes the bias of Rician noise away, and so does the "
+                "stabilisation: take one of the two."
+            )
+        shown["stabilised as"], level = around.noise, 1.0
+    elif sigma_noise is not None:
+        shown["noise sigma"] = f"{sigma_noise:g}"
+    given = {"spacing": volume.spacing, "sigma_noise": level, **checked}
 
     def filtered(array: NDArray[np.floating]) -> NDArray[np.floating]:
         found: NDArray[np.floating] = function(array, **given)
@@ -61,18 +87,22 @@ def apply_filter(
             )
         return found
 
-    result = volume.array.copy()
+    valid, result = volume.valid, volume.array.copy()
     if is_joint(name):
         _check_joint(volume, name)
         if valid.any():
-            found = filtered(_fill_channels(volume.array, valid))
-            result[valid] = found[valid]
+            filled = _fill_channels(volume.array, valid)
+            if around.method != "none":
+                filled = np.stack([around.forward(array, c) for c, array in enumerate(filled)])
+            found = filtered(filled)
+            for channel, measured in enumerate(valid):
+                result[channel][measured] = around.inverse(found[channel], channel)[measured]
     else:
         for channel, measured in enumerate(valid):
             if measured.any():
-                found = filtered(fill_invalid(volume.array[channel], measured))
+                filled = around.forward(fill_invalid(volume.array[channel], measured), channel)
+                found = around.inverse(filtered(filled), channel)
                 result[channel][measured] = found[measured]
-    shown = {**checked, **({} if sigma_noise is None else {"noise sigma": f"{sigma_noise:g}"})}
     settings = "".join(f", {key} {value}" for key, value in shown.items())
     return volume.with_array(result, note=f"filtered by {name}{settings}")
 

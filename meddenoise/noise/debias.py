@@ -9,8 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.noise.moments import check_coils, snr_of_mean
+from meddenoise.noise.rician_vst import RicianStabilisation
+from meddenoise.noise.stabilise import find_stabilisation
+from meddenoise.volume import Volume
 
-__all__ = ["debias"]
+__all__ = ["debias", "debias_scan"]
 
 
 def debias(
@@ -58,3 +61,33 @@ def debias(
     if of != "mean":
         raise ParameterError(f"of is {of!r}: say 'mean' or 'square'.")
     return np.asarray(level * snr_of_mean(values / level, n), dtype=np.float32)
+
+
+def debias_scan(
+    noisy: Volume, denoised: Volume, *, sigma: float | None = None, coils: int = 1
+) -> Volume:
+    """A denoised magnitude scan without its bias; ``denoised`` is taken for E[M].
+
+    Args:
+        noisy: the scan as it was measured.
+        denoised: the same scan, denoised.
+        sigma: as for :func:`debias`, a number; estimated from ``noisy`` if ``None``.
+        coils: whose sum of squares the magnitude is.
+
+    Returns:
+        ``denoised`` with a line of history. Voxels that are not finite or padding are kept, and so
+        are channels that were constant.
+
+    Raises:
+        ParameterError: ``noisy`` has negative values, or its noise cannot be estimated; as for
+            :func:`debias`.
+        GeometryError: the two do not lie on one grid.
+    """
+    noisy.check_same_grid(denoised, names=("the noisy scan", "the denoised one"))
+    found = find_stabilisation(noisy, "rician", sigma=sigma, coils=coils)
+    array = denoised.array.copy()
+    for channel, rician in enumerate(found.stabilisers):
+        if isinstance(rician, RicianStabilisation):
+            inside = noisy.valid[channel]
+            array[channel][inside] = debias(array[channel][inside], rician.sigma, coils=coils)
+    return denoised.with_array(array, note=f"bias of {found.noise} taken away")

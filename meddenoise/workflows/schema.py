@@ -24,7 +24,7 @@ def config_schema() -> dict[str, Any]:
     properties = schema["properties"]
     properties["network"] = _one_of(NETWORKS)
     properties["trainer"] = _one_of(TRAINERS)
-    properties["noise"] = {"anyOf": [_one_of(NOISES), {"type": "null"}], "default": None}
+    properties["noise"] = {"anyOf": [_noise(schema), {"type": "null"}], "default": None}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "meddenoise configuration"
     return schema
@@ -43,11 +43,33 @@ def check_config(path: str | Path, overrides: Iterable[str] = ()) -> str:
         part = "network"
         build_network(config.network.name, dims, trainer.inputs, **config.network.options)
         part = "noise"
-        if config.noise is not None:
+        if config.noise is not None and config.noise.name is not None:
             build_noise(config.noise.name, **config.noise.options)
     except InputError as fault:
         raise config.error(part, str(fault)) from None
     return dump(config)
+
+
+def _noise(schema: dict[str, Any]) -> dict[str, Any]:
+    """Injected noise, and how it is stabilised: with a model's name, or without."""
+    stabilise = schema["$defs"]["NoiseConfig"]["properties"]["stabilise"]
+    stabilise["description"] = (
+        "Makes the noise Gaussian around the network, and brings its result back without bias: "
+        "rician for magnitude MRI, anscombe for counted photons, auto by the scans' own noise."
+    )
+    named = _one_of(NOISES)
+    for branch in named["oneOf"]:
+        branch["properties"]["stabilise"] = stabilise
+    about = "Whose sum of squares a magnitude image is."
+    coils = {"type": "integer", "minimum": 1, "default": 1, "description": about}
+    alone = {
+        "title": "no noise injected",
+        "description": "The scans' own noise is stabilised, and none injected.",
+        "type": "object",
+        "properties": {"name": {"type": "null"}, "stabilise": stabilise, "coils": coils},
+        "additionalProperties": False,
+    }
+    return {"oneOf": [*named["oneOf"], alone]}
 
 
 def _one_of(registry: Registry[Any]) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def _as_config(config: Config | Mapping[str, Any] | str | Path, overrides: Itera
 
 
 def _noise(config: Config) -> NoiseModel | None:
-    if config.noise is None:
+    if config.noise is None or config.noise.name is None:
         return None
     try:
         return build_noise(config.noise.name, **config.noise.options)

@@ -1,0 +1,190 @@
+"""The noise of a scan made Gaussian with a standard deviation of 1, and undone without bias.
+
+It fits around any method: :meth:`Stabilisation.forward`, then whatever denoises noise of sigma 1,
+then :meth:`Stabilisation.inverse`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import InputError, ParameterError
+from meddenoise.noise.anscombe import Anscombe
+from meddenoise.noise.estimation import NoiseEstimate, estimate
+from meddenoise.noise.moments import check_coils, check_magnitude
+from meddenoise.noise.mppca import FEWEST_VOLUMES
+from meddenoise.noise.rician_vst import RicianStabilisation
+from meddenoise.registry import nearest
+from meddenoise.volume import Volume
+
+__all__ = ["Method", "Stabilisation", "Stabiliser", "Way", "check_way", "find_stabilisation"]
+
+Method: TypeAlias = Literal["none", "rician", "anscombe"]
+Way: TypeAlias = Literal["auto", "none", "rician", "anscombe"]
+Stabiliser: TypeAlias = RicianStabilisation | Anscombe
+
+_FOR_MODEL: dict[str, Method] = {"rician": "rician", "poisson_gaussian": "anscombe"}
+
+
+@dataclass(frozen=True)
+class Stabilisation:
+    """What is done to a scan.
+
+    Attributes:
+        method: ``"rician"``, ``"anscombe"``, or ``"none"``.
+        stabilisers: one a channel; ``None`` where nothing is to be done.
+        why: what ``"auto"`` found and chose, in a sentence; ``""`` if the method was given.
+    """
+
+    method: Method
+    stabilisers: tuple[Stabiliser | None, ...]
+    why: str = ""
+
+    def forward(self, array: NDArray[np.floating], channel: int = 0) -> NDArray[np.floating]:
+        """A channel with noise of standard deviation 1; what has no stabiliser is given back."""
+        stabiliser = self.stabilisers[channel]
+        return array if stabiliser is None else stabiliser.forward(array)
+
+    def inverse(self, array: NDArray[np.floating], channel: int = 0) -> NDArray[np.floating]:
+        """A denoised channel in image units; what has no stabiliser is given back."""
+        stabiliser = self.stabilisers[channel]
+        return array if stabiliser is None else stabiliser.inverse(array)
+
+    @property
+    def noise(self) -> str:
+        """What noise it is for, such as ``"Rician noise of sigma 12.3"``."""
+        each = list(dict.fromkeys(str(one) for one in self.stabilisers if one is not None))
+        more = f" (in the first of {len(each)} channels)" if len(each) > 1 else ""
+        return f"{each[0]}{more}" if each else "no noise"
+
+
+def find_stabilisation(
+    volume: Volume, way: str = "auto", *, sigma: float | None = None, coils: int = 1
+) -> Stabilisation:
+    """The stabilisation of a scan, its numbers taken from the scan.
+
+    ``"auto"`` follows :func:`meddenoise.noise.estimate`: Rician noise gets the Rician
+    stabilisation, Poisson-Gaussian noise Anscombe's, and Gaussian or unknown noise none. Each
+    channel has numbers of its own, but a series of 6 volumes and more has the same for all.
+    Channels that are constant or have no finite voxel are left as they are.
+
+    Args:
+        volume: the noisy scan.
+        way: ``"auto"``, ``"none"``, ``"rician"`` or ``"anscombe"``.
+        sigma: standard deviation of Rician noise (of each of the real and imaginary channels) in
+            image units; estimated if ``None``.
+        coils: whose sum of squares a magnitude image is.
+
+    Raises:
+        ParameterError: an unknown way; negative values where the noise is to be Rician; a sigma
+            for Poisson-Gaussian noise, whose level depends on the intensity; noise that has no
+            gain; or the scan is too small to estimate its noise.
+    """
+    check_way(way, coils)
+    why, found = "", None
+    if way == "auto":
+        found = _estimated(volume, coils)
+        method = _FOR_MODEL.get(found.model, "none") if found.sigma > 0 else "none"
+        why = _why(found, method, sigma)
+    else:
+        method = way  # type: ignore[assignment]  # check_way has looked
+    nothing: tuple[Stabiliser | None, ...] = (None,) * volume.channels
+    if method == "none":
+        return Stabilisation("none", nothing, why)
+    if method == "anscombe" and sigma is not None:
+        raise ParameterError(
+            "The noise is to be stabilised as that of counted photons, which depends on the "
+            "intensity, so that no one sigma describes it: leave sigma out, or the stabilisation."
+        )
+    if method == "rician":
+        check_magnitude(volume.array[volume.valid])
+    fitted = list(nothing)
+    series = volume.dims == 3 and volume.channels >= FEWEST_VOLUMES
+    if series and sigma is None:
+        one = _fit(volume, method, None, coils, found)
+        fitted = [one if _has_contrast(_one(volume, c)) else None for c in range(volume.channels)]
+    else:
+        for channel in range(volume.channels):
+            part = _one(volume, channel)
+            if _has_contrast(part):
+                fitted[channel] = _fit(part, method, sigma, coils, found)
+                found = None  # it is of the first channel with something in it
+    return Stabilisation(method, tuple(fitted), why)
+
+
+def check_way(way: str, coils: int = 1) -> None:
+    """Raise for a stabilisation that there is not, before anything is read.
+
+    Raises:
+        ParameterError: the message names the nearest.
+    """
+    ways = get_args(Way)
+    if way not in ways:
+        raise ParameterError(
+            f"There is no stabilisation {way!r}{nearest(str(way), ways)}; there are: "
+            f"{', '.join(ways)}."
+        )
+    check_coils(coils)
+
+
+def _fit(
+    volume: Volume, method: Method, sigma: float | None, coils: int, found: NoiseEstimate | None
+) -> Stabiliser:
+    """With the numbers given, those found already, or newly estimated ones."""
+    if method == "rician":
+        if sigma is None:
+            # A magnitude, whether the header says so or not.
+            found = found or estimate(replace(volume, modality="MR"), coils=coils)
+            sigma = found.sigma
+        return RicianStabilisation(sigma, coils)
+    if found is None:
+        # Like any modality that counts.
+        found = estimate(replace(volume, modality="NM", units=""))
+    if found.photons is None:
+        raise ParameterError(
+            "The variance of the scan's noise is not seen to grow in a line with the intensity, as "
+            "that of counted photons does (in fewer than some 60,000 voxels it never is), so there "
+            "is no gain to stabilise by: leave the stabilisation out."
+        )
+    return Anscombe(found.photons.gain, found.photons.variance)
+
+
+def _estimated(volume: Volume, coils: int) -> NoiseEstimate:
+    try:
+        return estimate(volume, coils=coils)
+    except InputError as fault:
+        raise type(fault)(f"{fault} So say which stabilisation to take, or none.") from None
+
+
+def _why(found: NoiseEstimate, method: Method, sigma: float | None) -> str:
+    """What was found, and what follows."""
+    if found.sigma == 0:
+        return "The scan has no noise to be seen: nothing is stabilised."
+    if method == "rician":
+        by = f"sigma {found.sigma:.4g}" if sigma is None else f"the sigma given, {sigma:.4g}"
+        return f"The noise is estimated to be Rician and is stabilised as such, with {by}."
+    if method == "anscombe":
+        photons = found.photons
+        assert photons is not None  # of this model it is never
+        return (
+            "The noise is estimated to be that of counted photons and is stabilised as such, with "
+            f"a gain of {photons.gain:.4g} and a variance of {photons.variance:.4g} at 0."
+        )
+    if found.model == "unknown":
+        return "No model is known of the noise of such scans: nothing is stabilised."
+    return f"The noise is estimated to be {found.model.capitalize()}: nothing is stabilised."
+
+
+def _one(volume: Volume, channel: int) -> Volume:
+    part = slice(channel, channel + 1)
+    padding = None if volume.padding is None else volume.padding[part]
+    return replace(volume, array=volume.array[part], padding=padding)
+
+
+def _has_contrast(part: Volume) -> bool:
+    values = part.array[part.valid]
+    return values.size > 0 and bool(np.ptp(values) > 0)

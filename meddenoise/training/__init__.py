@@ -5,6 +5,7 @@ from meddenoise.training.neighbor2neighbor import Neighbor2NeighborTrainer
 from meddenoise.training.noise2void import Noise2VoidTrainer
 from meddenoise.training.r2r import R2RTrainer
 from meddenoise.training.staged import StagedTrainer
+from meddenoise.training.struct_noise2void import StructNoise2VoidTrainer
 from meddenoise.training.supervised import SupervisedTrainer
 from meddenoise.training.sure import SureTrainer
 from meddenoise.training.trainer import Trainer, build_trainer, register_trainer, trainer_names
@@ -16,6 +17,7 @@ __all__ = [
     "R2RTrainer",
     "Result",
     "StagedTrainer",
+    "StructNoise2VoidTrainer",
     "SupervisedTrainer",
     "SureTrainer",
     "Trainer",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from meddenoise.data.patches import Batch
@@ -27,7 +29,7 @@ class KnownNoiseTrainer(Trainer):
         if self.sigma is not None and self.sigma.high == 0:
             raise ParameterError("sigma is 0: where there is no noise, there is nothing to learn.")
         self.noise_map = noise_map
-        self.options = {"sigma": sigma, "noise_map": noise_map}
+        self.options: dict[str, Any] = {"sigma": sigma, "noise_map": noise_map}
 
     @property
     def needs_sigma(self) -> bool:

@@ -14,7 +14,7 @@ from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch
 from meddenoise.errors import ConfigError, ParameterError
 from meddenoise.training import Noise2VoidTrainer, build_trainer
-from meddenoise.training.noise2void import hide_voxels
+from meddenoise.training.blind_spots import hide_voxels
 
 SIZES = [(16, 12), (10, 9, 8), (7, 5), (32, 31, 6), (1, 20), (5, 1, 4)]
 
@@ -122,6 +122,34 @@ def test_the_replacement_is_uniform_over_the_window_without_its_centre(
     assert stats.chisquare(list(found.values())).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("replacement", ["mean", "median"])
+@pytest.mark.parametrize("shape", SIZES)
+def test_the_mean_or_median_of_the_window_without_its_centre(
+    shape: tuple[int, ...], replacement: str
+) -> None:
+    image = torch.randn(3, 1, *shape)
+    radius = (2, 1, 3)[: len(shape)]
+    for reach in (radius, torch.tensor([radius, (1,) * len(shape), (2,) * len(shape)])):
+        spots = hide_voxels(image, draws(batch=3), percent=5, radius=reach, replacement=replacement)  # type: ignore[arg-type]
+        wide = torch.as_tensor(reach).expand(3, -1)
+        for row, index in enumerate(spots.index):
+            for flat in index.tolist():
+                centre = np.unravel_index(flat, shape)
+                cut = tuple(
+                    slice(max(int(c) - r, 0), int(c) + r + 1)
+                    for c, r in zip(centre, wide[row].tolist(), strict=True)
+                )
+                window = image[row, 0].numpy()[cut].ravel()
+                hidden = np.ravel_multi_index(
+                    tuple(int(c) - s.start for c, s in zip(centre, cut, strict=True)),
+                    image[row, 0].numpy()[cut].shape,
+                )
+                expected = getattr(np, replacement)(np.delete(window, hidden))
+                assert float(spots.image[row].flatten()[flat]) == pytest.approx(expected, abs=1e-5)
+    left = torch.ones(3, math.prod(shape), dtype=torch.bool).scatter_(1, spots.index, False)
+    assert torch.equal(spots.image.flatten(1)[left], image.flatten(1)[left])
+
+
 def test_a_constant_image_is_masked_too_and_trains() -> None:
     image = torch.full((4, 1, 12, 12), 5.0)
     spots = hide_voxels(image, draws(), percent=3, radius=(5, 5))
@@ -218,5 +246,9 @@ def test_impossible_options(options: dict[str, Any]) -> None:
 def test_by_name() -> None:
     trainer = build_trainer("noise2void", window=5)
     assert trainer.describe()["window"] == 5
+    assert build_trainer("noise2void").describe()["window"] == 11
+    assert build_trainer("noise2void", replacement="median").describe()["window"] == 5
+    with pytest.raises(ConfigError, match="'uniform', 'mean' or 'median'"):
+        build_trainer("noise2void", replacement="mode")
     with pytest.raises(ConfigError, match=r"trainer\.windw is no key here .*did you mean 'window'"):
         build_trainer("noise2void", windw=5)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from meddenoise._version import __version__
-from meddenoise.cli import config, denoise, evaluate, info, methods, simulate, train
+from meddenoise.cli import benchmark, config, denoise, evaluate, info, methods, simulate, train
 from meddenoise.cli.failing import CommandGroup
 
 __all__ = ["app"]
@@ -45,6 +45,7 @@ app.command("train")(train.train)
 app.command("denoise")(denoise.denoise)
 app.command("methods")(methods.methods)
 app.command("evaluate")(evaluate.evaluate)
+app.command("benchmark")(benchmark.benchmark)
 app.command("simulate")(simulate.simulate)
 app.command("info")(info.info)
 app.add_typer(config.app, name="config")

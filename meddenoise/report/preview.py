@@ -11,7 +11,7 @@ from meddenoise.io.atomic import atomic_file
 from meddenoise.report.planes import Plane, middle_planes
 from meddenoise.volume import Volume
 
-__all__ = ["preview"]
+__all__ = ["display_window", "preview"]
 
 
 def preview(
@@ -43,7 +43,7 @@ def preview(
 
     columns = {"noisy": noisy, "denoised": denoised}
     residual = noisy.with_array(noisy.array - denoised.array)
-    low, high = _window(truth or denoised)
+    low, high = display_window(truth or denoised)
     spread = 3 * _spread(residual)
     shown = [(name, volume, low, high) for name, volume in columns.items()]
     shown.append(("residual", residual, -spread, spread))
@@ -88,7 +88,8 @@ def _mark(axes: Any, plane: Plane) -> None:
     axes.text(0.5, 0.99, plane.top, ha="center", va="top", **style)
 
 
-def _window(volume: Volume) -> tuple[float, float]:
+def display_window(volume: Volume) -> tuple[float, float]:
+    """Between which values a scan is shown: soft tissue of CT, else percentiles of channel 0."""
     if volume.units == "HU":
         return -150.0, 250.0
     values = volume.array[0][volume.valid[0]]

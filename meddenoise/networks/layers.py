@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["conv", "crop_to", "pad_to_multiple", "start_as_zero"]
+__all__ = ["conv", "crop_to", "pad_to_multiple", "shrink", "start_as_zero", "widen"]
 
 
-def conv(dims: int, inputs: int, outputs: int, kernel: int = 3, bias: bool = True) -> nn.Module:
+def conv(
+    dims: int, inputs: int, outputs: int, kernel: int = 3, bias: bool = True, groups: int = 1
+) -> nn.Module:
     """A size-keeping convolution over 2 or 3 axes, zero-padded, with He initialisation."""
-    layer = (nn.Conv2d if dims == 2 else nn.Conv3d)(
-        inputs, outputs, kernel, padding=kernel // 2, bias=bias
-    )
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    kind = nn.Conv2d if dims == 2 else nn.Conv3d
+    layer = kind(inputs, outputs, kernel, padding=kernel // 2, bias=bias, groups=groups)
+    return _he(layer, nonlinearity="relu")
+
+
+def _he(layer: nn.Conv2d | nn.Conv3d, nonlinearity: Literal["relu", "linear"]) -> nn.Module:
+    nn.init.kaiming_normal_(layer.weight, nonlinearity=nonlinearity)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def shrink(dims: int, inputs: int, outputs: int, step: Sequence[int], bias: bool) -> nn.Module:
+    """A convolution that makes one voxel of every cell of ``step`` voxels."""
+    kind: Any = nn.Conv2d if dims == 2 else nn.Conv3d
+    layer = kind(inputs, outputs, tuple(step), stride=tuple(step), bias=bias)
+    return _he(layer, nonlinearity="linear")
+
+
+def widen(dims: int, inputs: int, outputs: int, step: Sequence[int], bias: bool) -> nn.Module:
+    """The transposed convolution that makes a cell of ``step`` voxels of every voxel."""
+    kind: Any = nn.ConvTranspose2d if dims == 2 else nn.ConvTranspose3d
+    layer = kind(inputs, outputs, tuple(step), stride=tuple(step), bias=bias)
+    # Every output voxel has one voxel below it, so its fan-in is the number of channels.
+    nn.init.normal_(layer.weight, 0, inputs**-0.5)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return cast("nn.Module", layer)
 
 
 def start_as_zero(layer: nn.Module) -> nn.Module:

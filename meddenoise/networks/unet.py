@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from meddenoise.errors import ConfigError
+from meddenoise.networks.attention_gate import AttentionGate
 from meddenoise.networks.layers import conv, crop_to, pad_to_multiple, start_as_zero
+from meddenoise.networks.levels import multiple_of, reach_of, steps_between
+from meddenoise.networks.pooling import max_blur_pool, max_pool
 from meddenoise.networks.registry import register_network
 
 __all__ = ["UNet"]
@@ -36,6 +40,9 @@ class UNet(nn.Module):
     intensity (a HU value, a quantitative map); so there is none here, and intensities are
     normalised once, outside, invertibly.
 
+    With ``pool: blur``, ``top_skip: false`` and no residual it is the network of N2V2 (Höck et al.,
+    ECCV Workshops 2022), which leaves no checkerboard after blind-spot training.
+
     Args:
         dims: 2 or 3.
         channels: features per level, top first; one halving of the grid between two levels.
@@ -45,6 +52,11 @@ class UNet(nn.Module):
         residual: predict the difference from the input; it starts as the identity, which
             suits supervised training. Blind-spot training does better without: a shortcut
             carries each voxel's own noise to the output.
+        pool: how the grid is made coarser: ``max`` of each cell, or ``blur``, the maximum
+            filtered before voxels are dropped.
+        top_skip: hand the features of the finest level over to the way up.
+        attention: weight what is handed over by what the coarser levels see (Oktay et al.,
+            MIDL 2018).
         inputs: channels of the input, of which the first is the image.
     """
 
@@ -54,13 +66,20 @@ class UNet(nn.Module):
         channels: Sequence[int] = (16, 32, 64),
         strides: Sequence[int | Sequence[int]] | None = None,
         residual: bool = False,
+        pool: Literal["max", "blur"] = "max",
+        top_skip: bool = True,
+        attention: bool = False,
         inputs: int = 1,
     ) -> None:
         super().__init__()
-        steps = self._steps(dims, channels, strides)
+        if pool not in ("max", "blur"):
+            raise ConfigError(f"network.pool is 'max' or 'blur', not {pool!r}.")
+        steps = steps_between("A U-Net", dims, channels, strides)
         self.residual = residual
+        self.top_skip = top_skip
         self.steps = steps
-        self.multiple = tuple(int(torch.tensor([s[a] for s in steps]).prod()) for a in range(dims))
+        self.pool = max_pool if pool == "max" else max_blur_pool
+        self.multiple = multiple_of(dims, steps)
         self.down = nn.ModuleList(
             _Block(dims, above, here)
             for above, here in zip((inputs, *channels), channels, strict=False)
@@ -70,58 +89,37 @@ class UNet(nn.Module):
         self.narrow = nn.ModuleList(
             conv(dims, below, here, kernel=1) for here, below in itertools.pairwise(channels)
         )
-        self.up = nn.ModuleList(_Block(dims, 2 * here, here) for here in channels[:-1])
+        skips = [top_skip, *[True] * len(channels)]
+        self.up = nn.ModuleList(
+            _Block(dims, 2 * here if skip else here, here)
+            for here, skip in zip(channels[:-1], skips, strict=False)
+        )
+        if attention:
+            self.gates = nn.ModuleList(AttentionGate(dims, here) for here in channels[:-1])
+        self.attention = attention
         self.out = conv(dims, channels[0], 1, kernel=1)
         if residual:
             start_as_zero(self.out)
-        self.halo = self._halo(dims)
-
-    @staticmethod
-    def _steps(
-        dims: int, channels: Sequence[int], strides: Sequence[int | Sequence[int]] | None
-    ) -> list[tuple[int, ...]]:
-        if not channels or min(channels) < 1:
-            raise ConfigError("A U-Net needs a positive number of channels at every level.")
-        given = [2] * (len(channels) - 1) if strides is None else list(strides)
-        steps = [(s,) * dims if isinstance(s, int) else tuple(s) for s in given]
-        if len(steps) != len(channels) - 1 or any(len(s) != dims or min(s) < 1 for s in steps):
-            raise ConfigError(
-                f"A U-Net of {len(channels)} levels and {dims} axes needs {len(channels) - 1} "
-                f"strides, each one number or {dims} numbers of at least 1, not {strides}."
-            )
-        return steps
-
-    def _halo(self, dims: int) -> tuple[int, ...]:
-        """How far, in voxels, an output voxel sees: two convolutions a level, down and up."""
-        halo = []
-        for axis in range(dims):
-            reach, scale = 0, 1
-            for level, step in enumerate([*(s[axis] for s in self.steps), 1]):
-                passes = 1 if level == len(self.steps) else 2
-                reach += 2 * passes * scale
-                if level < len(self.steps):
-                    # Pooling, and upsampling to the same cell again, reach across one cell.
-                    reach += (step - 1) * scale
-                scale *= step
-            halo.append(reach)
-        return tuple(halo)
+        # Two convolutions a level, down and up.
+        passes = [4] * len(steps) + [2]
+        self.halo = reach_of(dims, steps, passes, blurred=pool == "blur")
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, inputs, *spatial)`` to ``(B, 1, *spatial)``."""
         size = x.shape[2:]
         y = padded = pad_to_multiple(x, self.multiple)
-        pool = F.max_pool2d if y.ndim == 4 else F.max_pool3d
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             y = block(y)
             if level < len(self.steps):
                 skips.append(y)
-                y = pool(y, self.steps[level])
-        for narrow, block, step, skip in zip(
-            reversed(self.narrow), reversed(self.up), reversed(self.steps), reversed(skips),
-            strict=True,
-        ):  # fmt: skip
-            y = F.interpolate(narrow(y), scale_factor=tuple(map(float, step)), mode="nearest")
-            y = block(torch.cat([y, skip], dim=1))
+                y = self.pool(y, self.steps[level])
+        for level in reversed(range(len(self.steps))):
+            y = self.narrow[level](y)
+            y = F.interpolate(y, scale_factor=tuple(map(float, self.steps[level])), mode="nearest")
+            if level > 0 or self.top_skip:
+                skip = skips[level]
+                y = torch.cat([y, self.gates[level](skip, y) if self.attention else skip], dim=1)
+            y = self.up[level](y)
         y = self.out(y)
         return crop_to(padded[:, :1] + y if self.residual else y, size)

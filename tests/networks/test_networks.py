@@ -13,9 +13,18 @@ from meddenoise.networks import build_network, network_names
 from meddenoise.networks.registry import NETWORKS, register_network
 
 SMALL: dict[str, dict[str, Any]] = {
-    "unet": {"channels": [3, 4, 5], "residual": True},
+    "autoencoder": {"channels": [3, 4]},
     "dncnn": {"depth": 4, "width": 3},
+    "drunet": {"channels": [3, 4], "blocks": 1, "residual": True},
+    "light": {"depth": 3, "width": 4, "residual": True},
+    "nafnet": {"channels": [3, 4], "blocks": 1},
+    "red_cnn": {"layers": 2, "width": 3, "kernel": 3},
+    "slab_unet": {"channels": [3, 4], "neighbours": 1, "residual": True},
+    "unet": {"channels": [3, 4, 5], "residual": True},
 }
+# Those whose prediction goes through no shortcut.
+WITHOUT_RESIDUAL = {"autoencoder"}
+# The smallest sizes of each kind that catch an axis confused with another.
 CASES = [
     ("unet", 2, {"channels": [4]}),
     ("unet", 2, {"channels": [3, 4, 5]}),
@@ -24,9 +33,30 @@ CASES = [
     ("unet", 3, {"channels": [2, 3], "strides": [[2, 2, 1]]}),
     ("unet", 2, {"channels": [3, 4], "strides": [3]}),
     ("unet", 2, {"channels": [3, 3, 3], "strides": [[1, 2], [4, 1]]}),
+    ("unet", 2, {"channels": [3, 4, 5], "pool": "blur", "top_skip": False}),
+    ("unet", 3, {"channels": [2, 3], "strides": [[2, 2, 1]], "pool": "blur"}),
+    ("unet", 2, {"channels": [3, 4], "strides": [[3, 1]], "pool": "blur"}),
+    ("unet", 2, {"channels": [3, 4, 4], "attention": True}),
+    ("autoencoder", 2, {"channels": [3, 4, 4]}),
+    ("autoencoder", 3, {"channels": [2, 3], "strides": [[2, 1, 2]]}),
     ("dncnn", 2, {"depth": 2, "width": 3}),
+    ("dncnn", 2, {"depth": 3, "width": 3, "batch_norm": True}),
     ("dncnn", 3, {"depth": 4, "width": 3}),
+    ("drunet", 2, {"channels": [3, 4, 4], "blocks": 1, "bias": True}),
+    ("drunet", 3, {"channels": [2, 3], "blocks": 1, "strides": [[2, 2, 1]]}),
+    ("light", 2, {"depth": 2, "width": 4}),
+    ("light", 3, {"depth": 2, "width": 4, "cell": [2, 3, 1]}),
+    ("nafnet", 2, {"channels": [3, 4], "blocks": 2}),
+    ("nafnet", 3, {"channels": [2, 3], "blocks": 1, "strides": [[2, 1, 2]], "residual": False}),
+    ("red_cnn", 2, {"layers": 3, "width": 3, "kernel": 5}),
+    ("red_cnn", 3, {"layers": 2, "width": 3, "kernel": 3}),
+    ("slab_unet", 3, {"channels": [3, 4], "neighbours": 2}),
 ]
+
+
+def spatial(name: str) -> list[int]:
+    """The numbers of axes that a network has."""
+    return [3] if name == "slab_unet" else [2, 3]
 
 
 def stirred(name: str, dims: int, options: dict[str, Any]) -> nn.Module:
@@ -44,10 +74,12 @@ def test_every_network_is_tested_here() -> None:
     assert set(SMALL) == ours == {name for name, *_ in CASES}
 
 
-@pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize(
-    "size", [(1, 1), (2, 3), (7, 5), (16, 16), (1, 1, 1), (5, 7, 3), (8, 8, 1), (9, 4, 6)]
-)
+SIZES = [(1, 1), (2, 3), (7, 5), (16, 16), (1, 1, 1), (5, 7, 3), (8, 8, 1), (9, 4, 6)]
+
+
+@pytest.mark.parametrize(("name", "size"), [
+    (name, size) for name in SMALL for size in SIZES if len(size) in spatial(name)
+])  # fmt: skip
 def test_any_size_keeps_its_shape(name: str, size: tuple[int, ...]) -> None:
     network = stirred(name, len(size), SMALL[name])
     x = torch.randn(2, 1, *size, dtype=torch.float64)
@@ -58,8 +90,9 @@ def test_any_size_keeps_its_shape(name: str, size: tuple[int, ...]) -> None:
     assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize(("name", "dims"), [
+    (name, dims) for name in SMALL if name not in WITHOUT_RESIDUAL for dims in spatial(name)
+])  # fmt: skip
 def test_a_residual_network_starts_as_the_identity(name: str, dims: int) -> None:
     network = build_network(name, dims=dims, **SMALL[name])
     x = 1000 * torch.randn(1, 1, *(6, 7, 5)[:dims])
@@ -114,8 +147,9 @@ def test_the_multiple_is_the_period_of_the_grid(
 
 @pytest.mark.parametrize("name", SMALL)
 def test_each_image_of_a_batch_is_for_itself(name: str) -> None:
-    network = stirred(name, 2, SMALL[name])
-    x = torch.randn(3, 1, 9, 9, dtype=torch.float64)
+    dims = spatial(name)[0]
+    network = stirred(name, dims, SMALL[name])
+    x = torch.randn(3, 1, *(9, 8, 5)[:dims], dtype=torch.float64)
     assert torch.allclose(network(x)[1], network(x[1:2])[0])
 
 
@@ -130,6 +164,18 @@ def test_each_image_of_a_batch_is_for_itself(name: str) -> None:
         ("unet", {"strides": [2]}, "needs 2 strides"),
         ("unet", {"strides": [[2, 2], 2]}, "3 numbers of at least 1"),
         ("unet", {"strides": [0, 2]}, "at least 1"),
+        ("unet", {"pool": "avg"}, r"network\.pool must be 'max' or 'blur'"),
+        ("drunet", {"blocks": 0}, "at least 1 block"),
+        ("drunet", {"strides": [2, 2, 2]}, "A DRUNet of 3 levels and 3 axes needs 2 strides"),
+        ("nafnet", {"blocks": 0}, "at least 1 block"),
+        ("autoencoder", {"channels": []}, "An autoencoder needs a positive number"),
+        ("red_cnn", {"kernel": 4}, "odd number of voxels, not 4"),
+        ("red_cnn", {"layers": 0}, "at least 1 layer"),
+        ("light", {"depth": 1}, "at least 2 layers"),
+        ("light", {"cell": [2, 2]}, "one number or 3 numbers"),
+        ("light", {"cell": 0}, "at least 1, not 0"),
+        ("slab_unet", {"neighbours": -1}, "at least 0, not -1"),
+        ("slab_unet", {"strides": [[2, 2, 1], 2]}, "2 numbers of at least 1"),
         ("dncnn", {"depth": 1}, "at least 2 layers"),
         ("dncnn", {"width": 0}, "feature channel"),
     ],

@@ -9,6 +9,7 @@ from meddenoise.training.struct_noise2void import StructNoise2VoidTrainer
 from meddenoise.training.supervised import SupervisedTrainer
 from meddenoise.training.sure import SureTrainer
 from meddenoise.training.trainer import Trainer, build_trainer, register_trainer, trainer_names
+from meddenoise.training.unsure import UnsureTrainer
 
 __all__ = [
     "Engine",
@@ -21,6 +22,7 @@ __all__ = [
     "SupervisedTrainer",
     "SureTrainer",
     "Trainer",
+    "UnsureTrainer",
     "build_trainer",
     "register_trainer",
     "trainer_names",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Checkpoint:
         scaler: ``state_dict`` of the loss scaler, if there is one (fp16).
         validation: the last validation's values.
         settings: fingerprint of the configuration; a resumed run must have the same.
+        trainer: ``state_dict`` of the trainer; empty for most.
     """
 
     step: int
@@ -40,6 +41,7 @@ class Checkpoint:
     scaler: dict[str, Any] | None
     validation: dict[str, float]
     settings: str
+    trainer: dict[str, Any] = field(default_factory=dict)
 
     def save(self, directory: Path) -> None:
         """Write ``last.pt`` into the directory.

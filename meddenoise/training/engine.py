@@ -285,6 +285,7 @@ class Engine:
             scaler=None if scaler is None else scaler.state_dict(),
             validation=self._validation,
             settings=self._settings(),
+            trainer=self.trainer.state_dict(),
         ).save(self.directory / "checkpoint")
 
     def _restore(self) -> None:
@@ -309,6 +310,7 @@ class Engine:
         self.optimizer.load_state_dict(saved.optimizer)
         if saved.scaler is not None and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(saved.scaler)
+        self.trainer.load_state_dict(saved.trainer)
         self.step, self.seconds = saved.step, saved.seconds
         self._validation = saved.validation
 

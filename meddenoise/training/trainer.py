@@ -105,6 +105,13 @@ class Trainer(ABC):
         """The options this trainer was made with, for the model file."""
         return dict(getattr(self, "options", {}))
 
+    def state_dict(self) -> dict[str, Any]:
+        """What its next step depends on beside the network, for a checkpoint: plain values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027, a hook and no duty
+        """Go on from what :meth:`state_dict` gave."""
+
     def fit(self, images: Any, targets: Any = None, **settings: Any) -> Denoiser:
         """Train on scans in memory; see :func:`meddenoise.training.fit.fit`."""
         from meddenoise.training.fit import fit

@@ -56,6 +56,42 @@ def check_derived(path: Path, out: Path) -> None:
     ].get("PixelValueTransformationSequence")
 
 
+@pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), SAGITTAL, (0.8, 0.6, 0, -0.6, 0.8, 0)])
+@pytest.mark.parametrize("modality", ["CT", "PT", "MR"])
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ((0, 1, 2, 3), ("meddenoise", "highdicom", "dcm2niix")),
+        ((2, 0, 3, 1), ("meddenoise", "highdicom")),  # where dcm2niix takes another slice distance
+    ],
+)
+def test_every_library_sees_a_marker_where_it_is(
+    make_enhanced: EnhancedMaker,
+    frame: type,
+    readers: dict[str, Callable[[Path], np.ndarray]],
+    tmp_path: Path,
+    modality: str,
+    orientation: tuple[float, ...],
+    order: tuple[int, ...],
+    names: tuple[str, ...],
+) -> None:
+    along, down = np.array(orientation).reshape(2, 3)
+    origin, step = np.array([11.0, -7.0, 3.5]), 5 * np.cross(along, down)
+    slices = []
+    for number in order:
+        picture = pixels(number) % 90
+        if number == 1:
+            picture[3, 1] = 120
+        position = tuple((origin + number * step).round(9))
+        slices.append(frame(picture, position, orientation, place=number + 1))
+    path = make_enhanced(modality, slices)
+    out = io.write(io.read(path), tmp_path / "out.dcm")
+    expected = origin + step + 1 * 0.4 * along + 3 * 0.7 * down
+    for name in names:
+        for each in (path, out):
+            np.testing.assert_allclose(readers[name](each), expected, atol=1e-3, err_msg=name)
+
+
 @pytest.mark.parametrize("modality", ["CT", "PT"])
 def test_every_frame_has_its_own_scale(
     make_enhanced: EnhancedMaker, frame: Callable[..., object], tmp_path: Path, modality: str

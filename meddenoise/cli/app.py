@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from meddenoise._version import __version__
-from meddenoise.cli import benchmark, config, denoise, evaluate, info, methods, simulate, train
+from meddenoise.cli import (
+    benchmark,
+    config,
+    denoise,
+    evaluate,
+    info,
+    methods,
+    networks,
+    simulate,
+    train,
+)
 from meddenoise.cli.failing import CommandGroup
 
 __all__ = ["app"]
@@ -44,6 +54,7 @@ def _root(
 app.command("train")(train.train)
 app.command("denoise")(denoise.denoise)
 app.command("methods")(methods.methods)
+app.command("networks")(networks.networks)
 app.command("evaluate")(evaluate.evaluate)
 app.command("benchmark")(benchmark.benchmark)
 app.command("simulate")(simulate.simulate)

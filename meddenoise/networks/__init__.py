@@ -4,6 +4,12 @@ from meddenoise.networks.autoencoder import Autoencoder
 from meddenoise.networks.dncnn import DnCNN
 from meddenoise.networks.drunet import DRUNet
 from meddenoise.networks.light import LightNet
+from meddenoise.networks.monai import (
+    MonaiAttentionUnet,
+    MonaiBasicUNet,
+    MonaiDynUNet,
+    MonaiSwinUNETR,
+)
 from meddenoise.networks.nafnet import NAFNet
 from meddenoise.networks.noise_map import with_noise_map
 from meddenoise.networks.red_cnn import REDCNN
@@ -17,6 +23,10 @@ __all__ = [
     "DRUNet",
     "DnCNN",
     "LightNet",
+    "MonaiAttentionUnet",
+    "MonaiBasicUNet",
+    "MonaiDynUNet",
+    "MonaiSwinUNETR",
     "NAFNet",
     "SlabUNet",
     "UNet",

@@ -18,11 +18,12 @@ __all__ = ["Autoencoder"]
 
 @register_network("autoencoder")
 class Autoencoder(nn.Module):
-    """Gondara, "Medical Image Denoising Using Convolutional Denoising Autoencoders", ICDM
-    Workshops 2016, with leaky ReLU for the paper's ReLU and no sigmoid at the end.
+    """Down to few features and up again without a shortcut (Gondara, ICDM Workshops 2016).
 
-    All that reaches the output has passed the coarsest grid, so fine structure is lost that a
-    U-Net keeps: a baseline to compare with, and a quick smoother.
+    After "Medical Image Denoising Using Convolutional Denoising Autoencoders", with leaky ReLU for
+    the paper's ReLU and no sigmoid at the end. All that reaches the output has passed the coarsest
+    grid, so fine structure is lost that a U-Net keeps: a baseline to compare with, and a quick
+    smoother.
 
     Args:
         dims: 2 or 3.

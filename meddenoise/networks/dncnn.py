@@ -13,10 +13,11 @@ __all__ = ["DnCNN"]
 
 @register_network("dncnn")
 class DnCNN(nn.Module):
-    """Zhang et al., "Beyond a Gaussian Denoiser", IEEE TIP 26(7), 2017, figure 1.
+    """A chain of convolutions that predicts the noise (Zhang et al., IEEE TIP 26(7), 2017).
 
-    ``depth`` convolutions of 3 voxels with ReLU between; the output is the input minus the
-    predicted noise. Its receptive field is ``2 * depth + 1`` voxels.
+    Figure 1 of "Beyond a Gaussian Denoiser": ``depth`` convolutions of 3 voxels with ReLU between;
+    the output is the input minus the predicted noise. Its receptive field is ``2 * depth + 1``
+    voxels.
 
     Args:
         dims: 2 or 3.

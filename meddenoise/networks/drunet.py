@@ -36,8 +36,10 @@ class _ResidualBlock(nn.Module):
 
 @register_network("drunet")
 class DRUNet(nn.Module):
-    """Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser Prior", IEEE TPAMI 44(10),
-    2022, figure 1: residual blocks, strided convolutions, and sums for skips; no normalisation.
+    """A U-Net of residual blocks, made for a noise map (Zhang et al., IEEE TPAMI 44(10), 2022).
+
+    Figure 1 of "Plug-and-Play Image Restoration with Deep Denoiser Prior": residual blocks, strided
+    convolutions, and sums for skips; no normalisation.
 
     Without biases, as in the paper, it is homogeneous: image and noise map twice as strong give a
     result twice as strong (Mohan et al., "Robust and Interpretable Blind Image Denoising via

@@ -46,12 +46,11 @@ def shuffle(x: Tensor, cell: Sequence[int]) -> Tensor:
 
 @register_network("light")
 class LightNet(nn.Module):
-    """A chain of convolutions on cells of voxels, as FFDNet (Zhang et al., "FFDNet: Toward a Fast
-    and Flexible Solution for CNN-Based Image Denoising", IEEE TIP 27(9), 2018, figure 1), without
-    its batch norm.
+    """Convolutions on cells of voxels, fast on CPUs (FFDNet, Zhang et al., IEEE TIP 27(9), 2018).
 
-    Every cell of 2 x 2 x 2 voxels becomes one place with 8 channels, so a convolution costs an
-    eighth and sees twice as far, and no voxel is lost.
+    Figure 1 of "FFDNet: Toward a Fast and Flexible Solution for CNN-Based Image Denoising", without
+    its batch norm. Every cell of 2 x 2 x 2 voxels becomes one place with 8 channels, so a
+    convolution costs an eighth and sees twice as far, and no voxel is lost.
 
     Args:
         dims: 2 or 3.

@@ -57,15 +57,15 @@ class _Block(nn.Sequential):
 
 @register_network("nafnet")
 class NAFNet(nn.Module):
-    """Chen et al., "Simple Baselines for Image Restoration", ECCV 2022, figures 2d and 3c, made fit
-    for absolute intensities and for tiles.
+    """A U-Net that multiplies features instead of an activation (Chen et al., ECCV 2022).
 
-    The paper divides each voxel's features by their standard deviation (layer norm) and does not
-    multiply it back, so what a block adds does not grow with the image: a network trained at one
-    gain does next to nothing at a hundred times that. Here each block multiplies the size back that
-    it divided by, and all that stands outside of blocks is linear without a bias: image (and noise
-    map) twice as strong give a result twice as strong, whatever the weights; see :class:`DRUNet`
-    for what that is good for.
+    Figures 2d and 3c of "Simple Baselines for Image Restoration", made fit for absolute intensities
+    and for tiles. The paper divides each voxel's features by their standard deviation (layer norm)
+    and does not multiply it back, so what a block adds does not grow with the image: a network
+    trained at one gain does next to nothing at a hundred times that. Here each block multiplies the
+    size back that it divided by, and all that stands outside of blocks is linear without a bias:
+    image (and noise map) twice as strong give a result twice as strong, whatever the weights; see
+    :class:`DRUNet` for what that is good for.
 
     The paper's channel attention is left out: it averages over the whole image, so that a tile
     would be denoised otherwise than the volume.

@@ -14,13 +14,13 @@ __all__ = ["REDCNN"]
 
 @register_network("red_cnn")
 class REDCNN(nn.Module):
-    """Chen et al., "Low-Dose CT with a Residual Encoder-Decoder Convolutional Neural Network",
-    IEEE Trans Med Imaging 36(12), 2017, figure 1.
+    """A residual encoder and decoder for low-dose CT (Chen et al., IEEE TMI 36(12), 2017).
 
-    Ten layers; every second output of the encoder is added to the decoder's, and the image to the
-    last one. Two things differ from the paper: layers keep the size, where the paper's convolutions
-    lose their border and its deconvolutions of stride 1 give it back (so that images of any size
-    pass), and there is no ReLU at the end, for normalised intensities may be negative.
+    Figure 1 of "Low-Dose CT with a Residual Encoder-Decoder Convolutional Neural Network": ten
+    layers; every second output of the encoder is added to the decoder's, and the image to the last
+    one. Two things differ from the paper: layers keep the size, where the paper's convolutions lose
+    their border and its deconvolutions of stride 1 give it back (so that images of any size pass),
+    and there is no ReLU at the end, for normalised intensities may be negative.
 
     Args:
         dims: 2 or 3.

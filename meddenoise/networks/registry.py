@@ -9,7 +9,11 @@ configuration's ``network`` section::
         def __init__(self, dims: int = 3, width: int = 16) -> None: ...
 
 One whose constructor takes ``inputs`` as well can be trained with a noise map: it then maps
-``(B, 2, *spatial)``, the image and the noise's level, to ``(B, 1, *spatial)``.
+``(B, 2, *spatial)``, the image and the noise's level, to ``(B, 1, *spatial)``. Two attributes of a
+network tell how it may be tiled: ``halo``, how many voxels per axis an output voxel sees on either
+side, and ``multiple``, voxels per axis of its coarsest grid's cell; without them it is taken for
+one that sees 16 voxels and halves its grid three times. A class attribute ``axes`` of ``(3,)`` says
+that it knows no other ``dims``.
 """
 
 from __future__ import annotations
@@ -23,7 +27,14 @@ from meddenoise.config.options import check_options
 from meddenoise.errors import ConfigError
 from meddenoise.registry import Registry
 
-__all__ = ["NETWORKS", "build_network", "network_names", "register_network"]
+__all__ = [
+    "NETWORKS",
+    "axes_of",
+    "build_network",
+    "network_names",
+    "register_network",
+    "takes_noise_map",
+]
 
 M = TypeVar("M", bound=type[nn.Module])
 
@@ -38,6 +49,16 @@ def register_network(name: str) -> Any:
 def network_names() -> tuple[str, ...]:
     """The names that ``network.name`` may take."""
     return NETWORKS.names()
+
+
+def axes_of(name: str) -> tuple[int, ...]:
+    """Which ``dims`` a network has: its class's ``axes``, or 2 and 3."""
+    return tuple(getattr(NETWORKS.get(name), "axes", (2, 3)))
+
+
+def takes_noise_map(name: str) -> bool:
+    """Whether a network can be told the noise's level in a second channel."""
+    return "inputs" in inspect.signature(NETWORKS.get(name)).parameters
 
 
 def build_network(name: str, dims: int = 3, inputs: int = 1, **options: Any) -> nn.Module:
@@ -57,7 +78,7 @@ def build_network(name: str, dims: int = 3, inputs: int = 1, **options: Any) -> 
         raise ConfigError(f"A network has 2 or 3 spatial axes, not {dims}.")
     given = check_options(NETWORKS.options(name), options, section="network")
     if inputs != 1:
-        if "inputs" not in inspect.signature(NETWORKS.get(name)).parameters:
+        if not takes_noise_map(name):
             raise ConfigError(
                 f"The network '{name}' takes no noise map: for one, its constructor needs a "
                 "parameter 'inputs', the number of input channels."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,12 @@ __all__ = ["SlabUNet"]
 
 @register_network("slab_unet")
 class SlabUNet(nn.Module):
-    """A 2-D U-Net over slabs of ``2 * neighbours + 1`` slices, the middle one of which it denoises.
+    """2.5-D: a 2-D U-Net over each slice of a volume and its neighbours.
 
-    For thick slices, whose neighbours help less than those in the plane: most of the arithmetic
-    of a 2-D network, and yet it tells a vessel that goes on from a speck of noise. It takes patches
-    of three axes, and slices lie along the last of them; beyond the ends the last slice is
-    repeated.
+    It sees slabs of ``2 * neighbours + 1`` slices and denoises the middle one. For thick slices,
+    whose neighbours help less than those in the plane: most of the arithmetic of a 2-D network, and
+    yet it tells a vessel that goes on from a speck of noise. It takes patches of three axes, and
+    slices lie along the last of them; beyond the ends the last slice is repeated.
 
     Args:
         dims: 3.
@@ -39,6 +39,8 @@ class SlabUNet(nn.Module):
     Raises:
         ConfigError: ``dims`` 2, a negative number of neighbours, or as :class:`UNet`.
     """
+
+    axes: ClassVar[tuple[int, ...]] = (3,)
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class _Block(nn.Sequential):
 
 @register_network("unet")
 class UNet(nn.Module):
-    """Ronneberger et al., MICCAI 2015, without normalisation layers.
+    """The default: a U-Net without normalisation (Ronneberger et al., MICCAI 2015).
 
     Instance and batch norm divide by the patch's own contrast, and with it goes the absolute
     intensity (a HU value, a quantitative map); so there is none here, and intensities are

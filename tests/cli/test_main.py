@@ -16,6 +16,7 @@ EXPLAINED = {
         *["derived", "--overwrite", "--json", "glob"],
     ],
     "methods": ["--json", "options"],
+    "networks": ["--measure", "--json", "--set", "Weights", "halo", "default: all"],
     "evaluate": ["--mask", "99.9th", "CENTER WIDTH", "--json", "PSNR", "SSIM"],
     "simulate": ["--list", "--set", "SNR", "%", "--dose", "--units", "default: 0", "--series"],
     "info": ["--json", "noise", "model"],

@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from meddenoise.devices import choose_device
+from meddenoise.devices import choose_device, has_fast_bf16
 from meddenoise.errors import ConfigError, MissingDependency
 
 __all__ = ["make_accelerator"]
@@ -30,7 +30,8 @@ def make_accelerator(
     """An Accelerator for this process (one of several, if ``torchrun`` started it).
 
     Args:
-        precision: ``"auto"`` is bf16 on CUDA cards that have it and fp32 elsewhere.
+        precision: ``"auto"`` is bf16 where the device has it natively, CUDA cards and some CPUs,
+            and fp32 elsewhere. Weights, their updates and the loss are float32 in either.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         trackers: ``"tensorboard"``, ``"mlflow"``, ``"wandb"``; unused without a directory.
         directory: where they write.
@@ -41,8 +42,7 @@ def make_accelerator(
     """
     chosen = choose_device(device)
     if precision == "auto":
-        has_bf16 = chosen.type == "cuda" and torch.cuda.is_bf16_supported()
-        precision = "bf16" if has_bf16 else "fp32"
+        precision = "bf16" if has_fast_bf16(chosen) else "fp32"
     if precision == "fp16" and chosen.type == "cpu":
         raise ConfigError("training.precision fp16 needs a GPU: take bf16 or fp32 on a CPU.")
     if (

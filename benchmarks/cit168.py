@@ -12,7 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-__all__ = ["load_crop", "psnr", "ssim"]
+__all__ = ["crop_of", "load_crop", "psnr", "ssim"]
 
 HALF = (64, 64, 32)
 SIGMA = 0.1
@@ -20,7 +20,11 @@ SIGMA = 0.1
 
 def load_crop(data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``(clean, noisy, affine)``; ends the program with a clear message without the file."""
-    file = data / "mri" / "cit168_t1.nii.gz"
+    return crop_of(data / "mri" / "cit168_t1.nii.gz")
+
+
+def crop_of(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of another volume."""
     if not file.exists():
         raise SystemExit(f"There is no {file}: give the directory of the public scans by --data.")
     image = nib.load(file)

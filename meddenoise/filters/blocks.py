@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Blocks", "haar_matrix", "kaiser_window", "match_blocks"]
+__all__ = ["Blocks", "Tile", "haar_matrix", "kaiser_window", "match_blocks"]
 
 # Farther from any block than all others are: what lies outside the image.
 _OUTSIDE = 1e6
@@ -18,6 +19,19 @@ _OUTSIDE = 1e6
 # Voxels whose distances are taken at once: few enough to stay in the cache, and not so few that
 # calls cost more than arithmetic.
 _CACHED = 2**17
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of an image that is filtered on its own.
+
+    Attributes:
+        seen: the part with all that its reference blocks may be like; it begins on their grid.
+        own: its reference blocks along each axis, counted from the first in ``seen``.
+    """
+
+    seen: tuple[slice, slice, slice]
+    own: tuple[range, range, range]
 
 
 @dataclass(frozen=True)
@@ -48,6 +62,33 @@ class Blocks:
         return math.prod(
             min(r, n - b) + 1 for n, b, r in zip(size, self.shape, self.search, strict=True)
         )
+
+    def tiles(self, size: Sequence[int], most: int) -> list[Tile]:
+        """The image in parts whose reference blocks begin within ``most`` voxels, or a few more.
+
+        Args:
+            size: of the image, whose last reference blocks end at its border.
+            most: about as many.
+        """
+        counts, deep = self.references(size), list(self.references(size))
+        while math.prod(d * s for d, s in zip(deep, self.step, strict=True)) > most:
+            longest = max(range(3), key=lambda axis: deep[axis] * self.step[axis])
+            if deep[longest] == 1:
+                break
+            deep[longest] = -(-deep[longest] // 2)
+        ranges = (
+            [range(first, min(first + d, n)) for first in range(0, n, d)]
+            for n, d in zip(counts, deep, strict=True)
+        )
+        return [self._tile(own) for own in itertools.product(*ranges)]
+
+    def _tile(self, own: Sequence[range]) -> Tile:
+        seen, inside = [], []
+        for refs, width, step, reach in zip(own, self.shape, self.step, self.search, strict=True):
+            first = max(0, refs.start - -(-reach // step))
+            seen.append(slice(first * step, (refs.stop - 1) * step + width + reach))
+            inside.append(range(refs.start - first, refs.stop - first))
+        return Tile((seen[0], seen[1], seen[2]), (inside[0], inside[1], inside[2]))
 
     def analyse(self, image: Tensor) -> Tensor:
         """The orthonormal cosine transform (DCT-II) of the block at every voxel.
@@ -130,7 +171,7 @@ class Blocks:
         return torch.kron(torch.kron(x, y), z)
 
 
-def match_blocks(image: Tensor, blocks: Blocks, count: int, planes: range) -> Tensor:
+def match_blocks(image: Tensor, blocks: Blocks, count: int, own: Sequence[range]) -> Tensor:
     """For each reference block the most similar ones near it, by the squared difference.
 
     The distances of all references for one displacement at a time: the squared difference of the
@@ -140,7 +181,7 @@ def match_blocks(image: Tensor, blocks: Blocks, count: int, planes: range) -> Te
         image: ``(X, Y, Z)``; reference blocks begin at multiples of ``blocks.step``.
         blocks: their shape and where to look.
         count: how many, the reference itself among them; at most ``blocks.candidates``.
-        planes: which references along the first axis.
+        own: which references along each axis.
 
     Returns:
         ``(references, count)`` int64: at which voxel of the flattened image they begin.
@@ -149,39 +190,43 @@ def match_blocks(image: Tensor, blocks: Blocks, count: int, planes: range) -> Te
     from torch.nn import functional as F
 
     size = image.shape
-    rx, ry, rz = blocks.search
-    padded = F.pad(image[None, None], (rz, rz, ry, ry, rx, rx), value=_OUTSIDE)[0, 0]
-    shifts = torch.cartesian_prod(*[torch.arange(-r, r + 1) for r in blocks.search])
-    offsets = (shifts[:, 0] * size[1] + shifts[:, 1]) * size[2] + shifts[:, 2]
-    _, ny, nz = blocks.references(size)
-    sx, sy, sz = blocks.step
-    y, z = torch.arange(ny)[:, None] * sy, torch.arange(nz) * sz
+    padded = F.pad(
+        image[None, None], [r for n in reversed(blocks.search) for r in (n, n)], value=_OUTSIDE
+    )[0, 0]
+    shifts = list(itertools.product(*(range(-r, r + 1) for r in blocks.search)))
+    offsets = torch.tensor([(dx * size[1] + dy) * size[2] + dz for dx, dy, dz in shifts])
+    planes, ny, nz = (len(refs) for refs in own)
+    step, begin = blocks.step, [refs.start * s for refs, s in zip(own, blocks.step, strict=True)]
+    spans = [(len(refs) - 1) * s + b for refs, s, b in zip(own, step, blocks.shape, strict=True)]
+    y = torch.arange(ny)[:, None] * step[1] + begin[1]
+    z = torch.arange(nz) * step[2] + begin[2]
     found = []
-    at_once = max(1, _CACHED // (sx * size[1] * size[2]))
-    for first in planes[::at_once]:
-        deep = min(at_once, planes.stop - first)
-        begin, length = first * sx, (deep - 1) * sx + blocks.shape[0]
-        here = image[begin : begin + length]
+    at_once = max(1, _CACHED // (step[0] * spans[1] * spans[2]))
+    for first in range(0, planes, at_once):
+        deep = min(at_once, planes - first)
+        corner = [begin[0] + first * step[0], begin[1], begin[2]]
+        region = [(deep - 1) * step[0] + blocks.shape[0], spans[1], spans[2]]
+        here = image[_part(corner, region)]
         distance = torch.empty(len(shifts), deep, ny, nz)
-        difference = torch.empty_like(here)
-        for number, (dx, dy, dz) in enumerate(shifts.tolist()):
-            there = padded[
-                begin + rx + dx : begin + rx + dx + length,
-                ry + dy : ry + dy + size[1],
-                rz + dz : rz + dz + size[2],
-            ]
-            torch.sub(here, there, out=difference)
+        difference = torch.empty(region)
+        for number, shift in enumerate(shifts):
+            moved = [c + r + d for c, r, d in zip(corner, blocks.search, shift, strict=True)]
+            torch.sub(here, padded[_part(moved, region)], out=difference)
             sums = difference.square_()
             for axis in range(3):
-                sums = _block_sums(sums, blocks.shape[axis], blocks.step[axis], axis)
+                sums = _block_sums(sums, blocks.shape[axis], step[axis], axis)
             distance[number] = sums
         distance[len(shifts) // 2] = -1  # itself comes first, also where all are the same
         flat = distance.view(len(shifts), -1).t().contiguous()
         nearest = flat.topk(count, dim=1, largest=False, sorted=False).indices
-        x = torch.arange(first, first + deep)[:, None, None] * sx
-        start = ((x * size[1] + y) * size[2] + z).reshape(-1, 1)
-        found.append(start + offsets[nearest])
+        x = torch.arange(deep)[:, None, None] * step[0] + corner[0]
+        starts = ((x * size[1] + y) * size[2] + z).reshape(-1, 1)
+        found.append(starts + offsets[nearest])
     return torch.cat(found)
+
+
+def _part(corner: Sequence[int], size: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
 
 
 def haar_matrix(count: int) -> Tensor:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.filters.blocks import Blocks, haar_matrix, kaiser_window, match_blocks
+from meddenoise.filters.blocks import Blocks, Tile, haar_matrix, kaiser_window, match_blocks
 from meddenoise.filters.registry import register_filter
+from meddenoise.filters.threads import in_threads
 from meddenoise.noise.wavelet_mad import estimate_sigma
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ _THRESHOLD = 2.8
 # Groups that are filtered at once: what they need stays in the cache.
 _GROUPS = 512
 
-# A voxel's coefficients take 64 floats, three times over; slabs keep that to about a gigabyte.
-_SLAB_VOXELS = 1_300_000
+# A voxel's coefficients take 64 floats, three times over: with what a tile sees around itself, some
+# 300 megabytes for each core at work.
+_TILE_VOXELS = 2**18
 
 
 @register_filter("bm4d")
@@ -125,10 +127,10 @@ def _three(values: Sequence[int]) -> tuple[int, int, int]:
 
 
 def _pass(noisy: Tensor, guide: Tensor | None, blocks: Blocks, group: int) -> Tensor:
-    """One pass over ``(X, Y, Z)`` with noise of sigma 1, slab by slab along the first axis.
+    """One pass over ``(X, Y, Z)`` with noise of sigma 1, tile by tile.
 
-    The slabs are independent but for the sums that overlapping blocks add to, so the result is
-    that of one piece.
+    Tiles are independent but for the sums that overlapping blocks add to, so the result is that of
+    one piece.
     """
     import torch
     from torch.nn import functional as F
@@ -142,34 +144,26 @@ def _pass(noisy: Tensor, guide: Tensor | None, blocks: Blocks, group: int) -> Te
         guide = F.pad(guide[None, None], pads, mode="replicate")[0, 0]
     group = min(group, 2 ** int(math.log2(blocks.candidates(noisy.shape))))
     total, weight = torch.zeros(noisy.shape), torch.zeros(noisy.shape)
-    width, step, reach = blocks.shape[0], blocks.step[0], blocks.search[0]
-    references = blocks.references(noisy.shape)[0]
-    planes = max(1, (_SLAB_VOXELS // noisy[0].numel() - 2 * reach - width) // step + 1)
-    for first in range(0, references, planes):
-        last = min(first + planes, references) - 1
-        # The slab begins on the grid of references, so that its own are the volume's.
-        begin = max(0, first * step - -(-reach // step) * step)
-        end = min(len(noisy), last * step + width + reach)
-        sums = _slab(
-            noisy[begin:end],
-            None if guide is None else guide[begin:end],
-            blocks,
-            group,
-            range(first - begin // step, last + 1 - begin // step),
-        )
-        total[begin:end] += sums[0]
-        weight[begin:end] += sums[1]
+
+    def filtered(tile: Tile) -> tuple[Tensor, Tensor]:
+        expected = None if guide is None else guide[tile.seen]
+        return _tile(noisy[tile.seen], expected, blocks, group, tile.own)
+
+    tiles = blocks.tiles(noisy.shape, _TILE_VOXELS)
+    for tile, sums in zip(tiles, in_threads(filtered, tiles), strict=True):
+        total[tile.seen] += sums[0]
+        weight[tile.seen] += sums[1]
     return (total / weight)[tuple(slice(0, n) for n in size)]
 
 
-def _slab(
-    noisy: Tensor, guide: Tensor | None, blocks: Blocks, group: int, planes: range
+def _tile(
+    noisy: Tensor, guide: Tensor | None, blocks: Blocks, group: int, own: Sequence[range]
 ) -> tuple[Tensor, Tensor]:
-    """The weighted sum of filtered blocks and of their weights, for some reference planes."""
+    """The weighted sum of filtered blocks and of their weights, for some references."""
     import torch
 
     size = noisy.shape
-    matched = match_blocks(noisy if guide is None else guide, blocks, group, planes)
+    matched = match_blocks(noisy if guide is None else guide, blocks, group, own)
     coefficients = blocks.analyse(noisy)
     expected = None if guide is None else blocks.analyse(guide)
     total = torch.zeros_like(coefficients)

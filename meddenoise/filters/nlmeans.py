@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.filters.registry import register_filter
 from meddenoise.filters.spacing import THICK, relative_spacing
+from meddenoise.filters.threads import in_threads
 from meddenoise.noise.wavelet_mad import estimate_sigma
 
 if TYPE_CHECKING:
@@ -97,15 +98,14 @@ def _means(
     pads = [p for r, k in zip(reversed(reach), reversed(patch), strict=True) for p in (r + k,) * 2]
     noisy = F.pad(noisy[None, None], pads, mode="replicate")[0, 0]
     padded = F.pad(values[None, None], pads, mode="replicate")[0, 0]
-    means = torch.empty_like(values)
     deep = max(1, _CACHED // values[0].numel())
     around = 2 * (reach[0] + patch[0])
-    for first in range(0, len(means), deep):
-        planes = slice(first, min(first + deep, len(means)) + around)
-        means[first : first + deep] = _some_means(
-            noisy[planes], padded[planes], patch, reach, strength
-        )
-    return means
+
+    def some(first: int) -> Tensor:
+        planes = slice(first, min(first + deep, len(values)) + around)
+        return _some_means(noisy[planes], padded[planes], patch, reach, strength)
+
+    return torch.cat(list(in_threads(some, range(0, len(values), deep))))
 
 
 def _some_means(

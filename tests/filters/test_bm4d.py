@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 
 import numpy as np
 import pytest
@@ -48,14 +49,38 @@ def test_the_noise_is_estimated_if_nobody_says() -> None:
     assert psnr(found, clean) == pytest.approx(psnr(told, clean), abs=0.5)
 
 
-def test_slabs_give_what_one_piece_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    noisy = picture((60, 24, 20))
+@pytest.mark.parametrize(
+    ("shape", "spacing"),
+    [((40, 35, 38), (1, 1, 1)), ((40, 44, 9), (0.5, 0.5, 3)), ((120, 90), (1, 1))],
+    ids=["cubes", "thick slices", "2-D"],
+)
+def test_tiles_give_what_one_piece_gives(
+    shape: tuple[int, ...], spacing: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noisy = picture(shape)
     noisy += 10 * np.random.default_rng(2).standard_normal(noisy.shape).astype(np.float32)
-    whole = bm4d(noisy, spacing=(1, 1, 1), sigma_noise=10)
+    whole = bm4d(noisy, spacing=spacing, sigma_noise=10)
     module = importlib.import_module("meddenoise.filters.bm4d")
-    monkeypatch.setattr(module, "_SLAB_VOXELS", 20 * 24 * 20)
+    monkeypatch.setattr(module, "_TILE_VOXELS", noisy.size // 7)
     # A coefficient may fall on the other side of the threshold by rounding.
-    assert np.abs(bm4d(noisy, spacing=(1, 1, 1), sigma_noise=10) - whole).max() < 0.05 * 10
+    assert np.abs(bm4d(noisy, spacing=spacing, sigma_noise=10) - whole).max() < 0.05 * 10
+
+
+def test_tiles_share_the_reference_blocks() -> None:
+    size, blocks = (40, 31, 22), Blocks((4, 4, 4), (3, 3, 3), (3, 3, 2))
+    counts = np.zeros(blocks.references(size), int)
+    for tile in blocks.tiles(size, 3000):
+        assert math.prod(len(refs) for refs in tile.own) * 27 <= 3000
+        at = []
+        for seen, refs, n in zip(tile.seen, tile.own, size, strict=True):
+            first = seen.start // 3 + refs.start
+            at.append(slice(first, first + len(refs)))
+            # All that a reference block may be like is there, or the image ends.
+            assert seen.start % 3 == 0
+            assert seen.start <= max(0, 3 * first - 2)
+            assert seen.stop >= min(n, 3 * (first + len(refs) - 1) + 4 + 2)
+        counts[tuple(at)] += 1
+    assert (counts == 1).all()
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 4), (5, 40, 3), (4, 4), (33, 6)])
@@ -105,7 +130,7 @@ def test_the_most_similar_blocks_are_found() -> None:
     image = torch.randn(12, 10, 9, generator=generator)
     image[5:8, 4:7, 3:6] = image[3:6, 3:6, 3:6].clone()
     blocks = Blocks((2, 3, 3), (3, 3, 3), (2, 1, 2))
-    found = match_blocks(image, blocks, 3, range(blocks.references(image.shape)[0]))
+    found = match_blocks(image, blocks, 3, [range(n) for n in blocks.references(image.shape)])
     reference = (3 * 10 + 3) * 9 + 3
     row = next(r for r in found.tolist() if reference in r and (5 * 10 + 4) * 9 + 3 in r)
 

@@ -26,11 +26,12 @@ def test_a_step_loses_the_contrast_that_theory_says() -> None:
 
 def test_thick_slices_do_not_mix() -> None:
     array = np.random.default_rng(0).normal(0, 5, (20, 16, 4)).astype(np.float32)
-    filtered = total_variation(array, spacing=(1, 1, 5), sigma_noise=5)
+    how = {"sigma_noise": 5, "strength": 0.6}
+    filtered = total_variation(array, spacing=(1, 1, 5), **how)
     # (The mean is taken off first, which changes the last digit.)
-    alone = total_variation(array[:, :, 2], spacing=(1, 1), sigma_noise=5)
+    alone = total_variation(array[:, :, 2], spacing=(1, 1), **how)
     np.testing.assert_allclose(filtered[:, :, 2], alone, atol=1e-4)
-    mixed = total_variation(array, spacing=(1, 1, 1), sigma_noise=5)
+    mixed = total_variation(array, spacing=(1, 1, 1), **how)
     assert np.abs(mixed[:, :, 2] - alone).max() > 1
 
 
@@ -42,6 +43,20 @@ def test_noise_goes_by_its_strength() -> None:
     assert filtered.dtype == np.float32
     gentle = total_variation(noisy, spacing=(1, 1, 1), sigma_noise=3)
     assert gentle.std() > 0.7 * 30
+
+
+@pytest.mark.parametrize("sigma", [3.0, 30.0])
+def test_it_is_as_strong_as_comes_closest(sigma: float) -> None:
+    clean = 20 * np.sin(np.indices((32, 30, 28)).sum(axis=0) / 6) + step(16, 30, 28)
+    noisy = clean + sigma * np.random.default_rng(0).standard_normal(clean.shape)
+    errors = [
+        np.mean(
+            (total_variation(noisy, spacing=(1, 1, 1), sigma_noise=sigma, strength=s) - clean) ** 2
+        )
+        for s in (None, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
+    ]
+    assert errors[0] < 1.02 * min(errors)
+    assert 1.2 * min(errors) < max(errors)
 
 
 @pytest.mark.parametrize("option", [{"strength": 0.0}, {"iterations": 0}])

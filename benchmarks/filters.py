@@ -1,34 +1,42 @@
 """The filters without training beside their peers: quality, speed and memory.
 
-    python benchmarks/filters.py [--quick] [--data DIR] [--peer-env DIR] [--json FILE]
+    python benchmarks/filters.py [--quick] [--resume] [--data DIR] [--peer-env DIR] [--json FILE]
 
-Truths: the central 128 x 128 x 64 voxels of three T1-weighted heads, clipped at 0 and divided by
-their 99.9th percentile, with Gaussian and Rician noise of 3, 10 and 20 %; and of a pelvic CT, of
-which a quarter of the dose is simulated by noise insertion. ``--quick``: the first head, smaller,
-without some of the noises.
+Truths: the central 96 x 96 x 48 voxels of three T1-weighted heads, clipped at 0 and divided by
+their 99.9th percentile, with Gaussian and Rician noise of 3, 10 and 20 %; and 128 x 128 x 32 voxels
+of a pelvic CT, of which a quarter of the dose is simulated by noise insertion. BM4D stands its
+targets besides on the CIT168 crop (``cit168.py``). ``--quick``: the first head, smaller, without
+some of the noises.
 
 Every method runs in a process of its own, one after the other. On heads all are told the noise's
-true standard deviation (ANTs always finds it itself), on CT what ``meddenoise`` estimates.
+true standard deviation (ANTs always finds it itself), on CT what ``meddenoise.noise.estimate``
+finds; ours run once more ``alone``, told nothing but what a file's header says.
+
+What every method gave is kept in ``build/filters`` (``build/filters-quick``) case by case:
+``--resume`` goes on where a run was cut off. Without it all is measured anew.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import ROOT, Report, Row, add_data, arguments, call
-from filters_side import PEERS
+from cit168 import SIGMA, load_crop
+from common import ROOT, Report, Row, add_data, arguments
+from filters_side import ALONE, PEERS
 
 HEADS = {"cit168": "cit168_t1", "colin27": "colin27_t1", "seg3d": "seg3d_t1"}
 LEVELS = (0.03, 0.1, 0.2)
-CROP, QUICK_CROP = (128, 128, 64), (64, 64, 48)
-CT_CROP, QUICK_CT_CROP = (128, 128, 64), (64, 64, 16)
+CROP, QUICK_CROP = (96, 96, 48), (64, 64, 48)
+CT_CROP, QUICK_CT_CROP = (128, 128, 32), (64, 64, 16)
 # What a reader of abdominal CT looks at, in HU; the scores see no more.
 WINDOW = (-160.0, 240.0)
 SIDE = Path(__file__).with_name("filters_side.py")
@@ -46,6 +54,8 @@ class Case:
         sigma: what methods are told.
         rician: the noise is.
         spacing: voxel size in mm.
+        units: as in a volume.
+        modality: as in a volume.
         window: values beyond are cut off before scoring; its width is the data range.
     """
 
@@ -55,19 +65,25 @@ class Case:
     sigma: float
     rician: bool = False
     spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
+    units: str = ""
+    modality: str = "MR"
     window: tuple[float, float] | None = None
+
+    @property
+    def span(self) -> float:
+        """The data range."""
+        return 1.0 if self.window is None else self.window[1] - self.window[0]
 
     def scores(self, image: np.ndarray) -> tuple[float, float]:
         """PSNR in dB and SSIM, by scikit-image with its defaults in 3-D."""
         from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-        clean, span = self.clean, 1.0
+        clean = self.clean
         if self.window is not None:
             clean, image = (np.clip(a, *self.window) for a in (clean, image))
-            span = self.window[1] - self.window[0]
         return (
-            float(peak_signal_noise_ratio(clean, image, data_range=span)),
-            float(structural_similarity(clean, image, data_range=span)),
+            float(peak_signal_noise_ratio(clean, image, data_range=self.span)),
+            float(structural_similarity(clean, image, data_range=self.span)),
         )
 
 
@@ -117,7 +133,7 @@ def heads(data: Path, quick: bool) -> Iterator[Case]:
 def ct(data: Path, quick: bool) -> Case:
     """A pelvis and a quarter of its dose."""
     import meddenoise as md
-    from meddenoise.noise import estimate_sigma
+    from meddenoise.noise import estimate
 
     scan = md.read(data / "dicom" / "ct_pelvis_soft")
     size = QUICK_CT_CROP if quick else CT_CROP
@@ -126,50 +142,122 @@ def ct(data: Path, quick: bool) -> Case:
     part = md.Volume(scan.array[..., slices], scan.affine, units=scan.units, modality="CT")
     low = md.simulate(part, "ct_insertion", dose=0.25, seed=0)
     clean, noisy = (central(volume.array[0], size) for volume in (part, low))
-    sigma = estimate_sigma(noisy)
-    return Case("CT, 1/4 dose", clean, noisy, sigma, spacing=scan.spacing, window=WINDOW)
+    seen = md.Volume.from_array(noisy, spacing=scan.spacing, units="HU", modality="CT")
+    return Case(
+        "CT, 1/4 dose",
+        clean,
+        noisy,
+        estimate(seen).sigma,
+        spacing=scan.spacing,
+        units="HU",
+        modality="CT",
+        window=WINDOW,
+    )
 
 
-def run(python: Path, method: str, cases: Sequence[Case]) -> Result:
-    """All cases by one method in a process of its own."""
-    print(f"{method} ...", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory() as place:
-        orders: list[dict[str, Any]] = []
-        for number, case in enumerate(cases):
-            noisy, out = (f"{place}/{what}{number}.npy" for what in ("noisy", "out"))
-            np.save(noisy, case.noisy)
-            span = 1.0 if case.window is None else case.window[1] - case.window[0]
-            told = {"sigma": case.sigma, "rician": case.rician, "spacing": case.spacing}
-            orders.append({"noisy": noisy, "out": out, "range": span, **told})
-        listed = Path(place) / "cases.json"
+def crop(data: Path, quick: bool) -> Case:
+    """The CIT168 crop, or its middle."""
+    clean, noisy, _ = load_crop(data)
+    if quick:
+        clean, noisy = central(clean, QUICK_CROP), central(noisy, QUICK_CROP)
+    return Case("the CIT168 crop", clean, noisy, SIGMA)
+
+
+@dataclass
+class Bench:
+    """Runs methods, and keeps what they gave.
+
+    Attributes:
+        place: the directory where.
+        peers: the interpreter of their environment.
+    """
+
+    place: Path
+    peers: Path
+
+    def run(self, method: str, cases: Sequence[Case], turn: str = "") -> Result:
+        """All cases by one method in a process of its own; ``turn`` tells runs of it apart."""
+        print(f"{method} {turn}", file=sys.stderr, flush=True)
+        there = self.place / re.sub(r"\W+", "_", f"{method} {turn}").strip("_")
+        there.mkdir(parents=True, exist_ok=True)
+        orders = [self._order(case, there / _file_name(case)) for case in cases]
+        listed = there / "cases.json"
         listed.write_text(json.dumps(orders))
-        done = call([python, SIDE, method, listed])
-        measured = json.loads(done.stdout.strip().splitlines()[-1])
+        python = self.peers if method in PEERS else Path(sys.executable)
+        done = subprocess.run([python, SIDE, method, listed], check=False)
+        if done.returncode:
+            raise SystemExit(f"{method} failed; --resume goes on from here.")
+        told = {
+            case.name: json.loads(Path(order["told"]).read_text())
+            for case, order in zip(cases, orders, strict=True)
+        }
         scores = {
             case.name: case.scores(np.load(order["out"]))
             for case, order in zip(cases, orders, strict=True)
         }
-    named = dict(zip((case.name for case in cases), measured["cases"], strict=True))
-    return Result(
-        {name: psnr for name, (psnr, _) in scores.items()},
-        {name: ssim for name, (_, ssim) in scores.items()},
-        {name: told["seconds"] for name, told in named.items()},
-        {name: told["cpu"] for name, told in named.items()},
-        measured["memory"],
-    )
+        return Result(
+            {name: psnr for name, (psnr, _) in scores.items()},
+            {name: ssim for name, (_, ssim) in scores.items()},
+            {name: each["seconds"] for name, each in told.items()},
+            {name: each["cpu"] for name, each in told.items()},
+            max(each["memory"] for each in told.values()),
+        )
+
+    def _order(self, case: Case, stem: Path) -> dict[str, Any]:
+        inputs = self.place / "inputs"
+        inputs.mkdir(exist_ok=True)
+        noisy, clean = (inputs / f"{stem.name}_{what}.npy" for what in ("noisy", "clean"))
+        if not clean.exists():
+            np.save(noisy, case.noisy)
+            np.save(clean, case.clean)
+        return {
+            "name": case.name,
+            "noisy": str(noisy),
+            "clean": str(clean),
+            "out": f"{stem}.npy",
+            "told": f"{stem}.json",
+            "sigma": case.sigma,
+            "rician": case.rician,
+            "spacing": case.spacing,
+            "units": case.units,
+            "modality": case.modality,
+            "range": case.span,
+        }
 
 
-def targets(report: Report, ours: Sequence[Result], peer: Result, cases: Sequence[Case]) -> None:
-    """BM4D beside the package of its authors; ours ran before and after it."""
-    speed = float(np.mean([result.speed(cases) for result in ours]))
-    cpu = float(np.mean([result.speed(cases, cpu=True) for result in ours]))
-    report.add("bm4d, times the bm4d package's speed", speed / peer.speed(cases), "x", at_least=10)
-    ratio = cpu / peer.speed(cases, cpu=True)
-    report.add("bm4d, times the bm4d package's speed by CPU time", ratio, "x")
-    for case in cases:
-        if "Gaussian" in case.name:
-            gain = ours[0].psnr[case.name] - peer.psnr[case.name]
-            report.add(f"bm4d, PSNR above the package's: {case.name}", gain, "dB", at_least=-0.5)
+def _file_name(case: Case) -> str:
+    return re.sub(r"\W+", "_", case.name)
+
+
+def targets(
+    report: Report,
+    bench: Bench,
+    case: Case,
+    results: dict[str, Result],
+    cases: Sequence[Case],
+) -> None:
+    """BM4D beside the package of its authors; ours runs before and after it."""
+    ours = [bench.run("bm4d", [case], "before")]
+    peer = bench.run(PEER_BM4D, [case], "between")
+    ours.append(bench.run("bm4d", [case], "after"))
+    name = case.name
+    for told, cpu, target in (("", False, {"at_least": 10}), (" by CPU time", True, {})):
+        speeds = [result.speed([case], cpu=cpu) for result in ours]
+        ratio = float(np.mean(speeds)) / peer.speed([case], cpu=cpu)
+        report.add(f"bm4d, times the bm4d package's speed{told}: {name}", ratio, "x", **target)
+    report.add(f"bm4d, speed: {name}", ours[-1].speed([case]), "Mvoxel/s")
+    report.add(f"bm4d package, speed: {name}", peer.speed([case]), "Mvoxel/s")
+    report.add(f"bm4d: {name}", ours[0].psnr[name], "dB")
+    report.add(f"bm4d package: {name}", peer.psnr[name], "dB")
+    report.add(f"bm4d, SSIM: {name}", ours[0].ssim[name], "")
+    report.add(f"bm4d package, SSIM: {name}", peer.ssim[name], "")
+    gains = {name: ours[0].psnr[name] - peer.psnr[name]}
+    gains |= {
+        each.name: results["bm4d"].psnr[each.name] - results[PEER_BM4D].psnr[each.name]
+        for each in cases
+    }
+    for each, gain in gains.items():
+        report.add(f"bm4d, PSNR above the package's: {each}", gain, "dB", at_least=-0.5)
 
 
 def matrix(
@@ -187,11 +275,33 @@ def matrix(
         print(f"| {method} | {' | '.join(shown)} |")
 
 
+def costs(results: dict[str, Result], cases: Sequence[Case]) -> None:
+    """A table of what methods take."""
+    print("\n## Speed and memory over all cases\n")
+    print("| method | Mvoxel/s | Mvoxel per CPU second | memory, MiB |\n|---|---|---|---|")
+    for name, result in results.items():
+        speeds = [result.speed(cases, cpu=cpu) for cpu in (False, True)]
+        print(f"| {name} | {speeds[0]:.3g} | {speeds[1]:.3g} | {result.memory:.0f} |")
+
+
 def baseline(cases: Sequence[Case]) -> Result:
     """The noisy images as they are."""
     scores = {case.name: case.scores(case.noisy) for case in cases}
     psnr, ssim = ({name: pair[k] for name, pair in scores.items()} for k in (0, 1))
     return Result(psnr, ssim, {}, {}, 0.0)
+
+
+def rows(results: dict[str, Result], cases: Sequence[Case]) -> Iterator[Row]:
+    """All scores and costs, for the JSON file."""
+    for name, result in results.items():
+        for case in cases:
+            yield Row(f"{name}, {case.name}, PSNR", result.psnr[case.name], None, "dB", None)
+            yield Row(f"{name}, {case.name}, SSIM", result.ssim[case.name], None, "", None)
+        if result.seconds:
+            yield Row(f"{name}, speed", result.speed(cases), None, "Mvoxel/s", None)
+            used = result.speed(cases, cpu=True)
+            yield Row(f"{name}, by CPU time", used, None, "Mvoxel/s", None)
+            yield Row(f"{name}, memory", result.memory, None, "MiB", None)
 
 
 def main() -> None:
@@ -203,40 +313,36 @@ def main() -> None:
         default=ROOT / "build" / "filter-peers",
         help="what make_filter_env.sh made (default: build/filter-peers)",
     )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with a run that was cut off, in build/"
+    )
     options = parser.parse_args()
     peers = options.peer_env / "bin" / "python"
     if not peers.exists():
         raise SystemExit(f"There is no {peers}: run benchmarks/make_filter_env.sh first.")
     from meddenoise.filters import filter_names, is_joint
 
+    place = ROOT / "build" / ("filters-quick" if options.quick else "filters")
+    if not options.resume:
+        shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True, exist_ok=True)
+    bench = Bench(place, peers)
     cases = [*heads(options.data, options.quick), ct(options.data, options.quick)]
     names = [name for name in filter_names() if name != "identity" and not is_joint(name)]
-    results = {"noisy": baseline(cases)}
-    results |= {name: run(Path(sys.executable), name, cases) for name in names}
-    results |= {name: run(peers, name, cases) for name in PEERS}
-    again = run(Path(sys.executable), "bm4d", cases)
+    methods = [*names, *(name + ALONE for name in names), *PEERS]
+    results = {name: bench.run(name, cases) for name in methods}
 
     report = Report("Filters without training, and their peers")
-    targets(report, (results["bm4d"], again), results[PEER_BM4D], cases)
-    for name in [*names, *PEERS]:
-        report.add(f"{name}, speed", results[name].speed(cases), "Mvoxel/s")
-        report.add(f"{name}, by CPU time", results[name].speed(cases, cpu=True), "Mvoxel/s")
-        report.add(f"{name}, memory", results[name].memory, "MiB")
+    targets(report, bench, crop(options.data, options.quick), results, cases)
     report.finish(None)
-    matrix("PSNR in dB", results, cases, lambda result, case: result.psnr[case], 2)
-    matrix("SSIM", results, cases, lambda result, case: result.ssim[case], 3)
+    shown = {"noisy": baseline(cases)} | results
+    matrix("PSNR in dB", shown, cases, lambda result, case: result.psnr[case], 2)
+    matrix("SSIM", shown, cases, lambda result, case: result.ssim[case], 3)
+    costs(results, cases)
     if options.json is not None:
-        rows = list(report.rows)
-        for name, result in results.items():
-            for case in cases:
-                rows.append(
-                    Row(f"{name}, {case.name}, PSNR", result.psnr[case.name], None, "dB", None)
-                )
-                rows.append(
-                    Row(f"{name}, {case.name}, SSIM", result.ssim[case.name], None, "", None)
-                )
+        told = [asdict(row) for row in (*report.rows, *rows(shown, cases))]
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        options.json.write_text(json.dumps(told, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -55,8 +55,32 @@ def denoise(
         str | None,
         typer.Option(
             metavar="S",
-            help="Standard deviation of the noise, for a method or a model with a noise map: in "
-            "the image's units, or with %: of its 99.9th percentile; estimated if not given.",
+            help="Standard deviation of the noise, for a method, a model with a noise map, "
+            "--stabilise or --debias: in the image's units, or with %: of its 99.9th percentile; "
+            "estimated if not given.",
+        ),
+    ] = None,
+    stabilise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|none|rician|anscombe",
+            help="Make the noise Gaussian, denoise, and bring the result back without bias: "
+            "rician for magnitude MRI, anscombe for counted photons, auto by the scan's noise.",
+        ),
+    ] = None,
+    debias: Annotated[
+        bool,
+        typer.Option(
+            "--debias",
+            help="Take the bias of Rician noise off the result; instead of --stabilise.",
+        ),
+    ] = False,
+    coils: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="For --stabilise and --debias: a magnitude image is the sum of squares of N "
+            "coils (default 1).",
         ),
     ] = None,
     series: Series = None,
@@ -127,6 +151,9 @@ def denoise(
         "method": method,
         "options": parse_settings(set_ or []),
         "sigma": sigma,
+        "stabilise": stabilise,
+        "debias": debias,
+        "coils": coils,
         "device": device,
         "overwrite": overwrite,
         "dtype": dtype,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,6 +36,9 @@ class Item:
         reference: intensity that percentages of noise levels refer to.
         valid: bool, the voxels that were measured; ``None`` if all were.
         sigma: the noise's standard deviation in the scan's units; ``None`` if nobody asked.
+        origin: what the scan was before its noise was stabilised; ``None`` if nobody asks.
+        data_range: 99.9th minus 0.1th percentile of the clean partner, or of the scan if there is
+            none, in the scan's units.
     """
 
     image: Tensor
@@ -45,6 +49,8 @@ class Item:
     reference: float = 1.0
     valid: Tensor | None = None
     sigma: float | None = None
+    origin: Any = None
+    data_range: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Batch:
         spacing: ``(B, D)``, mm per axis of each patch's scan.
         sigma: ``(B,)``, standard deviation of the noise in each patch, in its scan's units;
             ``None`` if it is not known.
+        origins: the :attr:`Item.origin` of each patch's scan; ``None`` if there are none.
+        data_range: ``(B,)``, :attr:`Item.data_range` of each patch's scan.
     """
 
     image: Tensor
@@ -71,6 +79,8 @@ class Batch:
     reference: Tensor
     spacing: Tensor
     sigma: Tensor | None = None
+    origins: tuple[Any, ...] | None = None
+    data_range: Tensor | None = None
 
 
 class PatchSampler:
@@ -119,8 +129,11 @@ class PatchSampler:
         self._spacing = torch.tensor([item.spacing for item in items], dtype=torch.float32)
         levels = [item.sigma for item in items if item.sigma is not None]
         self._sigma = torch.tensor(levels) if len(levels) == len(items) else None
+        origins = [item.origin for item in items]
+        self._origins = None if any(origin is None for origin in origins) else origins
         self._numbers = torch.tensor(
-            [(item.shift, item.scale, item.reference) for item in items], dtype=torch.float32
+            [(item.shift, item.scale, item.reference, item.data_range) for item in items],
+            dtype=torch.float32,
         )
 
     def to(self, device: torch.device) -> PatchSampler:
@@ -139,7 +152,8 @@ class PatchSampler:
     def draw(self, draws: Draws) -> Batch:
         """One batch; the same draws give the same batch."""
         which, index = self._where(draws)
-        shift, scale, reference = self._numbers[which].unbind(1)
+        origins = self._origins and [self._origins[k] for k in which.tolist()]
+        shift, scale, reference, data_range = self._numbers[which].unbind(1)
         column = (-1, 1, *(1,) * len(self.patch))
         shift, scale = shift.view(column), scale.view(column)
         image = (self._image[index] - shift) / scale
@@ -152,6 +166,8 @@ class PatchSampler:
             reference=reference,
             spacing=self._spacing[which],
             sigma=None if self._sigma is None else self._sigma[which],
+            origins=None if origins is None else tuple(origins),
+            data_range=data_range,
         )
 
     def _where(self, draws: Draws) -> tuple[Tensor, Tensor]:

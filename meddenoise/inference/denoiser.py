@@ -15,15 +15,18 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from meddenoise._version import __version__
-from meddenoise.config import InferenceConfig, NormaliseConfig
+from meddenoise.config import InferenceConfig, NormaliseConfig, StabiliseConfig
 from meddenoise.devices import choose_device, fast_layout
 from meddenoise.errors import ConfigError, ModelError, ParameterError
+from meddenoise.inference.export import exported
 from meddenoise.inference.model_file import file_hash, load_model, save_model
 from meddenoise.inference.restore import restore
+from meddenoise.inference.stabilised import stabilisation_around
 from meddenoise.inference.tiles import plan_tiles
 from meddenoise.networks import with_noise_map
 from meddenoise.networks.layers import crop_to, pad_to_multiple
 from meddenoise.noise.scan_level import scan_sigma
+from meddenoise.noise.stabilise import Stabilisation
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.volume import Volume
 
@@ -42,6 +45,9 @@ class Denoiser:
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         info: the description that travels with the weights.
         noise_map: the network gets the noise's level as a second channel.
+        stabilise: how the noise of the scans was stabilised that the network learned from. It then
+            gets each scan stabilised by the scan's own noise, and its result is brought back
+            without bias.
 
     Raises:
         ConfigError: ``inference.tile`` has another number of axes.
@@ -57,8 +63,10 @@ class Denoiser:
         device: str | torch.device = "auto",
         info: Mapping[str, Any] | None = None,
         noise_map: bool = False,
+        stabilise: StabiliseConfig | None = None,
     ) -> None:
         self.device = choose_device(device)
+        network, self.info = exported(network, info or {})
         self.network = fast_layout(network.to(self.device).eval(), dims)
         self.dims = dims
         self.normalise = normalise or NormaliseConfig()
@@ -66,8 +74,8 @@ class Denoiser:
         tile = self.inference.tile
         if tile is not None and len(tile) != dims:
             raise ConfigError(f"inference.tile has {len(tile)} axes and the network {dims}.")
-        self.info = dict(info or {})
         self.noise_map = noise_map
+        self.stabilise = stabilise or StabiliseConfig()
         self.name = "a model in memory"
 
     @classmethod
@@ -87,6 +95,7 @@ class Denoiser:
         try:
             normalise = NormaliseConfig(**info["normalise"])
             inference = InferenceConfig(**info.get("inference", {}))
+            stabilise = StabiliseConfig(**info.get("stabilise", {}))
         except ValidationError as fault:
             keys = ", ".join(".".join(map(str, error["loc"])) for error in fault.errors())
             raise ModelError(f"{path} has a description that makes no sense: {keys}.") from None
@@ -98,6 +107,7 @@ class Denoiser:
             device=device,
             info=info,
             noise_map=info["network"].get("inputs", 1) == 2,
+            stabilise=stabilise,
         )
         denoiser.name = f"{Path(path).name} {file_hash(path)}"
         return denoiser
@@ -108,6 +118,7 @@ class Denoiser:
             **self.info,
             "normalise": self.normalise.model_dump(mode="json"),
             "inference": self.inference.model_dump(mode="json"),
+            "stabilise": self.stabilise.model_dump(mode="json"),
         }
         if "network" not in info:
             raise ModelError("A network needs a name to be saved: give info['network'].")
@@ -120,6 +131,8 @@ class Denoiser:
         volume: Volume,
         *,
         sigma: float | NDArray[np.floating] | None = None,
+        stabilise: str | None = None,
+        coils: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Volume:
         """The denoised scan: same grid, same units, same header.
@@ -130,19 +143,27 @@ class Denoiser:
         Args:
             volume: the scan.
             sigma: for a model with a noise map: the noise's standard deviation in the scan's units,
-                one number or a map of its spatial shape; estimated from each channel if None.
+                one number or a map of its spatial shape; estimated from each channel if None. Of
+                Rician noise that is stabilised, one number.
+            stabilise: ``"auto"``, ``"rician"`` or ``"anscombe"``, for a model that was trained on
+                scans as they are; any other has its own.
+            coils: whose sum of squares the magnitude is that is stabilised.
             progress: called with the finished fraction.
 
         Raises:
-            ModelError: a 3-D network on a 2-D image.
-            ParameterError: a sigma for a model without a noise map, an impossible one, or one that
-                cannot be estimated.
+            ModelError: a 3-D network on a 2-D image; another stabilisation than the model's own.
+            ParameterError: a sigma for a model with neither noise map nor stabilisation, an
+                impossible one, or one that cannot be estimated; a stabilisation that does not fit
+                the scan.
         """
         if volume.dims < self.dims:
             raise ModelError(
                 f"This model denoises {self.dims}-D scans and the image is {volume.dims}-D: "
                 f"use a model trained on {volume.dims}-D images."
             )
+        around = stabilisation_around(
+            volume, self.stabilise, sigma=sigma, asked=stabilise, coils=coils
+        )
         valid = volume.valid
         out = volume.array.copy()
         for channel in range(volume.channels):
@@ -150,13 +171,17 @@ class Denoiser:
             if inside.any():
                 share = _share(progress, channel, volume.channels)
                 noisy, level = volume.array[channel], sigma
-                if self.noise_map and sigma is None and np.ptp(noisy[inside]) > 0:
+                if around.method != "none":
+                    level = 1.0 if self.noise_map else None
+                elif self.noise_map and sigma is None and np.ptp(noisy[inside]) > 0:
                     level = scan_sigma(volume, channel)
-                clean = self.denoise_array(noisy, inside, sigma=level, progress=share)
+                clean = self._stabilised(noisy, inside, around, channel, level, share)
                 out[channel] = np.where(inside, clean, volume.array[channel])
             if progress:
                 progress((channel + 1) / volume.channels)
         note = f"meddenoise {__version__} denoised with {self.name}"
+        if around.method != "none":
+            note += f", stabilised as {around.noise}"
         return volume.with_array(out, note=note)
 
     def denoise_array(
@@ -182,6 +207,38 @@ class Denoiser:
                 a call.
             ModelError: the network gives another shape, or numbers that are not finite.
         """
+        if self.stabilise.method == "none":
+            return self._plain(array, valid, sigma, progress)
+        known = array if valid is None else np.where(valid, array, np.nan)
+        around = stabilisation_around(Volume.from_array(known), self.stabilise, sigma=sigma)
+        level = 1.0 if self.noise_map else None
+        return self._stabilised(array, valid, around, 0, level, progress)
+
+    def _stabilised(
+        self,
+        array: NDArray[np.floating],
+        valid: NDArray[np.bool_] | None,
+        around: Stabilisation,
+        channel: int,
+        sigma: float | NDArray[np.floating] | None,
+        progress: Callable[[float], None] | None,
+    ) -> NDArray[np.floating]:
+        """A channel, denoised between the stabilisation and its inverse."""
+        if around.stabilisers[channel] is None:
+            return self._plain(array, valid, sigma, progress)
+        if valid is not None and not valid.all():
+            array = np.where(valid, array, array[valid].mean(dtype=np.float64)).astype(array.dtype)
+        clean = self._plain(around.forward(array, channel), valid, sigma, progress)
+        return around.inverse(clean, channel)
+
+    def _plain(
+        self,
+        array: NDArray[np.floating],
+        valid: NDArray[np.bool_] | None,
+        sigma: float | NDArray[np.floating] | None,
+        progress: Callable[[float], None] | None,
+    ) -> NDArray[np.floating]:
+        """As :meth:`denoise_array`, of what the network gets, stabilised or not."""
         measured = None if valid is None or bool(valid.all()) else valid
         values = array if measured is None else array[measured]
         if values.min() == values.max():
@@ -221,7 +278,8 @@ class Denoiser:
         if not self.noise_map:
             if sigma is not None:
                 raise ParameterError(
-                    "sigma is for a model with a noise map (trainer.noise_map), and this has none."
+                    "sigma is for a model with a noise map (trainer.noise_map) or with a "
+                    "stabilisation (noise.stabilise), and this has none."
                 )
             return None
         if sigma is None:

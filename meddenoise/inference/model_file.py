@@ -69,6 +69,7 @@ def _complete(info: Any) -> bool:
         and isinstance(network.get("options", {}), dict)
         and isinstance(info.get("normalise"), dict)
         and isinstance(info.get("inference", {}), dict)
+        and isinstance(info.get("stabilise", {}), dict)
     )
 
 

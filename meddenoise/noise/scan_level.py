@@ -7,7 +7,14 @@ from dataclasses import replace
 from meddenoise.noise.estimation import estimate
 from meddenoise.volume import Volume
 
-__all__ = ["scan_sigma"]
+__all__ = ["one_channel", "scan_sigma"]
+
+
+def one_channel(volume: Volume, channel: int) -> Volume:
+    """A volume of that channel alone."""
+    part = slice(channel, channel + 1)
+    padding = None if volume.padding is None else volume.padding[part]
+    return replace(volume, array=volume.array[part], padding=padding)
 
 
 def scan_sigma(volume: Volume, channel: int = 0) -> float:
@@ -18,6 +25,4 @@ def scan_sigma(volume: Volume, channel: int = 0) -> float:
     Raises:
         ParameterError: the channel is constant, has no finite voxel, or is too small.
     """
-    part = slice(channel, channel + 1)
-    padding = None if volume.padding is None else volume.padding[part]
-    return estimate(replace(volume, array=volume.array[part], padding=padding)).sigma
+    return estimate(one_channel(volume, channel)).sigma

@@ -18,6 +18,7 @@ from meddenoise.noise.estimation import NoiseEstimate, estimate
 from meddenoise.noise.moments import check_coils, check_magnitude
 from meddenoise.noise.mppca import FEWEST_VOLUMES
 from meddenoise.noise.rician_vst import RicianStabilisation
+from meddenoise.noise.scan_level import one_channel
 from meddenoise.registry import nearest
 from meddenoise.volume import Volume
 
@@ -106,10 +107,12 @@ def find_stabilisation(
     series = volume.dims == 3 and volume.channels >= FEWEST_VOLUMES
     if series and sigma is None:
         one = _fit(volume, method, None, coils, found)
-        fitted = [one if _has_contrast(_one(volume, c)) else None for c in range(volume.channels)]
+        fitted = [
+            one if _has_contrast(one_channel(volume, c)) else None for c in range(volume.channels)
+        ]
     else:
         for channel in range(volume.channels):
-            part = _one(volume, channel)
+            part = one_channel(volume, channel)
             if _has_contrast(part):
                 fitted[channel] = _fit(part, method, sigma, coils, found)
                 found = None  # it is of the first channel with something in it
@@ -177,12 +180,6 @@ def _why(found: NoiseEstimate, method: Method, sigma: float | None) -> str:
     if found.model == "unknown":
         return "No model is known of the noise of such scans: nothing is stabilised."
     return f"The noise is estimated to be {found.model.capitalize()}: nothing is stabilised."
-
-
-def _one(volume: Volume, channel: int) -> Volume:
-    part = slice(channel, channel + 1)
-    padding = None if volume.padding is None else volume.padding[part]
-    return replace(volume, array=volume.array[part], padding=padding)
 
 
 def _has_contrast(part: Volume) -> bool:

@@ -14,17 +14,18 @@ import torch
 from torch import nn
 
 from meddenoise._version import __version__
-from meddenoise.config import Config, parse
+from meddenoise.config import Config, StabiliseConfig, parse
 from meddenoise.data.patches import PatchSampler
 from meddenoise.errors import ConfigError
 from meddenoise.inference import Denoiser
 from meddenoise.networks import build_network
 from meddenoise.training.engine import Engine, Result
 from meddenoise.training.prepare import Prepared, as_items
+from meddenoise.training.stabilised import choose_stabilisation
 from meddenoise.training.trainer import TRAINERS, Trainer
 from meddenoise.volume import Volume
 
-__all__ = ["Fitted", "fit", "fit_prepared", "new_network"]
+__all__ = ["Fitted", "fit", "fit_prepared", "new_network", "stabilisation_of"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def fit(
     device: str = "auto",
     progress: bool = False,
     data: dict[str, Any] | None = None,
+    stabilise: str = "none",
+    coils: int = 1,
     **training: Any,
 ) -> Denoiser:
     """Train on scans in memory.
@@ -66,6 +69,9 @@ def fit(
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         progress: show a progress bar.
         data: other keys of a configuration's ``data`` section, such as ``augment``.
+        stabilise: make the scans' noise Gaussian around the network: ``"auto"``, ``"none"``,
+            ``"rician"`` or ``"anscombe"``.
+        coils: whose sum of squares a magnitude image is, for its stabilisation.
         training: keys of its ``training`` section, such as ``steps`` or ``learning_rate``.
 
     Returns:
@@ -79,6 +85,7 @@ def fit(
             "data": {"images": "in memory", "patch": list(patch), "batch": batch, **(data or {})},
             "trainer": {"name": _name_of(trainer), **trainer.describe()},
             "network": {"name": network if isinstance(network, str) else _name_of(network)},
+            "noise": None if stabilise == "none" else {"stabilise": stabilise, "coils": coils},
             "training": {"trackers": [], **training},
             "seed": seed,
         }
@@ -110,15 +117,25 @@ def fit_prepared(
     device: str = "auto",
     resume: bool = False,
     progress: bool = True,
+    stabilise: StabiliseConfig | None = None,
 ) -> Fitted:
-    """Train a network as a configuration says; see :class:`Engine` for the errors."""
-    data = config.data
+    """Train a network as a configuration says; see :class:`Engine` for the errors.
+
+    ``stabilise`` is what :func:`stabilisation_of` gives, for a caller that has asked already.
+    """
+    data, same = config.data, val is train
+    train = trainer.arrange(train)
+    val = train if same else trainer.arrange(val)
+    stabilise = stabilise or stabilisation_of(config, trainer, train)
     prepared = partial(
         as_items,
         normalise=data.normalise,
         dims=config.dims,
         with_sigma=trainer.needs_sigma,
         sigma=trainer.sigma,
+        stabilise=stabilise,
+        drawn=getattr(trainer, "noise", None),
+        target_is_clean=trainer.target_is_clean,
     )
     items = prepared(train)
     trainer.look_at(items)
@@ -151,9 +168,17 @@ def fit_prepared(
         inference=inference,
         device=device,
         noise_map=trainer.noise_map,
+        stabilise=stabilise,
         info=_info(config, result, train[0].volume),
     )
     return Fitted(denoiser, result)
+
+
+def stabilisation_of(
+    config: Config, trainer: Trainer, train: Sequence[Prepared]
+) -> StabiliseConfig:
+    """How the scans of a run are stabilised; see :func:`choose_stabilisation`."""
+    return choose_stabilisation(config, getattr(trainer, "noise", None), train)
 
 
 def _fingerprint(config: Config) -> str:

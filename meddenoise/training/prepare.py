@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from meddenoise.config import NormaliseConfig
+from meddenoise.config import NormaliseConfig, StabiliseConfig
 from meddenoise.data.cases import Case
 from meddenoise.data.draws import generator
 from meddenoise.data.patches import Item
 from meddenoise.errors import InputError
 from meddenoise.noise import NoiseModel, reference_intensity, simulate
 from meddenoise.noise.level import Level
-from meddenoise.noise.scan_level import scan_sigma
+from meddenoise.noise.scan_level import one_channel, scan_sigma
+from meddenoise.noise.stabilise import Stabiliser, find_stabilisation
+from meddenoise.training.stabilised import Origin, typical_stabiliser
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.volume import Volume
 
@@ -62,8 +65,16 @@ def as_items(
     *,
     with_sigma: bool = False,
     sigma: Level | None = None,
+    stabilise: StabiliseConfig | None = None,
+    drawn: NoiseModel | None = None,
+    target_is_clean: bool = True,
 ) -> list[Item]:
     """The scans as the patch sampler takes them: a channel each, and a slice each in 2-D.
+
+    Of scans that are stabilised, the image is the stabilised scan, whose noise has a sigma of 1,
+    and that is what is normalised. The target is what the stabilised image of the clean partner
+    would be in the mean over the noise (or that of a noisy partner is): a network that learns it is
+    brought back without bias.
 
     Args:
         scans: of one run.
@@ -71,10 +82,13 @@ def as_items(
         dims: of a patch, 2 or 3.
         with_sigma: the noise's level is needed as well.
         sigma: that level, one for all scans; estimated from each if ``None``.
+        stabilise: how the noise is stabilised, by each scan's own numbers; not at all if ``None``.
+        drawn: noise that is drawn at every step; a scan that has none is stabilised by its numbers.
+        target_is_clean: otherwise it is a second noisy scan, stabilised as the first is.
 
     Raises:
-        InputError: a scan that cannot be learned from (constant, no finite voxel, too few axes), or
-            whose noise cannot be estimated.
+        InputError: a scan that cannot be learned from (constant, no finite voxel, too few axes),
+            whose noise cannot be estimated, or that is not of the kind that is to be stabilised.
     """
     items: list[Item] = []
     for scan in scans:
@@ -88,9 +102,14 @@ def as_items(
             raise InputError(
                 f"{scan.name} is constant, or has no finite voxel: there is nothing to learn from."
             )
-        for channel in channels:
-            level = _sigma(scan, channel, sigma) if with_sigma else None
-            items += _channel(scan, channel, normalise, dims, level)
+        stabilisers = _stabilisers(scan, channels, stabilise or StabiliseConfig(), sigma, drawn)
+        for channel, stabiliser in zip(channels, stabilisers, strict=True):
+            level = None
+            if with_sigma:
+                level = _sigma(scan, channel, sigma) if stabiliser is None else 1.0
+            items += _channel(
+                scan, channel, normalise, dims, level, stabiliser, target_is_clean=target_is_clean
+            )
     return items
 
 
@@ -105,32 +124,75 @@ def _sigma(scan: Prepared, channel: int, known: Level | None) -> float:
     try:
         if known is None:
             return scan_sigma(scan.volume, channel)
-        best = scan.volume if scan.truth is None else scan.truth
-        values = best.array[channel][best.valid[channel]]
-        return known.draw(0.0, reference_intensity(values) if known.unit else 1.0)
+        return known.draw(0.0, _reference(scan, channel) if known.unit else 1.0)
+    except InputError as fault:
+        raise type(fault)(f"{scan.name}: {fault}") from None
+
+
+def _reference(scan: Prepared, channel: int) -> float:
+    """What percentages of a noise level are of: the truth's, where there is one."""
+    best = scan.volume if scan.truth is None else scan.truth
+    return reference_intensity(best.array[channel][best.valid[channel]])
+
+
+def _stabilisers(
+    scan: Prepared,
+    channels: list[int],
+    stabilise: StabiliseConfig,
+    known: Level | None,
+    drawn: NoiseModel | None,
+) -> list[Stabiliser | None]:
+    """One a channel; by a known level of the noise, or by what the scan says."""
+    way, coils = stabilise.method, stabilise.coils
+    if way == "none":
+        return [None] * len(channels)
+    try:
+        if drawn is not None and not scan.made:
+            return [typical_stabiliser(drawn, _reference(scan, channel)) for channel in channels]
+        if known is None:
+            found = find_stabilisation(scan.volume, way, coils=coils).stabilisers
+            return [found[channel] for channel in channels]
+        parts = ((one_channel(scan.volume, c), _sigma(scan, c, known)) for c in channels)
+        return [
+            find_stabilisation(part, way, sigma=sigma, coils=coils).stabilisers[0]
+            for part, sigma in parts
+        ]
     except InputError as fault:
         raise type(fault)(f"{scan.name}: {fault}") from None
 
 
 def _channel(
-    scan: Prepared, channel: int, normalise: NormaliseConfig, dims: int, sigma: float | None
+    scan: Prepared,
+    channel: int,
+    normalise: NormaliseConfig,
+    dims: int,
+    sigma: float | None,
+    stabiliser: Stabiliser | None,
+    *,
+    target_is_clean: bool,
 ) -> list[Item]:
-    array = scan.volume.array[channel]
-    valid = scan.volume.valid[channel]
+    array, valid = scan.volume.array[channel], scan.volume.valid[channel]
+    measured, truth, best, origin = valid, None, array[valid], None
+    if scan.truth is not None:
+        # Where the truth is unknown there is nothing to learn.
+        truth, known = scan.truth.array[channel], scan.truth.valid[channel]
+        measured, best = measured & known, truth[known]
+    if stabiliser is not None:
+        array = stabiliser.forward(_filled(array, valid))
+        if truth is not None:
+            origin = Origin.of(stabiliser, best, reference_intensity(best), normalise)
+            by = stabiliser.expected if target_is_clean else stabiliser.forward
+            truth = by(_filled(truth, known))
+        best = array[valid] if truth is None else truth[known]
     try:
         fitted = Normalisation.fit(array[valid], **normalise.model_dump())
     except InputError as fault:
         raise type(fault)(f"{scan.name}: {fault}") from None
-    whole, measured = bool(valid.all()), valid
-    mean = float(array[valid].mean(dtype=np.float64))
-    image = array if whole else np.where(valid, array, mean)
-    truth, best = None, array[valid]
-    if scan.truth is not None:
-        # Where the truth is unknown there is nothing to learn.
-        known = scan.truth.valid[channel]
-        measured, best = measured & known, scan.truth.array[channel][known]
-        truth = np.where(measured, scan.truth.array[channel], image)
+    image = _filled(array, valid)
+    if truth is not None:
+        truth = np.where(measured, truth, image)
     spacing, reference = scan.volume.spacing, reference_intensity(best)
+    data_range = reference - float(np.percentile(best, 0.1))
     mask = None if bool(measured.all()) else measured
 
     def item(cut: tuple[slice | int, ...]) -> Item:
@@ -143,11 +205,21 @@ def _channel(
             reference=reference,
             valid=None if mask is None else torch.from_numpy(np.ascontiguousarray(mask[cut])),
             sigma=sigma,
+            origin=origin,
+            data_range=data_range if data_range > 0 else 1.0,  # of a constant there is none
         )
 
     if array.ndim == dims:
         return [item((slice(None),) * dims)]
     return [item((slice(None), slice(None), k)) for k in range(array.shape[2])]
+
+
+def _filled(array: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """With the mean of what was measured where nothing was."""
+    if valid.all():
+        return array
+    mean = float(array[valid].mean(dtype=np.float64))
+    return np.where(valid, array, mean).astype(array.dtype)
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch
 from meddenoise.noise import NoiseModel
 from meddenoise.noise.simulate import AIR_HU
+from meddenoise.training.losses import Compared, WeightedLoss
+from meddenoise.training.stabilised import inject_stabilised
 from meddenoise.training.trainer import Trainer, register_trainer
 
 __all__ = ["SupervisedTrainer"]
@@ -24,8 +25,9 @@ class SupervisedTrainer(Trainer):
     """Learns from pairs: measured ones, or clean scans with noise drawn anew at every step.
 
     Args:
-        loss: ``"l2"`` (best PSNR), ``"l1"``, or ``"charbonnier"``,
-            sqrt(d^2 + 1e-6) (Lai et al., CVPR 2017).
+        loss: a name, such as ``l2`` (best PSNR), ``l1``, ``charbonnier``, ``ssim``, ``ms_ssim``,
+            ``frequency``, ``focal_frequency`` or ``random_features``, or weights of several,
+            ``{l1: 1, ssim: 0.2}``; see :mod:`meddenoise.training.losses`.
         noise: added to the target to make the input; ``None`` takes the pair's own image.
         noise_map: give the network the noise's standard deviation as a second channel, constant
             in a patch, so that one network serves many levels. Added noise is known; of a pair's
@@ -36,31 +38,35 @@ class SupervisedTrainer(Trainer):
 
     def __init__(
         self,
-        loss: Literal["l1", "l2", "charbonnier"] = "l2",
+        loss: str | dict[str, float] = "l2",
         noise: NoiseModel | None = None,
         noise_map: bool = False,
     ) -> None:
-        self.loss = loss
+        self.distance = WeightedLoss(loss)
         self.noise = noise
         self.noise_map = noise_map
-        self.options = {"loss": loss, "noise_map": noise_map}
+        self.options: dict[str, Any] = {"loss": loss, "noise_map": noise_map}
 
     def training_step(
         self, network: nn.Module, batch: Batch, draws: Draws
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean distance between prediction and target, 0 where nothing was measured."""
-        assert batch.target is not None  # needs_target: the engine has checked
-        noisy = self.inject(batch, draws) if self.noise is not None else batch
-        distance = self._distance(network(self.network_input(noisy)).float(), batch.target)
-        if batch.valid is None:
-            return distance.mean(), {}
-        # A mean over all, not over the measured ones: so it is the mean over processes, too.
-        return (distance * batch.valid).mean(), {}
+        batch = self.noisy(batch, draws)
+        return self.distance(Compared.of(network(self.network_input(batch)), batch))
+
+    def noisy(self, batch: Batch, draws: Draws) -> Batch:
+        """The batch as it is, or with fresh noise in place of its images."""
+        return batch if self.noise is None else self.inject(batch, draws)
 
     def inject(self, batch: Batch, draws: Draws) -> Batch:
-        """The batch with fresh noise on its target as the image, in the scan's own units."""
+        """The batch with fresh noise on its target as the image, in the scan's own units.
+
+        Of stabilised scans the target changes as well: see :func:`inject_stabilised`.
+        """
         assert batch.target is not None
         assert self.noise is not None
+        if batch.origins is not None:
+            return inject_stabilised(self.noise, batch, draws)
         clean = batch.target * batch.scale + batch.shift
         in_hu = self.noise.units == "HU"
         if in_hu and batch.valid is not None:
@@ -89,9 +95,3 @@ class SupervisedTrainer(Trainer):
             return torch.as_tensor(drawn[self.noise.deviation], device=added.device).float()
         values = added if valid is None else added[valid[row : row + 1]]
         return values.std(correction=0).nan_to_num(0.0)
-
-    def _distance(self, a: Tensor, b: Tensor) -> Tensor:
-        if self.loss == "l1":
-            return F.l1_loss(a, b, reduction="none")
-        square = F.mse_loss(a, b, reduction="none")
-        return square if self.loss == "l2" else (square + 1e-6).sqrt()

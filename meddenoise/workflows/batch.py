@@ -5,26 +5,21 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from meddenoise.errors import FileError, InputError, OutputError, ParameterError
-from meddenoise.filters import apply_filter
+from meddenoise.errors import FileError, InputError, OutputError
 from meddenoise.io import Sidecars, WriteReport, carry_sidecars, read, write_report
 from meddenoise.io.sidecars import sidecars_beside
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import Job, check_place
-
-if TYPE_CHECKING:
-    from meddenoise.inference import Denoiser
+from meddenoise.workflows.ways import Progress, Way, way_to_denoise
 
 __all__ = ["Batch", "Outcome", "Progress", "Way", "check_contents", "way_to_denoise"]
-
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -54,109 +49,6 @@ class Outcome:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "notes": list(self.notes)}
-
-
-@dataclass(frozen=True)
-class Way:
-    """How scans are denoised.
-
-    Attributes:
-        name: for people: the method, or the model file and its hash.
-        run: a noisy volume to a denoised one.
-    """
-
-    name: str
-    run: Callable[[Volume, Progress | None], Volume]
-
-
-def way_to_denoise(
-    model: str | os.PathLike[str] | None,
-    method: str | None,
-    device: str,
-    *,
-    options: Mapping[str, Any] | None = None,
-    sigma: str | float | None = None,
-) -> Way:
-    """By a model file or by a filter.
-
-    Args:
-        model: a model file, or
-        method: the name of a filter.
-        device: for a model.
-        options: the filter's.
-        sigma: the noise's standard deviation in image units, or ``"10%"`` of each scan's 99.9th
-            percentile; for a filter, or a model with a noise map.
-
-    Raises:
-        ParameterError: not exactly one of the two, options for a model, a sigma for a model without
-            a noise map, or an impossible sigma.
-        ConfigError: no such filter or option.
-        ModelError: the model file cannot be used.
-    """
-    if (model is None) == (method is None):
-        raise ParameterError(
-            "Say how to denoise: either --model FILE (from 'meddenoise train') or --method NAME."
-        )
-    level = _level(sigma)
-    if method is not None:
-        return _by_filter(method, dict(options or {}), level)
-    if options:
-        raise ParameterError("--set is for --method: a model has learnt its own.")
-    from meddenoise.inference import Denoiser
-
-    assert model is not None
-    denoiser = Denoiser.load(Path(model).expanduser(), device=device)
-    if sigma is not None and not denoiser.noise_map:
-        raise ParameterError(
-            f"--sigma is for --method, or for a model with a noise map, which {model} has not."
-        )
-
-    def by_model(volume: Volume, progress: Progress | None) -> Volume:
-        _compare_kinds(denoiser, volume)
-        return denoiser(volume, sigma=level(volume), progress=progress)
-
-    return Way(denoiser.name, by_model)
-
-
-def _level(sigma: str | float | None) -> Callable[[Volume], float | None]:
-    """What a level is in a scan's own units; an impossible one is said before anything is read."""
-    from meddenoise.noise.level import parse_level, reference_intensity
-
-    level = None if sigma is None else parse_level(sigma)
-    if level is not None and level.is_range:
-        raise ParameterError(f"--sigma {level} is a range: a scan has one noise level.")
-
-    def of(volume: Volume) -> float | None:
-        if level is None:
-            return None
-        return level.draw(0.0, reference_intensity(volume.array[volume.valid]))
-
-    return of
-
-
-def _by_filter(name: str, options: dict[str, Any], level: Callable[[Volume], float | None]) -> Way:
-    """Wrong names and options are said before anything is read."""
-    from meddenoise.filters.registry import checked_options
-
-    checked_options(name, options)
-
-    def run(volume: Volume, progress: Progress | None) -> Volume:
-        return apply_filter(volume, name, sigma_noise=level(volume), **options)
-
-    return Way(name, run)
-
-
-def _compare_kinds(denoiser: Denoiser, volume: Volume) -> None:
-    """Warn of a scan that is not what the model was trained on; where unknown, say nothing."""
-    learned = denoiser.info.get("data", {})
-    for what in ("modality", "units"):
-        theirs, ours = learned.get(what) or "", getattr(volume, what)
-        if theirs and ours and theirs != ours:
-            warnings.warn(
-                f"The model was trained on scans whose {what} is {theirs}, and this one's is "
-                f"{ours}: the result may be wrong.",
-                stacklevel=3,
-            )
 
 
 def _carried(job: Job, volume: Volume, target: Path) -> Sidecars:

@@ -44,6 +44,9 @@ def denoise_bids(
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     sigma: str | float | None = None,
+    stabilise: str | None = None,
+    debias: bool = False,
+    coils: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -66,6 +69,9 @@ def denoise_bids(
         options: the filter's, by name.
         sigma: the noise's standard deviation in image units, or ``"10%"`` of each image's 99.9th
             percentile.
+        stabilise: as in :func:`meddenoise.denoise`.
+        debias: as there.
+        coils: as there.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
         progress: called with the finished fraction.
@@ -80,7 +86,16 @@ def denoise_bids(
         ParameterError: no such participant.
         OutputError: the output is something else, or in the raw dataset.
     """
-    way = way_to_denoise(model, method, device, options=options, sigma=sigma)
+    way = way_to_denoise(
+        model,
+        method,
+        device,
+        options=options,
+        sigma=sigma,
+        stabilise=stabilise,
+        debias=debias,
+        coils=coils,
+    )
     root, into = Path(dataset).expanduser(), Path(output).expanduser()
     derivative = _Derivative(root, into, read_description(root), way)
     derivative.check()

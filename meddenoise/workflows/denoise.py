@@ -30,6 +30,9 @@ def denoise(
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     sigma: str | float | None = None,
+    stabilise: str | None = None,
+    debias: bool = False,
+    coils: int | None = None,
     series: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -42,7 +45,13 @@ def denoise(
         method: the name of a filter (``"bm4d"``, ``"median"``, ...).
         options: the filter's, by name; see :func:`meddenoise.filters.filter_options`.
         sigma: the noise's standard deviation in image units, or ``"10%"`` of the scan's 99.9th
-            percentile, for a filter or a model with a noise map; estimated where needed if None.
+            percentile, for a filter, a model with a noise map, the stabilisation or the bias;
+            estimated where needed if None.
+        stabilise: ``"auto"``, ``"none"``, ``"rician"`` (magnitude MRI) or ``"anscombe"`` (counted
+            photons): denoise the scan with its noise made Gaussian, and bring the result back
+            without bias. If None a model does as it was trained, and a filter nothing.
+        debias: take the bias of Rician noise off the result instead.
+        coils: whose sum of squares a magnitude image is; 1 if None, or the model's.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         progress: called with the finished fraction.
@@ -51,7 +60,8 @@ def denoise(
         The same grid, units and header; write it with :func:`meddenoise.write`.
 
     Raises:
-        ParameterError: not exactly one of ``model`` and ``method``, or an impossible option.
+        ParameterError: not exactly one of ``model`` and ``method``, an impossible option, or a
+            stabilisation that does not fit the scan.
         InputError: the scan or the model cannot be used.
         FileError: a scan without a finite voxel, or a constant one.
     """
@@ -61,7 +71,16 @@ def denoise(
         volume = scan
     else:
         volume = Volume.from_array(np.asarray(scan))
-    way = way_to_denoise(model, method, device, options=options, sigma=sigma)
+    way = way_to_denoise(
+        model,
+        method,
+        device,
+        options=options,
+        sigma=sigma,
+        stabilise=stabilise,
+        debias=debias,
+        coils=coils,
+    )
     check_contents(volume, os.fspath(scan) if isinstance(scan, (str, os.PathLike)) else "the scan")
     return way.run(volume, progress)
 
@@ -74,6 +93,9 @@ def denoise_files(
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     sigma: str | float | None = None,
+    stabilise: str | None = None,
+    debias: bool = False,
+    coils: int | None = None,
     series: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -92,6 +114,9 @@ def denoise_files(
         method: the name of a filter.
         options: the filter's, by name.
         sigma: the noise's standard deviation, as in :func:`denoise`.
+        stabilise: as there.
+        debias: as there.
+        coils: as there.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
@@ -104,7 +129,16 @@ def denoise_files(
     Raises:
         InputError: nothing could be done: no such input, no such model, an output in the way.
     """
-    way = way_to_denoise(model, method, device, options=options, sigma=sigma)
+    way = way_to_denoise(
+        model,
+        method,
+        device,
+        options=options,
+        sigma=sigma,
+        stabilise=stabilise,
+        debias=debias,
+        coils=coils,
+    )
     jobs = plan(source, output, series=series)
     batch = Batch(way, overwrite, writing)
     if len(jobs) == 1:

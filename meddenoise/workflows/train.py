@@ -19,7 +19,7 @@ from meddenoise.io import atomic_file, extension_for, write
 from meddenoise.noise import NoiseModel, build_noise
 from meddenoise.report import preview
 from meddenoise.training import Result, SupervisedTrainer, Trainer, build_trainer
-from meddenoise.training.fit import fit_prepared, new_network
+from meddenoise.training.fit import fit_prepared, new_network, stabilisation_of
 from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
 from meddenoise.workflows.provenance import provenance
@@ -90,11 +90,20 @@ def train(
         case.name: prepare(case, noise, config.seed)
         for case in dict.fromkeys((*split.train, *split.val))
     }
+    learned = [scans[case.name] for case in split.train]
+    stabilise = stabilisation_of(config, trainer, learned)
     for case in split.test:
         if first and case.name not in scans and not case.is_sample:
             # A scan that cannot be denoised is found now, not after hours of training.
             scan = prepare(case, noise, config.seed)
-            as_items([scan], data.normalise, config.dims, with_sigma=trainer.noise_map)
+            as_items(
+                [scan],
+                data.normalise,
+                config.dims,
+                with_sigma=trainer.noise_map,
+                stabilise=stabilise,
+                drawn=trainer.noise if isinstance(trainer, SupervisedTrainer) else None,
+            )
     with claimed(directory, resume=resume) if first else nullcontext():
         if first and not (directory / "config.yaml").exists():
             _describe(directory, config, split)
@@ -102,12 +111,13 @@ def train(
             config,
             trainer,
             network,
-            [scans[case.name] for case in split.train],
+            learned,
             [scans[case.name] for case in split.val],
             directory=directory,
             device=device,
             resume=resume,
             progress=progress,
+            stabilise=stabilise,
         )
     if not first:
         return None

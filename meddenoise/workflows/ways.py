@@ -1,0 +1,229 @@
+"""How scans are denoised: by a model file or a filter, stabilised, or their bias taken away."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meddenoise.errors import ParameterError
+from meddenoise.filters import apply_filter
+from meddenoise.volume import Volume
+
+if TYPE_CHECKING:
+    from meddenoise.inference import Denoiser
+
+__all__ = ["Progress", "Way", "way_to_denoise"]
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How scans are denoised.
+
+    Attributes:
+        name: for people: the method, or the model file and its hash.
+        run: a noisy volume to a denoised one.
+    """
+
+    name: str
+    run: Callable[[Volume, Progress | None], Volume]
+
+
+def way_to_denoise(
+    model: str | os.PathLike[str] | None,
+    method: str | None,
+    device: str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    sigma: str | float | None = None,
+    stabilise: str | None = None,
+    debias: bool = False,
+    coils: int | None = None,
+) -> Way:
+    """By a model file or by a filter.
+
+    Args:
+        model: a model file, or
+        method: the name of a filter.
+        device: for a model.
+        options: the filter's.
+        sigma: the noise's standard deviation in image units, or ``"10%"`` of each scan's 99.9th
+            percentile; for a filter, a model with a noise map, the stabilisation or the bias.
+        stabilise: ``"auto"``, ``"none"``, ``"rician"`` or ``"anscombe"``: denoise the scan with
+            its noise made Gaussian, and bring the result back without bias. If ``None`` a model
+            does as it was trained, and a filter nothing.
+        debias: take the bias of Rician noise off the result instead.
+        coils: whose sum of squares a magnitude image is; 1 if ``None``, or the model's.
+
+    Raises:
+        ParameterError: not exactly one of the two, options for a model, a sigma or coils that
+            nothing asks for, an impossible sigma, or two ways of taking one bias away.
+        ConfigError: no such filter or option.
+        ModelError: the model file cannot be used.
+    """
+    if (model is None) == (method is None):
+        raise ParameterError(
+            "Say how to denoise: either --model FILE (from 'meddenoise train') or --method NAME."
+        )
+    around = _Around(stabilise, debias, coils)
+    around.check()
+    level = _level(sigma)
+    if method is not None:
+        return around.debiased(_by_filter(method, dict(options or {}), level, around), level)
+    if options:
+        raise ParameterError("--set is for --method: a model has learnt its own.")
+    from meddenoise.inference import Denoiser
+    from meddenoise.inference.stabilised import check_asked
+
+    assert model is not None
+    denoiser = Denoiser.load(Path(model).expanduser(), device=device)
+    own = denoiser.stabilise.method
+    around.check_method(own, str(model))
+    check_asked(denoiser.stabilise, stabilise, coils)
+    takes = denoiser.noise_map or own != "none" or around.stabilises
+    if sigma is not None and not (takes or debias):
+        raise ParameterError(
+            "--sigma is for --method, or for a model with a noise map or a stabilisation, neither "
+            f"of which {model} has, or with --stabilise or --debias."
+        )
+
+    def by_model(volume: Volume, progress: Progress | None) -> Volume:
+        _compare_kinds(denoiser, volume)
+        if debias:
+            _compare_targets(denoiser)
+        return denoiser(
+            volume,
+            sigma=level(volume) if takes else None,
+            stabilise=stabilise,
+            coils=None if debias else coils,
+            progress=progress,
+        )
+
+    return around.debiased(Way(denoiser.name, by_model), level)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What is done about the bias of a scan's noise.
+
+    Attributes:
+        stabilise: as in :func:`way_to_denoise`.
+        debias: as in :func:`way_to_denoise`.
+        coils: as in :func:`way_to_denoise`.
+    """
+
+    stabilise: str | None
+    debias: bool
+    coils: int | None
+
+    @property
+    def stabilises(self) -> bool:
+        """Whether a stabilisation is asked for."""
+        return self.stabilise not in (None, "none")
+
+    def check(self) -> None:
+        """Raise for what can never be."""
+        from meddenoise.noise.stabilise import check_way
+
+        check_way(self.stabilise or "none", 1 if self.coils is None else self.coils)
+        if self.debias and self.stabilises:
+            raise ParameterError(
+                "--stabilise brings the result back without bias, so there is none left for "
+                "--debias to take away: say one of the two."
+            )
+
+    def check_method(self, own: str, name: str) -> None:
+        """Raise for what a method or a model with that stabilisation of its own does not need."""
+        if self.debias and own != "none":
+            raise ParameterError(
+                f"{name} was trained on stabilised scans and brings them back without bias: "
+                "leave --debias out."
+            )
+        if self.coils is not None and not (self.debias or self.stabilises or own != "none"):
+            raise ParameterError("--coils is for --stabilise or --debias.")
+
+    def debiased(self, way: Way, level: Callable[[Volume], float | None]) -> Way:
+        """The way, with the bias taken off its result if that was asked for."""
+        if not self.debias:
+            return way
+        from meddenoise.noise.debias import debias_scan
+
+        def run(volume: Volume, progress: Progress | None) -> Volume:
+            denoised = way.run(volume, progress)
+            return debias_scan(volume, denoised, sigma=level(volume), coils=self.coils or 1)
+
+        return replace(way, run=run)
+
+
+def _level(sigma: str | float | None) -> Callable[[Volume], float | None]:
+    """What a level is in a scan's own units; an impossible one is said before anything is read."""
+    from meddenoise.noise.level import parse_level, reference_intensity
+
+    level = None if sigma is None else parse_level(sigma)
+    if level is not None and level.is_range:
+        raise ParameterError(f"--sigma {level} is a range: a scan has one noise level.")
+
+    def of(volume: Volume) -> float | None:
+        if level is None:
+            return None
+        return level.draw(0.0, reference_intensity(volume.array[volume.valid]))
+
+    return of
+
+
+def _by_filter(
+    name: str,
+    options: dict[str, Any],
+    level: Callable[[Volume], float | None],
+    around: _Around,
+) -> Way:
+    """Wrong names and options are said before anything is read."""
+    from meddenoise.filters.registry import checked_options
+
+    checked = checked_options(name, options)
+    if around.debias and checked.get("rician"):
+        raise ParameterError(
+            f"'{name}' with rician=true takes the bias of Rician noise away, and so does --debias: "
+            "say one of the two."
+        )
+    around.check_method("none", name)
+
+    def run(volume: Volume, progress: Progress | None) -> Volume:
+        return apply_filter(
+            volume,
+            name,
+            sigma_noise=level(volume),
+            stabilise=around.stabilise or "none",
+            coils=around.coils or 1,
+            **options,
+        )
+
+    return Way(name, run)
+
+
+def _compare_kinds(denoiser: Denoiser, volume: Volume) -> None:
+    """Warn of a scan that is not what the model was trained on; where unknown, say nothing."""
+    learned = denoiser.info.get("data", {})
+    for what in ("modality", "units"):
+        theirs, ours = learned.get(what) or "", getattr(volume, what)
+        if theirs and ours and theirs != ours:
+            warnings.warn(
+                f"The model was trained on scans whose {what} is {theirs}, and this one's is "
+                f"{ours}: the result may be wrong.",
+                stacklevel=3,
+            )
+
+
+def _compare_targets(denoiser: Denoiser) -> None:
+    """Warn where the result is likely to have no bias."""
+    if denoiser.info.get("trainer", {}).get("name") == "supervised":
+        warnings.warn(
+            "The model learned from clean partners, if its targets were clean: then its results "
+            "have no bias, and taking it away makes a new one.",
+            stacklevel=3,
+        )

@@ -86,7 +86,7 @@ def finest_axes(spacings: Tensor) -> tuple[int, ...]:
 
 @register_trainer("neighbor2neighbor")
 class Neighbor2NeighborTrainer(Trainer):
-    """Huang et al., "Neighbor2Neighbor", CVPR 2021, equation 8; in 3-D as well.
+    """Huang et al., "Neighbor2Neighbor", CVPR 2021; in 3-D as well.
 
     Two voxels next to each other see nearly the same and have other noise. From every cell two
     of them are drawn, which makes two smaller images g1(y) and g2(y) of the scan y:

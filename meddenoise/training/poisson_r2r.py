@@ -19,7 +19,7 @@ __all__ = ["PoissonR2RTrainer"]
 
 @register_trainer("poisson_r2r")
 class PoissonR2RTrainer(Trainer):
-    """Monroy, Bacca and Tachella, "Generalized Recorrupted-to-Recorrupted", CVPR 2025, table 1.
+    """Monroy, Bacca and Tachella, "Generalized Recorrupted-to-Recorrupted", CVPR 2025.
 
     Of the counts k in a voxel a random share is set aside, ``m ~ Binomial(k, alpha)``: of Poisson
     counts, what is kept and what is set aside are independent. In image units, with g counts a

@@ -17,7 +17,7 @@ __all__ = ["R2RTrainer"]
 
 @register_trainer("r2r")
 class R2RTrainer(KnownNoiseTrainer):
-    """Pang et al., "Recorrupted-to-Recorrupted", CVPR 2021, equation 8.
+    """Pang et al., "Recorrupted-to-Recorrupted", CVPR 2021.
 
     With noise w of the scan's own level, drawn anew at every step,
 

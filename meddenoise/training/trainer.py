@@ -29,7 +29,9 @@ from meddenoise.noise.level import Level
 from meddenoise.registry import Registry
 
 if TYPE_CHECKING:
+    from meddenoise.config import Config, StabiliseConfig
     from meddenoise.inference import Denoiser
+    from meddenoise.training.prepare import Prepared
 
 __all__ = ["Trainer", "build_trainer", "register_trainer", "trainer_names"]
 
@@ -39,10 +41,13 @@ TRAINERS: Registry[type[Trainer]]
 class Trainer(ABC):
     """A way to learn. The keyword parameters of ``__init__`` are its options in a configuration."""
 
-    needs_target: ClassVar[bool] = False
+    needs_target: bool = False
     """Whether it learns from clean partners."""
 
-    blind: ClassVar[bool] = False
+    target_is_clean: ClassVar[bool] = True
+    """Whether partners, where there are any, are the truth that results are scored against."""
+
+    blind: bool = False
     """Whether its networks guess a voxel from the others; see ``inference.restore``."""
 
     turns: ClassVar[bool] = True
@@ -92,6 +97,23 @@ class Trainer(ABC):
 
         Returns:
             The scalar to minimise, and scalars to log beside it.
+        """
+
+    def arrange(self, scans: Sequence[Prepared]) -> list[Prepared]:
+        """The scans of a run and their partners, as it learns from them.
+
+        Raises:
+            ConfigError: it cannot learn from them.
+        """
+        return list(scans)
+
+    def check(  # noqa: B027, a hook and no duty
+        self, config: Config, stabilise: StabiliseConfig
+    ) -> None:
+        """See how a run is configured, before its scans are normalised.
+
+        Raises:
+            ConfigError: it cannot learn so.
         """
 
     def look_at(self, items: Sequence[Item]) -> None:  # noqa: B027, a hook and no duty

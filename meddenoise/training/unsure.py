@@ -23,7 +23,7 @@ _PROBE = 0.05
 
 @register_trainer("unsure")
 class UnsureTrainer(Trainer):
-    """Tachella, Davies and Jacques, "UNSURE", ICLR 2025, equation 7.
+    """Tachella, Davies and Jacques, "UNSURE", ICLR 2025.
 
         min over f, max over eta:  |f(y) - y|^2 / n + 2 eta div f(y) / n
 

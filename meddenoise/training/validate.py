@@ -37,7 +37,7 @@ def validate(
         with accelerator.autocast():
             loss, _ = trainer.training_step(network, batch, drawn)
             values = {"loss": loss}
-            if batch.target is not None:
+            if batch.target is not None and trainer.target_is_clean:
                 values |= _squared_errors(network(trainer.network_input(batch)), batch)
         for name, value in values.items():
             whole = accelerator.reduce(value.detach().float(), reduction="mean")

@@ -41,7 +41,7 @@ def diagonal_means(x: Tensor, axes: Sequence[int]) -> Tensor:
 
 @register_trainer("zs_n2n")
 class ZSN2NTrainer(Trainer):
-    """Mansour and Heckel, "Zero-Shot Noise2Noise", CVPR 2023, equations 4 to 6; in 3-D as well.
+    """Mansour and Heckel, "Zero-Shot Noise2Noise", CVPR 2023; in 3-D as well.
 
     The mean of two voxels across a cell's diagonal lies in the middle of the cell, and so does
     that of another diagonal: two smaller images D1(y) and D2(y) of the same with independent

@@ -33,8 +33,16 @@ def images(tmp_path: Path) -> Path:
     return tmp_path
 
 
+# Such as let every part of a trainer have its turn within a few steps.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "neighbor2neighbor": {"gamma": 1.0},
+    "staged": {"sigma": 1.0, "switch": 0.5},
+    "struct_noise2void": {"extents": [1, 0, 0]},
+}
+
+
 def config(images: Path, trainer: str, **training: Any) -> dict[str, Any]:
-    noisy = trainer == "noise2void"
+    noisy = trainer not in ("supervised", "adversarial")
     options = {"steps": 6, "validate_every": 3, "validate_batches": 1, "checkpoint_every": 3}
     return {
         "data": {
@@ -42,7 +50,7 @@ def config(images: Path, trainer: str, **training: Any) -> dict[str, Any]:
             "patch": [8, 8, 8],
             "batch": 4,
         },
-        "trainer": {"name": trainer},
+        "trainer": {"name": trainer, **OPTIONS.get(trainer, {})},
         "noise": None if noisy else {"name": "gaussian", "sigma": ["1%", "10%"]},
         "network": {"name": "unet", "channels": [2, 3]},
         # In half precision the order of sums would tell the processes apart.
@@ -123,7 +131,7 @@ print("clean exit", os.environ["RANK"])
 def test_two_processes_train_the_weights_of_one(images: Path) -> None:
     import json
 
-    names = ("noise2void", "supervised", "adversarial")
+    names = ("noise2void", "supervised", "adversarial", "unsure", "zs_n2n", *OPTIONS)
     configs = {name: config(images, name) for name in names}
     script = images / "train_both.py"
     script.write_text(TOGETHER)

@@ -112,7 +112,8 @@ class Registry(Generic[T]):
         hint = Any if parameter.annotation is parameter.empty else parameter.annotation
         alone = SimpleNamespace(__annotations__={"option": hint})
         try:
-            return get_type_hints(alone, getattr(function, "__globals__", {}))["option"]
+            known = getattr(function, "__globals__", {})
+            return get_type_hints(alone, known, include_extras=True)["option"]
         except NameError as fault:
             raise ConfigError(
                 f"The options of the {self.kind} '{name}' cannot be checked, because of an "

@@ -151,7 +151,8 @@ class TrainingConfig(_Strict):
     """The loop. ``learning_rate`` rises over ``warmup`` of the run and falls by a cosine.
 
     ``max_minutes`` ends the run (and its cosine) by the clock instead of by ``steps``; such a
-    run depends on the machine and cannot be repeated to the bit.
+    run depends on the machine and cannot be repeated to the bit. ``start_from`` is a model file of
+    the same network, whose weights are gone on from.
     """
 
     steps: Positive = 1000
@@ -165,6 +166,7 @@ class TrainingConfig(_Strict):
     validate_every: Positive = 200
     validate_batches: Positive = 4
     checkpoint_every: Positive = 200
+    start_from: str | None = None
     trackers: list[Literal["tensorboard", "mlflow", "wandb"]] = ["tensorboard"]
 
 

@@ -14,7 +14,7 @@ from meddenoise.data.patches import Batch, Item
 from meddenoise.errors import ParameterError
 from meddenoise.networks.critic import PatchCritic
 from meddenoise.noise import NoiseModel
-from meddenoise.training.losses import Compared
+from meddenoise.training.losses import Compared, LossOption
 from meddenoise.training.supervised import SupervisedTrainer
 from meddenoise.training.trainer import register_trainer
 
@@ -52,7 +52,7 @@ class AdversarialTrainer(SupervisedTrainer):
 
     def __init__(
         self,
-        loss: str | dict[str, float] = "l1",
+        loss: LossOption = "l1",
         weight: float = 0.01,
         critic: Literal["hinge", "wgan-gp"] = "hinge",
         critic_width: int = 32,

@@ -18,11 +18,13 @@ from meddenoise.config import Config, StabiliseConfig, parse
 from meddenoise.data.patches import PatchSampler
 from meddenoise.errors import ConfigError
 from meddenoise.inference import Denoiser
+from meddenoise.inference.model_file import file_hash
 from meddenoise.networks import build_network
 from meddenoise.training.engine import Engine, Result
 from meddenoise.training.prepare import Prepared, as_items
 from meddenoise.training.stabilised import choose_stabilisation
 from meddenoise.training.trainer import TRAINERS, Trainer
+from meddenoise.training.warm_start import warm_start
 from meddenoise.volume import Volume
 
 __all__ = ["Fitted", "fit", "fit_prepared", "new_network", "stabilisation_of"]
@@ -127,6 +129,10 @@ def fit_prepared(
     train = trainer.arrange(train)
     val = train if same else trainer.arrange(val)
     stabilise = stabilise or stabilisation_of(config, trainer, train)
+    trainer.check(config, stabilise)
+    start_from = config.training.start_from
+    if start_from is not None:
+        warm_start(network, start_from, config, stabilise, inputs=trainer.inputs)
     prepared = partial(
         as_items,
         normalise=data.normalise,
@@ -169,7 +175,7 @@ def fit_prepared(
         device=device,
         noise_map=trainer.noise_map,
         stabilise=stabilise,
-        info=_info(config, result, train[0].volume),
+        info=_info(config, trainer, result, train[0].volume),
     )
     return Fitted(denoiser, result)
 
@@ -186,8 +192,11 @@ def _fingerprint(config: Config) -> str:
     return config.model_dump_json(exclude={"output", "training", "inference"})
 
 
-def _info(config: Config, result: Result, example: Volume) -> dict[str, Any]:
+def _info(config: Config, trainer: Trainer, result: Result, example: Volume) -> dict[str, Any]:
     """What the model file says of itself; nothing in it tells of a patient."""
+    settings = config.training.model_dump(mode="json")
+    if config.training.start_from is not None:
+        settings["start_from"] = file_hash(config.training.start_from)  # no path: see above
     return {
         "network": {
             "name": config.network.name,
@@ -195,7 +204,8 @@ def _info(config: Config, result: Result, example: Volume) -> dict[str, Any]:
             "options": config.network.options,
             "parameters": sum(p.numel() for p in result.network.parameters()),
         },
-        "trainer": config.trainer.model_dump(mode="json"),
+        # What a trainer says of itself has hashes for the files it was given.
+        "trainer": {**config.trainer.model_dump(mode="json"), **trainer.describe()},
         "noise": None if config.noise is None else config.noise.model_dump(mode="json"),
         "training": {
             "steps": result.steps,
@@ -204,7 +214,7 @@ def _info(config: Config, result: Result, example: Volume) -> dict[str, Any]:
             "patch": config.data.patch,
             "batch": config.data.batch,
             "validation": result.validation,
-            "settings": config.training.model_dump(mode="json"),
+            "settings": settings,
         },
         "data": {
             "modality": example.modality,

@@ -71,6 +71,11 @@ class Origin:
         noisy = stabiliser.expected(self.clean) + _standard_normal()
         return Normalisation.fit(noisy, **self.normalise.model_dump())
 
+    def data_range(self, stabiliser: Stabiliser) -> float:
+        """That of the whole clean scan, stabilised by noise of another level."""
+        low, high = stabiliser.expected(np.percentile(self.clean, (0.1, 99.9)))
+        return float(high - low) or 1.0
+
 
 @lru_cache(maxsize=1)
 def _standard_normal() -> NDArray[np.float64]:
@@ -201,7 +206,7 @@ def inject_stabilised(noise: NoiseModel, batch: Batch, draws: Draws) -> Batch:
     stabilised = batch.target * batch.scale + batch.shift
     places = draws.uniform("noise level", len(noise.ranges))
     rows: list[tuple[Tensor, Tensor]] = []
-    numbers: list[tuple[float, float]] = []
+    numbers: list[tuple[float, float, float]] = []
     for row, generator in enumerate(draws.generators("noise")):
         origin = batch.origins[row]
         clean = _by(origin.stabiliser.inverse, stabilised[row : row + 1])
@@ -212,8 +217,9 @@ def inject_stabilised(noise: NoiseModel, batch: Batch, draws: Draws) -> Batch:
         fitted = origin.normalisation(stabiliser)
         both = (_by(stabiliser.forward, noisy), _by(stabiliser.expected, clean))
         rows.append((fitted.apply(both[0]), fitted.apply(both[1])))
-        numbers.append((fitted.shift, fitted.scale))
-    shift, scale = torch.tensor(numbers, dtype=torch.float32, device=batch.image.device).unbind(1)
+        numbers.append((fitted.shift, fitted.scale, origin.data_range(stabiliser)))
+    three = torch.tensor(numbers, dtype=torch.float32, device=batch.image.device)
+    shift, scale, data_range = three.unbind(1)
     return replace(
         batch,
         image=torch.cat([image for image, _ in rows]),
@@ -221,6 +227,7 @@ def inject_stabilised(noise: NoiseModel, batch: Batch, draws: Draws) -> Batch:
         shift=shift.view_as(batch.shift),
         scale=scale.view_as(batch.scale),
         sigma=torch.ones_like(shift),
+        data_range=data_range,
     )
 
 

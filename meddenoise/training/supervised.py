@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch
 from meddenoise.noise import NoiseModel
 from meddenoise.noise.simulate import AIR_HU
-from meddenoise.training.losses import Compared, WeightedLoss
+from meddenoise.training.losses import Compared, LossOption, WeightedLoss
 from meddenoise.training.stabilised import inject_stabilised
 from meddenoise.training.trainer import Trainer, register_trainer
 
@@ -34,11 +34,11 @@ class SupervisedTrainer(Trainer):
             own image it is estimated.
     """
 
-    needs_target: ClassVar[bool] = True
+    needs_target = True
 
     def __init__(
         self,
-        loss: str | dict[str, float] = "l2",
+        loss: LossOption = "l2",
         noise: NoiseModel | None = None,
         noise_map: bool = False,
     ) -> None:
@@ -78,7 +78,7 @@ class SupervisedTrainer(Trainer):
             drawn = self.noise.draw(reference=float(batch.reference[row]), u=places[row].tolist())
             spacing = batch.spacing[row].tolist()
             noisy.append(self.noise.run(one, drawn, generator=generator, spacing=spacing))
-            if self.noise_map:
+            if self.needs_sigma:
                 levels.append(self._level(drawn, noisy[-1] - one, batch.valid, row))
         image = (torch.cat(noisy) - batch.shift) / batch.scale
         if in_hu and batch.valid is not None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -102,6 +103,26 @@ def test_the_target_and_the_pair_are_not_touched() -> None:
     assert torch.equal(given.target, target)
 
 
-def test_an_unknown_loss() -> None:
-    with pytest.raises(ConfigError, match="'l1', 'l2' or 'charbonnier'"):
-        build_trainer("supervised", loss="l3")
+def test_several_losses_are_weighed_and_told_apart() -> None:
+    given = batch()
+    given = replace(given, image=given.target + 2, data_range=torch.full((4,), 100.0))
+    trainer = build_trainer("supervised", loss={"l1": 0.5, "l2": 3, "ssim": 1})
+    told, terms = trainer.training_step(nn.Identity(), given, draws())
+    assert set(terms) == {"l1", "l2", "ssim"}
+    assert (float(terms["l1"]), float(terms["l2"])) == (2.0, 4.0)
+    assert float(told) == pytest.approx(1 + 12 + float(terms["ssim"]))
+    assert trainer.describe()["loss"] == {"l1": 0.5, "l2": 3, "ssim": 1}
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ("l3", r"trainer\.loss is impossible: There is no loss 'l3' \(did you mean"),
+        ({"l1": 0}, r"trainer\.loss is impossible: The weight of the loss 'l1'"),
+        ({"l1": "much"}, r"trainer\.loss.* must be"),
+        (3, r"trainer\.loss must be a text or .*, not 3"),
+    ],
+)
+def test_an_unknown_loss(loss: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_trainer("supervised", loss=loss)

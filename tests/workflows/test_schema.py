@@ -30,7 +30,9 @@ def test_the_options_of_every_part_are_in_it(monkeypatch: pytest.MonkeyPatch) ->
             raise NotImplementedError
 
     branches = {part["title"]: part for part in config_schema()["properties"]["trainer"]["oneOf"]}
-    assert branches["supervised"]["properties"]["loss"]["enum"] == ["l1", "l2", "charbonnier"]
+    one, several = branches["supervised"]["properties"]["loss"]["anyOf"]
+    assert {"l1", "l2", "charbonnier", "ssim"} < set(one["enum"])
+    assert several["propertyNames"]["enum"] == one["enum"]
     assert branches["made-for-a-test"]["properties"]["patience"]["default"] == 3
     assert branches["made-for-a-test"]["description"] == "Learns nothing."
 

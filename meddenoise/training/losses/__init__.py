@@ -6,10 +6,11 @@ from meddenoise.training.losses.random_features import random_features
 from meddenoise.training.losses.registry import loss_names, register_loss
 from meddenoise.training.losses.structural import ms_ssim, ssim
 from meddenoise.training.losses.voxelwise import charbonnier, l1, l2
-from meddenoise.training.losses.weighted import WeightedLoss
+from meddenoise.training.losses.weighted import LossOption, WeightedLoss
 
 __all__ = [
     "Compared",
+    "LossOption",
     "WeightedLoss",
     "charbonnier",
     "focal_frequency",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
 
 import torch
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from meddenoise.errors import ConfigError
 from meddenoise.training.losses.compared import Compared
 from meddenoise.training.losses.registry import LOSSES
 
-__all__ = ["WeightedLoss"]
+__all__ = ["LossOption", "WeightedLoss"]
 
 
 class WeightedLoss:
@@ -28,14 +30,14 @@ class WeightedLoss:
     def __init__(self, loss: str | Mapping[str, float]) -> None:
         weights = {loss: 1.0} if isinstance(loss, str) else dict(loss)
         if not weights:
-            raise ConfigError("trainer.loss names no loss: give one, such as l2.")
+            raise ConfigError("There is no loss: give one, such as l2.")
         for name, weight in weights.items():
             LOSSES.get(name)
             number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
             if not number or not (math.isfinite(weight) and weight > 0):
                 raise ConfigError(
-                    f"trainer.loss.{name} is a weight above 0, not {weight!r}: leave out what is "
-                    "not to count."
+                    f"The weight of the loss '{name}' is above 0, not {weight!r}: leave out what "
+                    "is not to count."
                 )
         self.weights = weights
 
@@ -47,3 +49,27 @@ class WeightedLoss:
             values = {name: LOSSES.get(name)(pair).mean() for name in self.weights}
         total = torch.stack([w * values[name] for name, w in self.weights.items()]).sum()
         return total, values if len(values) > 1 else {}
+
+
+def _checked(loss: str | dict[str, float]) -> str | dict[str, float]:
+    try:
+        WeightedLoss(loss)
+    except ConfigError as fault:
+        raise ValueError(str(fault)) from None
+    return loss
+
+
+def _with_names(schema: dict[str, Any]) -> None:
+    """The names of all losses, for editors."""
+    names = list(LOSSES.names())
+    for branch in schema["anyOf"]:
+        if branch["type"] == "string":
+            branch["enum"] = names
+        else:
+            branch["propertyNames"] = {"enum": names}
+
+
+LossOption: TypeAlias = Annotated[
+    str | dict[str, float], AfterValidator(_checked), Field(json_schema_extra=_with_names)
+]
+"""A trainer's option that :class:`WeightedLoss` takes."""

@@ -228,9 +228,9 @@ def test_half_precision_around_it_does_not_touch_the_windows() -> None:
     ("loss", "message"),
     [
         ("l3", r"no loss 'l3' \(did you mean 'l2'\?\); there are: charbonnier, focal_frequency"),
-        ({}, "names no loss"),
+        ({}, "There is no loss: give one"),
         ({"l1": 1, "sim": 1}, r"no loss 'sim' \(did you mean 'ssim'\?\)"),
-        ({"l1": 0}, r"trainer\.loss\.l1 is a weight above 0, not 0"),
+        ({"l1": 0}, "The weight of the loss 'l1' is above 0, not 0"),
         ({"l1": -1.0}, "above 0"),
         ({"l1": True}, "above 0, not True"),
         ({"l1": float("nan")}, "above 0"),

@@ -24,7 +24,7 @@ _STRENGTHS = ((1, 1.0), (2, 1.0), (3, 1.0), (2, 2.0), (3, 2.0), (3, 3.0), (5, 3.
 _TIME_STEP = {2: 0.125, 3: 0.0625}
 
 
-@register_filter("anisotropic_diffusion")
+@register_filter("anisotropic_diffusion", noise="iterations")
 def anisotropic_diffusion(
     array: NDArray[np.floating],
     *,

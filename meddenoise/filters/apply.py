@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.filters.registry import checked_options, get_filter, is_joint
+from meddenoise.filters.level import channel_sigmas
+from meddenoise.filters.registry import asks_noise, checked_options, get_filter, is_joint
 from meddenoise.noise.stabilise import find_stabilisation
 from meddenoise.volume import Volume
 
@@ -39,7 +41,7 @@ def apply_filter(
         volume: the scan; not modified.
         name: one of :func:`meddenoise.filters.filter_names`.
         sigma_noise: the noise's standard deviation in the image's units, for filters that ask
-            for it, and for the stabilisation of Rician noise; estimated by them if None.
+            for it, and for the stabilisation of Rician noise; estimated if None.
         stabilise: ``"auto"``, ``"none"``, ``"rician"`` or ``"anscombe"``: filter the scan with
             its noise stabilised to a sigma of 1, and bring the result back without bias; see
             :func:`meddenoise.noise.find_stabilisation`. The filter's options in image units then
@@ -66,20 +68,23 @@ def apply_filter(
     if around.why:
         warnings.warn(around.why, stacklevel=2)
     shown: dict[str, Any] = dict(checked)
-    level = sigma_noise
+    levels = [sigma_noise] * volume.channels
     if around.method != "none":
         if checked.get("rician"):
             raise ParameterError(
                 f"'{name}' with rician=true takes the bias of Rician noise away, and so does the "
                 "stabilisation: take one of the two."
             )
-        shown["stabilised as"], level = around.noise, 1.0
+        shown["stabilised as"], levels = around.noise, [1.0] * volume.channels
     elif sigma_noise is not None:
         shown["noise sigma"] = f"{sigma_noise:g}"
-    given = {"spacing": volume.spacing, "sigma_noise": level, **checked}
+    elif asks_noise(name, checked):
+        levels = channel_sigmas(volume)
+        shown |= _estimated(levels)
+    given = {"spacing": volume.spacing, **checked}
 
-    def filtered(array: NDArray[np.floating]) -> NDArray[np.floating]:
-        found: NDArray[np.floating] = function(array, **given)
+    def filtered(array: NDArray[np.floating], level: float | None) -> NDArray[np.floating]:
+        found: NDArray[np.floating] = function(array, sigma_noise=level, **given)
         if np.shape(found) != array.shape:
             raise ParameterError(
                 f"The filter '{name}' turned shape {array.shape} into {np.shape(found)}: a "
@@ -94,17 +99,26 @@ def apply_filter(
             filled = _fill_channels(volume.array, valid)
             if around.method != "none":
                 filled = np.stack([around.forward(array, c) for c, array in enumerate(filled)])
-            found = filtered(filled)
+            found = filtered(filled, levels[0])
             for channel, measured in enumerate(valid):
                 result[channel][measured] = around.inverse(found[channel], channel)[measured]
     else:
         for channel, measured in enumerate(valid):
             if measured.any():
                 filled = around.forward(fill_invalid(volume.array[channel], measured), channel)
-                found = around.inverse(filtered(filled), channel)
+                found = around.inverse(filtered(filled, levels[channel]), channel)
                 result[channel][measured] = found[measured]
     settings = "".join(f", {key} {value}" for key, value in shown.items())
     return volume.with_array(result, note=f"filtered by {name}{settings}")
+
+
+def _estimated(levels: Sequence[float | None]) -> dict[str, str]:
+    """What the history tells of estimated noise."""
+    known = sorted(level for level in levels if level is not None)
+    if not known:
+        return {}
+    told = dict.fromkeys(f"{level:.4g}" for level in (known[0], known[-1]))
+    return {"noise sigma estimated as": " to ".join(told)}
 
 
 def _check_joint(volume: Volume, name: str) -> None:

@@ -24,7 +24,7 @@ _REACH = 2.5
 _TABLE = 1000
 
 
-@register_filter("bilateral")
+@register_filter("bilateral", noise=True)
 def bilateral(
     array: NDArray[np.floating],
     *,

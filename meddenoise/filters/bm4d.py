@@ -32,7 +32,7 @@ _GROUPS = 512
 _TILE_VOXELS = 2**18
 
 
-@register_filter("bm4d")
+@register_filter("bm4d", noise=True)
 def bm4d(
     array: NDArray[np.floating],
     *,

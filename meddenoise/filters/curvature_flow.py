@@ -23,7 +23,7 @@ _ITERATIONS = (1, 2, 3, 5, 7, 10, 14, 20)
 _TIME_STEP = {2: 0.125, 3: 0.0625}
 
 
-@register_filter("curvature_flow")
+@register_filter("curvature_flow", noise="iterations")
 def curvature_flow(
     array: NDArray[np.floating],
     *,

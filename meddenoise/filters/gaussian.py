@@ -24,7 +24,7 @@ _WIDTHS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9, 1.0, 1.2, 
 _REACH = 4.0
 
 
-@register_filter("gaussian")
+@register_filter("gaussian", noise="sigma")
 def gaussian(
     array: NDArray[np.floating],
     *,

@@ -20,7 +20,7 @@ __all__ = ["mean"]
 _SIZES = (1, 3, 5, 7)
 
 
-@register_filter("mean")
+@register_filter("mean", noise="size")
 def mean(
     array: NDArray[np.floating],
     *,

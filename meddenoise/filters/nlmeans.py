@@ -25,7 +25,7 @@ __all__ = ["nlmeans"]
 _CACHED = 2**17
 
 
-@register_filter("nlmeans")
+@register_filter("nlmeans", noise=True)
 def nlmeans(
     array: NDArray[np.floating],
     *,

@@ -13,7 +13,9 @@ estimates it). The result has the same shape. All other keyword parameters are o
 are checked against their annotations.
 
 A filter that needs all volumes of a 4-D scan at once is registered with ``joint=True``; its
-``array`` is ``(C, X, Y, Z)`` with at least two channels.
+``array`` is ``(C, X, Y, Z)`` with at least two channels. One registered with ``noise=True`` is told
+``sigma_noise`` by :func:`~meddenoise.filters.apply_filter` also where the user says nothing: the
+whole scan, with its modality and padding, tells more of its noise than an array does.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from meddenoise.errors import ConfigError
 from meddenoise.registry import Registry
 
 __all__ = [
+    "asks_noise",
     "checked_options",
     "describe_filter",
     "filter_names",
@@ -44,14 +47,19 @@ _FILTERS: Registry[Callable[..., Any]] = Registry(
     "filter", skip=("array", "spacing", "sigma_noise")
 )
 _JOINT: set[str] = set()
+_NOISE: dict[str, bool | str] = {}
 
 
-def register_filter(name: str, *, joint: bool = False) -> Callable[[Function], Function]:
+def register_filter(
+    name: str, *, joint: bool = False, noise: bool | str = False
+) -> Callable[[Function], Function]:
     """A decorator that makes a function a filter that goes by ``name``.
 
     Args:
         name: as on the command line.
         joint: it takes all channels of a 4-D scan at once, instead of one after the other.
+        noise: it is to be told the noise's standard deviation; or the name of the option that it
+            chooses by that, unless the option is given.
 
     Raises:
         ConfigError: the name is taken.
@@ -60,6 +68,7 @@ def register_filter(name: str, *, joint: bool = False) -> Callable[[Function], F
     def register(function: Function) -> Function:
         _FILTERS.register(name)(function)
         (_JOINT.add if joint else _JOINT.discard)(name)
+        _NOISE[name] = noise
         return function
 
     return register
@@ -82,6 +91,12 @@ def get_filter(name: str) -> Callable[..., Any]:
 def is_joint(name: str) -> bool:
     """Whether the filter takes all channels at once."""
     return name in _JOINT
+
+
+def asks_noise(name: str, options: dict[str, Any]) -> bool:
+    """Whether the filter with these options is to be told the noise's standard deviation."""
+    noise = _NOISE.get(name, False)
+    return options.get(noise) is None if isinstance(noise, str) else noise
 
 
 def describe_filter(name: str) -> str:

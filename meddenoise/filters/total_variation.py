@@ -20,7 +20,7 @@ __all__ = ["total_variation"]
 _STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.3, 1.6)
 
 
-@register_filter("total_variation")
+@register_filter("total_variation", noise=True)
 def total_variation(
     array: NDArray[np.floating],
     *,

@@ -20,7 +20,7 @@ __all__ = ["wavelet"]
 _RULES = {"bayes": ("BayesShrink", "soft"), "visu": ("VisuShrink", "hard")}
 
 
-@register_filter("wavelet")
+@register_filter("wavelet", noise=True)
 def wavelet(
     array: NDArray[np.floating],
     *,

@@ -5,11 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from meddenoise.errors import ConfigError, ParameterError
 from meddenoise.evaluation import compare
-from meddenoise.filters import apply_filter, filter_names, gaussian, is_joint, median
+from meddenoise.filters import (
+    apply_filter,
+    filter_names,
+    gaussian,
+    is_joint,
+    median,
+    register_filter,
+)
 from meddenoise.filters.apply import fill_invalid
+from meddenoise.noise import estimate_sigma
 from meddenoise.volume import Volume
 
 
@@ -106,6 +115,31 @@ def test_a_joint_filter_wants_a_4_d_scan(shape: tuple[int, ...]) -> None:
 def test_the_noise_that_was_told_is_noted() -> None:
     result = apply_filter(scan(1), "bilateral", sigma_noise=5, width=0.8)
     assert result.history == ("filtered by bilateral, width 0.8, noise sigma 5",)
+
+
+@pytest.mark.usefixtures("own_filters")
+def test_what_the_scan_tells_of_its_noise_is_told_and_noted() -> None:
+    # Correlated noise, as CT has it: the finest band alone sees a fraction of it.
+    draws = gaussian_filter(np.random.default_rng(0).standard_normal((64, 64, 24)), (1, 1, 0))
+    array = 40 + 10 / draws.std() * draws
+    volume = Volume(array[None], np.diag([1, 1, 3, 1]), units="HU", modality="CT")
+    told = {}
+
+    @register_filter("asks", noise="width")
+    def asks(array, *, spacing, sigma_noise=None, width: float | None = None):  # type: ignore[no-untyped-def]
+        told["sigma"] = sigma_noise
+        return array
+
+    assert estimate_sigma(array) < 5
+    result = apply_filter(volume, "asks")
+    assert told["sigma"] == pytest.approx(10, rel=0.2)
+    assert result.history == (f"filtered by asks, noise sigma estimated as {told['sigma']:.4g}",)
+    # Who chooses the width asks for no noise.
+    apply_filter(volume, "asks", width=2.0)
+    assert told["sigma"] is None
+    # And what cannot be told is left to the filter.
+    apply_filter(Volume.from_array(np.ones((4, 4, 4))), "asks")
+    assert told["sigma"] is None
 
 
 def test_they_denoise_a_real_head(shared_data: Path) -> None:

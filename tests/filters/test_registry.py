@@ -15,7 +15,6 @@ from meddenoise.filters import (
     get_filter,
     is_joint,
     register_filter,
-    registry,
 )
 from meddenoise.filters.registry import checked_options
 from meddenoise.volume import Volume
@@ -57,13 +56,6 @@ def test_options_and_their_defaults() -> None:
     assert filter_options("median") == {"size": 3}
     assert filter_options("gaussian") == {"sigma": None}
     assert filter_options("identity") == {}
-
-
-@pytest.fixture
-def own_filters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a test register filters that are gone afterwards."""
-    monkeypatch.setattr(registry._FILTERS, "_parts", dict(registry._FILTERS._parts))
-    monkeypatch.setattr(registry, "_JOINT", set(registry._JOINT))
 
 
 @pytest.mark.usefixtures("own_filters")

@@ -25,7 +25,8 @@ class DnCNN(nn.Module):
             many).
         width: feature channels (the paper: 64).
         batch_norm: the paper's batch normalisation between convolution and ReLU. Off by
-            default: batch statistics tie a voxel's value to the other patches of its batch.
+            default: batch statistics tie a voxel's value to the other patches of its batch. A
+            model file has it folded into the convolutions.
         inputs: channels of the input, of which the first is the image.
 
     Raises:

@@ -155,6 +155,19 @@ def test_each_image_of_a_batch_is_for_itself(name: str) -> None:
     assert torch.allclose(network(x)[1], network(x[1:2])[0])
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_half_precision_changes_little(name: str) -> None:
+    """As training with precision bf16 runs it."""
+    dims = spatial(name)[0]
+    network = stirred(name, dims, SMALL[name]).float()
+    x = torch.randn(1, 1, *(12, 10, 8)[:dims])
+    exact = network(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = network(x)
+    assert float((rough.float() - exact).norm()) < 0.1 * float(exact.norm())
+    assert float((rough.float() - exact).norm()) > 0  # it was in half precision
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [

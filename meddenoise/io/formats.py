@@ -7,7 +7,16 @@ import struct
 import zlib
 from pathlib import Path
 
-__all__ = ["EXTENSIONS", "RASTER_FORMATS", "format_of_name", "sniff"]
+from meddenoise.errors import FileError
+
+__all__ = [
+    "EXTENSIONS",
+    "RASTER_FORMATS",
+    "format_of_name",
+    "may_be_dicom",
+    "not_a_scan",
+    "sniff",
+]
 
 #: The extensions that can be written, and by which format.
 EXTENSIONS: dict[str, str] = {
@@ -63,6 +72,40 @@ def sniff(path: Path) -> str | None:
     if _META.match(head):
         return "metaimage"
     return _nifti_kind(head) or ("dicom" if _looks_like_bare_dicom(head) else None)
+
+
+def may_be_dicom(path: Path, kind: str | None) -> bool:
+    """Whether a file is DICOM, or was: called so, but emptied or overwritten.
+
+    Args:
+        path: the file.
+        kind: what :func:`sniff` says of it.
+    """
+    return kind == "dicom" or (kind is None and format_of_name(path)[0] == "dicom")
+
+
+def not_a_scan(path: Path, kind: str | None) -> FileError:
+    """The error that says what a file is instead of a scan.
+
+    Args:
+        path: the file.
+        kind: what :func:`sniff` says of it.
+    """
+    if kind == "analyze":
+        return FileError(
+            f"{path} is Analyze 7.5, which does not say left from right: convert it to NIfTI "
+            "with the orientation that you know."
+        )
+    if path.stat().st_size == 0:
+        return FileError(f"{path} is empty.")
+    named, extension = format_of_name(path)
+    if named is not None:
+        return FileError(
+            f"{path} is no scan although it is called {extension}: its first bytes are not those "
+            "of this or any other format read here. It may be damaged, or have been renamed."
+        )
+    known = ", ".join(EXTENSIONS)
+    return FileError(f"{path} is no scan in a format read here (DICOM, {known}).")
 
 
 def _gunzip_head(head: bytes) -> bytes:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from meddenoise.errors import AmbiguousInput, FileError
-from meddenoise.io.formats import EXTENSIONS, RASTER_FORMATS, format_of_name, sniff
+from meddenoise.io.formats import RASTER_FORMATS, format_of_name, may_be_dicom, not_a_scan, sniff
 from meddenoise.io.scans import visible_files
 from meddenoise.volume import Volume
 
@@ -53,10 +53,11 @@ def _read_directory(place: Path, series: str | None) -> Volume:
 
     try:
         files = list(visible_files(place))
-        dicoms = [path for path in files if sniff(path) == "dicom"]
+        kinds = {path: sniff(path) for path in files}
     except OSError as error:
         raise FileError(f"{place} cannot be read: {error.strerror or error}.") from error
-    if dicoms:
+    if "dicom" in kinds.values():
+        dicoms = [path for path, kind in kinds.items() if may_be_dicom(path, kind)]
         return read_series(dicoms, place, series=series)
     others = [path for path in files if format_of_name(path)[0] is not None]
     if not others:
@@ -89,22 +90,4 @@ def _read_file(place: Path, kind: str | None, series: str | None) -> Volume:
         from meddenoise.io.raster import read_raster
 
         return read_raster(place, kind)
-    raise _not_a_scan(place, kind)
-
-
-def _not_a_scan(place: Path, kind: str | None) -> FileError:
-    if kind == "analyze":
-        return FileError(
-            f"{place} is Analyze 7.5, which does not say left from right: convert it to NIfTI "
-            "with the orientation that you know."
-        )
-    if place.stat().st_size == 0:
-        return FileError(f"{place} is empty.")
-    named, extension = format_of_name(place)
-    if named is not None:
-        return FileError(
-            f"{place} is no scan although it is called {extension}: its first bytes are not those "
-            "of this or any other format read here. It may be damaged, or have been renamed."
-        )
-    known = ", ".join(EXTENSIONS)
-    return FileError(f"{place} is no scan in a format read here (DICOM, {known}).")
+    raise not_a_scan(place, kind)

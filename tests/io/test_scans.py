@@ -67,11 +67,50 @@ def test_each_dicom_series_is_one_entry(
     root.mkdir()
     for name in ("a", "both"):
         (tmp_path / f"study_{name}").rename(root / name)
-    (root / "a" / "damaged.dcm").write_bytes(bytes(128) + b"DICM" + b"\x08\0\x05\0CS")
     found = io.list_scans(root)
-    good = [scan for scan in found if scan.path.is_dir()]
-    assert [str(scan.relative) for scan in good] == ["a", "both/series-2", "both/series-3"]
-    assert [scan.series for scan in good] == ["1.2.1", "1.2.2", "1.2.3"]
-    assert [scan.path.name for scan in found if scan not in good] == ["damaged.dcm"]
-    for number, scan in ((2, good[1]), (3, good[2])):
+    assert [str(scan.relative) for scan in found] == ["a", "both/series-2", "both/series-3"]
+    assert [scan.series for scan in found] == ["1.2.1", "1.2.2", "1.2.3"]
+    for number, scan in ((2, found[1]), (3, found[2])):
         np.testing.assert_array_equal(io.read(scan.path, series=scan.series).array.min(), number)
+
+
+def test_damage_in_dicom_is_listed_once(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+) -> None:
+    """By the series that it belongs to or may belong to, else by itself; reading says which."""
+    root = tmp_path / "study"
+    root.mkdir()
+    for name, uid in (("a", "1.2.1"), ("b", "1.2.2"), ("c", "1.2.3")):
+        make_series(ramp, name=name, SeriesInstanceUID=uid).rename(root / name)
+    truncated = root / "a" / "0998"
+    truncated.write_bytes(truncated.read_bytes()[:-30])
+    (root / "b" / "lost.dcm").write_bytes(b"")  # of which series it was is not known
+    for path in (root / "c").iterdir():
+        path.write_bytes(path.read_bytes()[:-30])  # all of one series
+    (root / "d").mkdir()
+    (root / "d" / "start.dcm").write_bytes(bytes(128) + b"DICM" + b"\x08\0\x05\0CS")
+    (root / "d" / "random.dcm").write_bytes(np.random.default_rng(0).bytes(3000))
+    found = io.list_scans(root)
+    assert [str(scan.relative) for scan in found] == [
+        "a", "b", "c/0996", "d/random.dcm", "d/start.dcm",
+    ]  # fmt: skip
+    for scan, culprit in zip(
+        found, ["a/0998", "b/lost.dcm", "c/0996", "d/random.dcm", "d/start.dcm"], strict=True
+    ):
+        with pytest.raises(FileError, match=culprit):
+            io.read(scan.path, series=scan.series)
+
+
+@pytest.mark.parametrize("content", [b"", b"not DICOM " * 100])
+def test_no_slice_is_dropped_because_it_was_emptied_or_overwritten(
+    make_series: Callable[..., Path], ramp: np.ndarray, content: bytes
+) -> None:
+    place = make_series(ramp)
+    for path in list(place.iterdir()):
+        path.rename(path.with_suffix(".dcm"))
+    (place / "0996.dcm").write_bytes(content)
+    said = "is empty" if not content else "is no scan although it is called .dcm"
+    with pytest.raises(FileError, match=rf"0996\.dcm {said}"):
+        io.read(place)
+    volume = io.read(place / "0998.dcm")  # whose series the other was is not known
+    assert any("0996.dcm" in note for note in volume.source.oddities)

@@ -11,6 +11,7 @@ from typing import Any
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.parsing import PixelPlace, parse, parse_start
 from meddenoise.io.dicom.values import number, tag_of, text
+from meddenoise.io.formats import not_a_scan, sniff
 
 __all__ = ["DamagedFile", "DicomFile", "open_files", "open_header"]
 
@@ -125,13 +126,21 @@ def open_files(
             file = open_header(path)
             reason = refusal(file)
         except FileError as error:
-            damaged.append(DamagedFile(path, error, _series_before_the_damage(path)))
+            damaged.append(_damage(path, error))
             continue
         if reason is None:
             images.append(file)
         else:
             others.append((path, reason))
     return images, others, damaged
+
+
+def _damage(path: Path, error: FileError) -> DamagedFile:
+    """With a plainer error where a file is DICOM by no more than its name."""
+    kind = sniff(path)
+    if kind is None:
+        return DamagedFile(path, not_a_scan(path, kind), None)
+    return DamagedFile(path, error, _series_before_the_damage(path))
 
 
 def _series_before_the_damage(path: Path) -> str | None:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.dicomdir import expanded
-from meddenoise.io.dicom.files import DicomFile, open_header
+from meddenoise.io.dicom.files import DamagedFile, DicomFile, open_files
 from meddenoise.io.dicom.grouping import Stack, stacks_of
-from meddenoise.io.dicom.kinds import refusal
 from meddenoise.io.dicom.pixels import quiet
 from meddenoise.io.dicom.values import blaming, text
 
@@ -21,15 +20,15 @@ __all__ = ["list_series"]
 def list_series(paths: list[Path], root: Path) -> list[tuple[Path, str | None, Path]]:
     """For each series: the directory that holds it, what chooses it there, and an output place.
 
-    A single DICOMDIR stands for the files that it names. A file whose header makes no sense is
-    listed by itself, so that reading it says why.
+    A single DICOMDIR stands for the files that it names. A damaged file is listed by itself, so
+    that reading it says why; but not where reading a series that is listed will say it.
     """
-    broken: list[Path] = []
     with quiet():
         if len(paths) == 1:
             paths = expanded(paths[0])
-        images = [file for path in paths if (file := _image(path, broken)) is not None]
-        stacks = _stacks(images, broken)
+        images, _, damaged = open_files(paths)
+        stacks, broken = _stacks(images)
+    broken += _apart(damaged, stacks)
     entries = [(_home(stack), stack) for stack in stacks]
     crowd = Counter(home for home, _ in entries)
     listed: list[tuple[Path, str | None, Path]] = []
@@ -43,28 +42,34 @@ def list_series(paths: list[Path], root: Path) -> list[tuple[Path, str | None, P
     return listed
 
 
-def _image(path: Path, broken: list[Path]) -> DicomFile | None:
-    try:
-        file = open_header(path)
-        return file if refusal(file) is None else None
-    except FileError:
-        broken.append(path)
-        return None
-
-
-def _stacks(images: list[DicomFile], broken: list[Path]) -> list[Stack]:
-    """Series by series, so that a damaged one does not hide the others."""
+def _stacks(images: list[DicomFile]) -> tuple[list[Stack], list[Path]]:
+    """Series by series, so that a damaged one, of which a file is named, does not hide others."""
     families: dict[str, list[DicomFile]] = defaultdict(list)
     for image in images:
         families[image.family].append(image)
     stacks: list[Stack] = []
+    broken: list[Path] = []
     for members in families.values():
         try:
             with blaming(members[0].path):
                 stacks.extend(stacks_of(members))
         except FileError:
             broken.append(members[0].path)
-    return stacks
+    return stacks, broken
+
+
+def _apart(damaged: list[DamagedFile], stacks: list[Stack]) -> list[Path]:
+    """Damaged files that no series needs; of several that were one series, the first."""
+    homes = {stack: _home(stack) for stack in stacks}
+    found: dict[tuple[Path, str], Path] = {}
+    for file in damaged:
+        if any(
+            home in file.path.parents and file.series in (None, stack.series)
+            for stack, home in homes.items()
+        ):
+            continue
+        found.setdefault((file.path.parent, file.series or file.path.name), file.path)
+    return list(found.values())
 
 
 def _home(stack: Stack) -> Path:

@@ -17,7 +17,7 @@ from meddenoise.io.dicom.kinds import refusal
 from meddenoise.io.dicom.pixels import decode, is_lossy, pool, quiet
 from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.dicom.values import blaming, text, value
-from meddenoise.io.formats import sniff
+from meddenoise.io.formats import may_be_dicom, sniff
 from meddenoise.io.isolated import Codecs
 from meddenoise.io.source import make_volume
 from meddenoise.volume import Volume
@@ -82,7 +82,7 @@ def _may_belong(other: Path, path: Path) -> bool:
     if other == path or other.name.startswith(".") or not other.is_file():
         return False
     try:
-        return sniff(other) == "dicom"
+        return may_be_dicom(other, sniff(other))
     except OSError:
         return True  # opening it says why
 

@@ -44,6 +44,7 @@ class Frame:
         position: LPS mm of the first pixel's centre, if stated.
         orientation: ``(2, 3)``: LPS direction along a row, and down a column.
         spacing: mm between rows, and between columns.
+        sized: whether the header says that spacing; else it is taken as 1.
         between: mm from one slice to the next as the header has it, 1 if it does not say.
         storage: type, scale and bits of the stored values.
         padding: stored values in this closed range are padding, if any are.
@@ -59,6 +60,7 @@ class Frame:
     position: np.ndarray | None
     orientation: np.ndarray
     spacing: tuple[float, float]
+    sized: bool
     between: float
     storage: Storage
     padding: tuple[int, int] | None
@@ -97,6 +99,7 @@ def frames_of(file: DicomFile) -> list[Frame]:
 def _picture(look: Lookup, index: int) -> Frame:
     orientation = look.numbers("ImageOrientationPatient", 6)
     position = look.numbers("ImagePositionPatient", 3)
+    spacing = _spacing(look)
     return Frame(
         file=look.file,
         index=index,
@@ -104,7 +107,8 @@ def _picture(look: Lookup, index: int) -> Frame:
         corner=(0, 0),
         position=None if orientation is None else position,
         orientation=_unit_axes(orientation, look.file),
-        spacing=_spacing(look),
+        spacing=spacing or (1.0, 1.0),
+        sized=spacing is not None,
         between=_between(look),
         storage=_storage(look),
         padding=_padding(look),
@@ -144,14 +148,14 @@ def _unit_axes(orientation: np.ndarray | None, file: DicomFile) -> np.ndarray:
     return axes / lengths[:, None]
 
 
-def _spacing(look: Lookup) -> tuple[float, float]:
+def _spacing(look: Lookup) -> tuple[float, float] | None:
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         found = look.numbers(keyword, 2)
         if found is not None and found.min() > 0:
             return float(found[0]), float(found[1])
         if found is not None:
             raise FileError(f"{look.file.path}: {keyword} is {found.tolist()}; sizes are positive.")
-    return 1.0, 1.0
+    return None
 
 
 def _between(look: Lookup) -> float:

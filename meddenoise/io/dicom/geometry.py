@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from meddenoise.io.dicom.frames import Frame
 
-__all__ = ["LPS_TO_RAS", "SAME_PLACE", "Grid", "grid_of", "slice_offsets"]
+__all__ = ["LPS_TO_RAS", "SAME_PLACE", "UNSIZED", "Grid", "grid_of", "slice_offsets"]
 
 #: Positions closer than this (mm) are the same place.
 SAME_PLACE = 0.005
+#: Said of frames that do not say their spacing.
+UNSIZED = "The header does not say how large the pixels are; they are taken as 1 mm."
 _TILT_DEGREES = 0.1
 #: Turns DICOM's patient axes into NIfTI's, and back.
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -49,6 +51,8 @@ def grid_of(stack: list[Frame]) -> Grid:
     row_spacing, column_spacing = first.spacing
     origin = np.zeros(3) if first.position is None else first.position
     step, irregular = _step(stack)
+    if not first.sized and len(stack) > 1:
+        irregular = (*irregular, UNSIZED)
     affine = np.eye(4)
     affine[:3, 0] = row_direction * column_spacing
     affine[:3, 1] = column_direction * row_spacing

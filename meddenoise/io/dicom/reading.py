@@ -11,7 +11,7 @@ from meddenoise.errors import FileError
 from meddenoise.io.dicom.dicomdir import indexed_files, is_index
 from meddenoise.io.dicom.files import DicomFile, open_files, open_header
 from meddenoise.io.dicom.frames import Frame
-from meddenoise.io.dicom.geometry import grid_of
+from meddenoise.io.dicom.geometry import UNSIZED, grid_of
 from meddenoise.io.dicom.grouping import Stack, choose, stacks_of
 from meddenoise.io.dicom.kinds import refusal
 from meddenoise.io.dicom.pixels import decode, is_lossy, pool, quiet
@@ -192,6 +192,8 @@ def _oddities(stack: Stack) -> list[str]:
     found = []
     if first.position is None:
         found.append("No position and orientation in patient space.")
+    if not first.sized and len(stack.frames[0]) == 1:  # of several slices it is an irregularity
+        found.append(UNSIZED)
     if text(header, "PhotometricInterpretation") == "MONOCHROME1":
         found.append("MONOCHROME1: low values are shown bright; values are kept as stored.")
     if any(is_lossy(file) for file in stack.files):

@@ -8,6 +8,7 @@ What is done depends on what is irregular, and is said in notes:
   at the smallest distance that occurs (or a little less, so that the first and the last slice stay
   where they are).
 - Slices without a position are assumed to lie one upon the other at the stated spacing.
+- Pixels without a size are assumed to be 1 mm wide and high.
 
 Slices that are shifted against each other in their plane lie on no line; they are refused.
 """
@@ -46,10 +47,12 @@ def on_regular_grid(volume: Volume, source: DicomSource) -> tuple[Volume, tuple[
             f"{source.shape}, so where its slices lie is not known."
         )
     frames = source.frames[0]
+    notes = [] if frames[0].sized else ["The pixels were assumed to be 1 mm wide and high."]
     if any(frame.position is None for frame in frames):
-        return volume, ("The slices were assumed to lie upright at the stated spacing.",)
+        notes.append("The slices were assumed to lie upright at the stated spacing.")
+        return volume, tuple(notes)
     stack = _Stack.of(volume, np.array([frame.position for frame in frames]), frames[0].normal)
-    notes = _tilt_note(source)
+    notes += _tilt_note(source)
     if len(stack.offsets) < len(frames):
         notes.append(
             f"Of slices at one place the first was taken: {len(stack.offsets)} of {len(frames)}."

@@ -111,6 +111,25 @@ def test_a_radiograph_needs_no_position(make_series: Callable[..., Path], ramp: 
     assert any("No position" in oddity for oddity in volume.source.oddities)
 
 
+def test_pixels_of_unknown_size_are_said_and_stay_dicom(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+) -> None:
+    volume = io.read(make_series(ramp, PixelSpacing=None))
+    assert volume.spacing[:2] == (1, 1)
+    assert "how large the pixels are" in volume.source.irregular[0]
+    assert volume.source.oddities[0] in volume.source.irregular
+    with pytest.raises(GeometryError, match=r"how large the pixels are.*--allow-irregular"):
+        io.write(volume, tmp_path / "out.nii")
+    report = io.write_report(volume, tmp_path / "out.nii", allow_irregular=True)
+    assert report.notes == ("The pixels were assumed to be 1 mm wide and high.",)
+    derived = io.read(io.write(volume, tmp_path / "out"))
+    assert derived.source.irregular == volume.source.irregular
+    # One picture alone goes into any format, and is told of too.
+    alone = io.read(make_series(ramp[:1], name="alone", PixelSpacing=None))
+    assert any("how large the pixels are" in oddity for oddity in alone.source.oddities)
+    io.write(alone, tmp_path / "out.png")
+
+
 @pytest.mark.parametrize(
     "change",
     [

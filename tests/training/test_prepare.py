@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from meddenoise.config import NormaliseConfig
+from meddenoise.config import NormaliseConfig, StabiliseConfig
 from meddenoise.data import find_cases
+from meddenoise.data.draws import Draws
+from meddenoise.data.patches import PatchSampler
 from meddenoise.errors import GeometryError, InputError
+from meddenoise.evaluation.compare import default_data_range
 from meddenoise.io import write
-from meddenoise.noise import build_noise
+from meddenoise.noise import build_noise, simulate
+from meddenoise.training import SupervisedTrainer
 from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
 
@@ -33,6 +37,32 @@ def test_a_volume_is_one_item_in_its_own_units() -> None:
     assert item.reference == pytest.approx(np.percentile(array, 99.9))
     assert item.target is None
     assert item.valid is None
+
+
+def test_the_data_range_is_that_of_evaluation() -> None:
+    truth = Volume.from_array(noisy(6, 7, 8, seed=1))
+    scan = Volume.from_array(noisy(6, 7, 8) * 3)
+    (item,) = items(scan, truth)
+    assert item.data_range == pytest.approx(default_data_range(truth), rel=1e-5)
+    (item,) = items(scan)
+    assert item.data_range == pytest.approx(default_data_range(scan), rel=1e-5)
+    drawn = PatchSampler([item], (4, 4, 4)).draw(Draws(0, 0, 2))
+    assert drawn.data_range is not None
+    assert drawn.data_range.tolist() == pytest.approx([item.data_range] * 2)
+
+
+def test_stabilised_scans_have_a_range_at_every_level() -> None:
+    clean = Volume.from_array(np.linspace(0, 1000, 4096, dtype=np.float32).reshape(16, 16, 16))
+    noise = build_noise("rician", sigma=[10, 100])
+    scan = Prepared("a scan", simulate(clean, build_noise("rician", sigma=20), seed=0), clean)
+    stabilise = StabiliseConfig(method="rician")
+    found = as_items([scan], NormaliseConfig(), 3, stabilise=stabilise, drawn=noise)
+    batch = PatchSampler(found, (8, 8, 8)).draw(Draws(0, 0, 4))
+    fresh = SupervisedTrainer(noise=noise).inject(batch, Draws(0, 0, 4))
+    levels = 10 + 90 * Draws(0, 0, 4).uniform("noise level", 1)[:, 0]
+    # With a standard deviation of 1, a scan spans as many as fit in its intensities.
+    assert fresh.data_range is not None
+    assert fresh.data_range.tolist() == pytest.approx((1000 / levels).tolist(), rel=0.1)
 
 
 def test_a_2d_network_gets_the_slices_of_a_volume() -> None:

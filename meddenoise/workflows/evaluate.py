@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from meddenoise.evaluation import Metrics, compare
 from meddenoise.io import read
+from meddenoise.io.source import HeaderSource
 from meddenoise.volume import Volume
 
 __all__ = ["evaluate"]
@@ -53,4 +54,8 @@ def _open(image: Image) -> Volume | np.ndarray:
 
 
 def _name(image: Image, role: str) -> str:
-    return os.fspath(image) if isinstance(image, (str, os.PathLike)) else role
+    """Where it was read, for messages."""
+    if isinstance(image, (str, os.PathLike)):
+        return os.fspath(image)
+    source = image.source if isinstance(image, Volume) else None
+    return str(source.path) if isinstance(source, HeaderSource) else role

@@ -16,7 +16,7 @@ _PACKAGES = ("meddenoise", "torch", "monai", "accelerate", "numpy", "nibabel", "
 
 
 def provenance(device: object = None) -> dict[str, Any]:
-    """Versions, machine and command; no user name, no path of the data."""
+    """Versions, machine, and the command as it was given, with its paths; no user name."""
     from meddenoise._version import __version__
 
     found: dict[str, Any] = {"meddenoise": __version__, "python": platform.python_version()}

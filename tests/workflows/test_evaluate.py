@@ -30,5 +30,7 @@ def test_grids_that_do_not_match_are_named(tmp_path: Path) -> None:
     moved = md.write(md.Volume.from_array(array, spacing=(1, 1, 2)), tmp_path / "moved.nii.gz")
     with pytest.raises(GeometryError, match=r"one\.nii\.gz and .*moved\.nii\.gz lie up to 11 mm"):
         md.evaluate(one, moved)
+    with pytest.raises(GeometryError, match=r"one\.nii\.gz and .*moved\.nii\.gz lie up to 11 mm"):
+        md.evaluate(md.read(one), moved)
     with pytest.raises(ParameterError):
         md.evaluate(array, array[:6])

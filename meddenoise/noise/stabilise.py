@@ -7,7 +7,7 @@ then :meth:`Stabilisation.inverse`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ Method: TypeAlias = Literal["none", "rician", "anscombe"]
 Way: TypeAlias = Literal["auto", "none", "rician", "anscombe"]
 Stabiliser: TypeAlias = RicianStabilisation | Anscombe
 
+_SILENT = "There is no noise to be seen in the scan, so that nothing is stabilised."
 _FOR_MODEL: dict[str, Method] = {"rician": "rician", "poisson_gaussian": "anscombe"}
 
 
@@ -86,16 +87,20 @@ def find_stabilisation(
             gain; or the scan is too small to estimate its noise.
     """
     check_way(way, coils)
+    full = [c for c in range(volume.channels) if _has_contrast(one_channel(volume, c))]
+    # Blank volumes (dropped ones) of a series would be taken for such without noise.
+    seen = volume if len(full) in (0, volume.channels) else _channels(volume, full)
     why, found = "", None
     if way == "auto":
-        found = _estimated(volume, coils)
-        method = _FOR_MODEL.get(found.model, "none") if found.sigma > 0 else "none"
-        why = _why(found, method, sigma)
+        found = _estimated(seen, coils)
+        silent = _is_silent(seen, found)
+        method = "none" if silent else _FOR_MODEL.get(found.model, "none")
+        why = _SILENT if silent else _why(found, method, sigma)
     else:
-        method = way  # type: ignore[assignment]  # check_way has looked
-    nothing: tuple[Stabiliser | None, ...] = (None,) * volume.channels
+        method = cast("Method", way)
+    fitted: list[Stabiliser | None] = [None] * volume.channels
     if method == "none":
-        return Stabilisation("none", nothing, why)
+        return Stabilisation("none", tuple(fitted), why)
     if method == "anscombe" and sigma is not None:
         raise ParameterError(
             "The noise is to be stabilised as that of counted photons, which depends on the "
@@ -103,19 +108,11 @@ def find_stabilisation(
         )
     if method == "rician":
         check_magnitude(volume.array[volume.valid])
-    fitted = list(nothing)
-    series = volume.dims == 3 and volume.channels >= FEWEST_VOLUMES
-    if series and sigma is None:
-        one = _fit(volume, method, None, coils, found)
-        fitted = [
-            one if _has_contrast(one_channel(volume, c)) else None for c in range(volume.channels)
-        ]
-    else:
-        for channel in range(volume.channels):
-            part = one_channel(volume, channel)
-            if _has_contrast(part):
-                fitted[channel] = _fit(part, method, sigma, coils, found)
-                found = None  # it is of the first channel with something in it
+    series = volume.dims == 3 and len(full) >= FEWEST_VOLUMES
+    one = _fit(seen, method, None, coils, found) if series and sigma is None else None
+    for channel in full:
+        fitted[channel] = one or _fit(one_channel(volume, channel), method, sigma, coils, found)
+        found = None  # it was of the first channel with something in it
     return Stabilisation(method, tuple(fitted), why)
 
 
@@ -142,6 +139,8 @@ def _fit(
         if sigma is None:
             # A magnitude, whether the header says so or not.
             found = found or estimate(replace(volume, modality="MR"), coils=coils)
+            if _is_silent(volume, found):
+                raise ParameterError(f"{_SILENT} Leave the stabilisation out, or say sigma.")
             sigma = found.sigma
         return RicianStabilisation(sigma, coils)
     if found is None:
@@ -156,6 +155,11 @@ def _fit(
     return Anscombe(found.photons.gain, found.photons.variance)
 
 
+def _is_silent(volume: Volume, found: NoiseEstimate) -> bool:
+    """Whether there is no more noise than rounding makes."""
+    return found.sigma <= 1e-6 * float(np.abs(volume.array[volume.valid]).max())
+
+
 def _estimated(volume: Volume, coils: int) -> NoiseEstimate:
     try:
         return estimate(volume, coils=coils)
@@ -165,8 +169,6 @@ def _estimated(volume: Volume, coils: int) -> NoiseEstimate:
 
 def _why(found: NoiseEstimate, method: Method, sigma: float | None) -> str:
     """What was found, and what follows."""
-    if found.sigma == 0:
-        return "The scan has no noise to be seen: nothing is stabilised."
     if method == "rician":
         by = f"sigma {found.sigma:.4g}" if sigma is None else f"the sigma given, {sigma:.4g}"
         return f"The noise is estimated to be Rician and is stabilised as such, with {by}."
@@ -180,6 +182,11 @@ def _why(found: NoiseEstimate, method: Method, sigma: float | None) -> str:
     if found.model == "unknown":
         return "No model is known of the noise of such scans: nothing is stabilised."
     return f"The noise is estimated to be {found.model.capitalize()}: nothing is stabilised."
+
+
+def _channels(volume: Volume, which: list[int]) -> Volume:
+    padding = None if volume.padding is None else volume.padding[which]
+    return replace(volume, array=volume.array[which], padding=padding)
 
 
 def _has_contrast(part: Volume) -> bool:

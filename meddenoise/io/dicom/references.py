@@ -36,7 +36,11 @@ def code(value: str, scheme: str, meaning: str) -> Any:
 
 
 def derivation_codes(derivation: str) -> list[Any]:
-    """CID 7203 has no code for noise reduction; smoothing is the nearest (113042 is addition)."""
+    """CID 7203 has no code for noise reduction; smoothing is the nearest (113042 is addition).
+
+    A code of our own beside it would be right too, but dciodvfy warns of a scheme that it does not
+    know. For what has no near code it is all there is.
+    """
     if derivation == "noise reduction":
         return [code("113087", "DCM", "Smoothing")]
     if derivation == "copy":

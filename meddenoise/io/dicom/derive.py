@@ -36,6 +36,7 @@ IMPLEMENTATION_UID = "2.25.190146713917041640214178229583290371451"
 
 _PREFIX = {"noise reduction": "DN", "noise simulation": "SIM", "conversion": "DRV"}
 _LONG_STRING, _SHORT_TEXT = 64, 1024  # what the VRs LO and ST hold
+_LARGEST_INTEGER = 2**31 - 1  # of the VR IS
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def _set_identity(header: Any, file: DicomFile, series: DerivedSeries, instance:
     if not header.get("StudyInstanceUID"):
         header.StudyInstanceUID = UID(series.study)
     number = header.get("SeriesNumber")
-    header.SeriesNumber = (int(number) if number not in (None, "") else 0) + 1000
+    after = (int(number) if number not in (None, "") else 0) + 1000
+    header.SeriesNumber = min(after, _LARGEST_INTEGER)
     prefix = _PREFIX[series.derivation]
     old = str(header.get("SeriesDescription") or "").strip()
     header.SeriesDescription = f"{prefix} {old}".strip()[:_LONG_STRING].strip()

@@ -199,3 +199,15 @@ def test_meta_elements_that_damage_brought_into_the_data_set_do_not_come_along()
     source.add_new(0x00020010, "UI", "1.2.3")
     source.set_original_encoding(False, True)
     assert list(copied(source, keep_private=True).keys()) == [0x00080060]
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 1000), (2**31 - 100, 2**31 - 1)])
+def test_the_series_number_stays_one(
+    make_series: Callable[..., Path],
+    ramp: np.ndarray,
+    tmp_path: Path,
+    before: int | None,
+    after: int,
+) -> None:
+    out = io.write(io.read(make_series(ramp, SeriesNumber=before)), tmp_path / "out")
+    assert {pydicom.dcmread(path).SeriesNumber for path in out.iterdir()} == {after}

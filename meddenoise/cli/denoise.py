@@ -40,7 +40,15 @@ def denoise(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A method without training, such as bm4d; 'meddenoise methods' lists them.",
+            help="auto, which looks at the scan and chooses, or a method by name, such as bm4d; "
+            "'meddenoise methods' lists them.",
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="For --method auto: train on the scan itself for that long before it is denoised.",
         ),
     ] = None,
     set_: Annotated[
@@ -154,6 +162,7 @@ def denoise(
         "stabilise": stabilise,
         "debias": debias,
         "coils": coils,
+        "budget": budget,
         "device": device,
         "overwrite": overwrite,
         "dtype": dtype,

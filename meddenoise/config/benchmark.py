@@ -31,7 +31,7 @@ class BenchmarkData(Strict):
 class MethodConfig(Strict):
     """One row: a filter, a trained model, or a configuration to train.
 
-    ``filter`` and its ``options``; ``model`` is a model file; ``train`` is a configuration, with
+    ``filter`` (or ``auto``, with its ``budget`` in seconds) and its ``options``; ``model`` is a model file; ``train`` is a configuration, with
     overrides in ``set``, trained on each noisy scan alone, or with ``on: own`` once on the data
     that it names. ``sigma`` tells a filter, or a model with a noise map, the noise's standard
     deviation, in % of the 99.9th percentile or in image units; ``stabilise`` is as in denoise.
@@ -46,6 +46,7 @@ class MethodConfig(Strict):
     on: Literal["scan", "own"] = "scan"
     sigma: str | float | None = None
     stabilise: str | None = None
+    budget: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def name(self) -> str:
@@ -60,6 +61,10 @@ class MethodConfig(Strict):
             raise ValueError("options are for a filter; a configuration's keys go in set")
         if (self.set or self.on == "own") and self.train is None:
             raise ValueError("set and on are for train")
+        if self.budget is not None and self.filter != "auto":
+            raise ValueError(
+                "budget is for the filter auto; a training's goes in set: training.max_minutes=..."
+            )
         if self.train is not None and self.sigma is not None:
             raise ValueError("sigma is for filter and model; a training finds it itself")
         if self.train is not None and self.stabilise is not None:

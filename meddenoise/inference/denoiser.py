@@ -252,7 +252,7 @@ class Denoiser:
             x = with_noise_map(x, torch.as_tensor(level / normalisation.scale))
         with torch.inference_mode():
             thick = array.ndim > self.dims
-            y = self._slices(x[0], progress) if thick else self._run(x, progress)[0]
+            y = self._slices(x[0], progress) if thick else self.run(x, progress)[0]
         result = y.numpy().astype(array.dtype, copy=False)
         if not np.isfinite(result).all():
             raise ModelError(
@@ -303,13 +303,13 @@ class Denoiser:
         stack = x.movedim(-1, 0).contiguous()
         parts = stack.split(max(1, self.inference.tile_voxels // stack[0].numel()))
         done = [
-            self._run(part, _share(progress, number, len(parts)))
+            self.run(part, _share(progress, number, len(parts)))
             for number, part in enumerate(parts)
         ]
         return torch.cat(done).movedim(0, -1)
 
-    def _run(self, x: Tensor, progress: Callable[[float], None] | None = None) -> Tensor:
-        """``(N, C, *spatial)`` on the CPU to ``(N, *spatial)``, tile by tile through the network.
+    def run(self, x: Tensor, progress: Callable[[float], None] | None = None) -> Tensor:
+        """Normalised ``(N, C, *spatial)`` on the CPU to ``(N, *spatial)``, tile by tile through the network.
 
         The images are padded first to the network's coarsest grid, so that mirrored copies
         and tiles all lie on it in the same way.

@@ -212,6 +212,8 @@ def _prepared(method: MethodConfig, key: str, device: str) -> Callable[[], Metho
             device,
             options=method.options,
             sigma=method.sigma,
+            stabilise=method.stabilise,
+            budget=method.budget,
         )
     except InputError as fault:
         raise ConfigError(f"{key} ({method.name}): {fault}") from None

@@ -47,6 +47,7 @@ def denoise_bids(
     stabilise: str | None = None,
     debias: bool = False,
     coils: int | None = None,
+    budget: float | None = None,
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -72,6 +73,7 @@ def denoise_bids(
         stabilise: as in :func:`meddenoise.denoise`.
         debias: as there.
         coils: as there.
+        budget: as there, for each image.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
         progress: called with the finished fraction.
@@ -95,6 +97,7 @@ def denoise_bids(
         stabilise=stabilise,
         debias=debias,
         coils=coils,
+        budget=budget,
     )
     root, into = Path(dataset).expanduser(), Path(output).expanduser()
     derivative = _Derivative(root, into, read_description(root), way)

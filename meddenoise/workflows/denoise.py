@@ -33,6 +33,7 @@ def denoise(
     stabilise: str | None = None,
     debias: bool = False,
     coils: int | None = None,
+    budget: float | None = None,
     series: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -42,7 +43,8 @@ def denoise(
     Args:
         scan: a volume, an array ``(X, Y[, Z])``, or a path that :func:`meddenoise.read` takes.
         model: a model file, or
-        method: the name of a filter (``"bm4d"``, ``"median"``, ...).
+        method: the name of a filter (``"bm4d"``, ``"median"``, ...), or ``"auto"``, which looks at
+            the scan's noise and chooses, and says what and why in a warning.
         options: the filter's, by name; see :func:`meddenoise.filters.filter_options`.
         sigma: the noise's standard deviation in image units, or ``"10%"`` of the scan's 99.9th
             percentile, for a filter, a model with a noise map, the stabilisation or the bias;
@@ -52,6 +54,7 @@ def denoise(
             without bias. If None a model does as it was trained, and a filter nothing.
         debias: take the bias of Rician noise off the result instead.
         coils: whose sum of squares a magnitude image is; 1 if None, or the model's.
+        budget: seconds that ``"auto"`` may train on the scan; None for not at all.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         progress: called with the finished fraction.
@@ -80,6 +83,7 @@ def denoise(
         stabilise=stabilise,
         debias=debias,
         coils=coils,
+        budget=budget,
     )
     check_contents(volume, os.fspath(scan) if isinstance(scan, (str, os.PathLike)) else "the scan")
     return way.run(volume, progress)
@@ -96,6 +100,7 @@ def denoise_files(
     stabilise: str | None = None,
     debias: bool = False,
     coils: int | None = None,
+    budget: float | None = None,
     series: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -117,6 +122,7 @@ def denoise_files(
         stabilise: as there.
         debias: as there.
         coils: as there.
+        budget: as there, for each scan.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
@@ -138,6 +144,7 @@ def denoise_files(
         stabilise=stabilise,
         debias=debias,
         coils=coils,
+        budget=budget,
     )
     jobs = plan(source, output, series=series)
     batch = Batch(way, overwrite, writing)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from meddenoise.filters import describe_filter, filter_names, filter_options, is_joint
+from meddenoise.workflows import refined as refined  # registers a method
 
 __all__ = ["Method", "list_methods"]
 

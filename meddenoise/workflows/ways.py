@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -12,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 from meddenoise.errors import ParameterError
 from meddenoise.filters import apply_filter
 from meddenoise.volume import Volume
+from meddenoise.workflows import refined as refined  # registers a method
 
 if TYPE_CHECKING:
     from meddenoise.inference import Denoiser
 
-__all__ = ["Progress", "Way", "way_to_denoise"]
+__all__ = ["AUTO", "Progress", "Way", "way_to_denoise"]
+
+AUTO = "auto"
+"""The method that looks at the scan."""
 
 Progress = Callable[[float], None]
 
@@ -44,12 +49,13 @@ def way_to_denoise(
     stabilise: str | None = None,
     debias: bool = False,
     coils: int | None = None,
+    budget: float | None = None,
 ) -> Way:
     """By a model file or by a filter.
 
     Args:
         model: a model file, or
-        method: the name of a filter.
+        method: the name of a filter, or ``"auto"``, which looks at each scan and chooses.
         device: for a model.
         options: the filter's.
         sigma: the noise's standard deviation in image units, or ``"10%"`` of each scan's 99.9th
@@ -59,10 +65,12 @@ def way_to_denoise(
             does as it was trained, and a filter nothing.
         debias: take the bias of Rician noise off the result instead.
         coils: whose sum of squares a magnitude image is; 1 if ``None``, or the model's.
+        budget: seconds that ``"auto"`` may train on each scan.
 
     Raises:
-        ParameterError: not exactly one of the two, options for a model, a sigma or coils that
-            nothing asks for, an impossible sigma, or two ways of taking one bias away.
+        ParameterError: not exactly one of the two, options for a model or for ``"auto"``, a sigma
+            or coils that nothing asks for, an impossible sigma or budget, a budget without
+            ``"auto"``, or two ways of taking one bias away.
         ConfigError: no such filter or option.
         ModelError: the model file cannot be used.
     """
@@ -73,6 +81,10 @@ def way_to_denoise(
     around = _Around(stabilise, debias, coils)
     around.check()
     level = _level(sigma)
+    if method == AUTO:
+        return _by_choice(dict(options or {}), level, around, budget, device)
+    if budget is not None:
+        raise ParameterError("--budget is for --method auto: it says how long that may train.")
     if method is not None:
         return around.debiased(_by_filter(method, dict(options or {}), level, around), level)
     if options:
@@ -204,6 +216,64 @@ def _by_filter(
         )
 
     return Way(name, run)
+
+
+def _by_choice(
+    options: Mapping[str, Any],
+    level: Callable[[Volume], float | None],
+    around: _Around,
+    budget: float | None,
+    device: str,
+) -> Way:
+    """Each scan by what :func:`meddenoise.workflows.choosing.choose` finds right for it."""
+    if options:
+        raise ParameterError("--set is for a method by name: auto chooses method and options.")
+    if budget is not None and not (math.isfinite(budget) and budget > 0):
+        raise ParameterError(f"--budget is {budget:g}: it is above 0, in seconds.")
+    around.check_method("none", AUTO)
+
+    def run(volume: Volume, progress: Progress | None) -> Volume:
+        from meddenoise.workflows.choosing import choose
+
+        sigma = level(volume)
+        choice = choose(volume, budget=budget, sigma=sigma)
+        warnings.warn(" ".join(choice.why), stacklevel=2)
+        stabilise = around.stabilise or ("none" if around.debias else choice.stabilise)
+        coils = around.coils or 1
+        if choice.trains:
+            from meddenoise.training.trainer import build_trainer
+
+            assert budget is not None  # without one nothing is trained
+            trainer = build_trainer(choice.method, **choice.options)
+            denoiser = trainer.fit(
+                volume, stabilise=stabilise, coils=coils, device=device, batch=1,
+                **short_training(budget),
+            )  # fmt: skip
+            denoiser.name = f"a network trained on the scan itself by {choice.method}"
+            return denoiser(volume, progress=progress)
+        return apply_filter(
+            volume,
+            choice.method,
+            # Every filter can be told, but a filter of 4-D scans knows better.
+            sigma_noise=sigma if stabilise != "anscombe" else None,
+            stabilise=stabilise,
+            coils=coils,
+            **choice.options,
+        )
+
+    return around.debiased(Way(AUTO, run), level)
+
+
+def short_training(seconds: float) -> dict[str, Any]:
+    """The loop of a training by the clock."""
+    return {
+        "steps": 10**9,
+        "max_minutes": seconds / 60,
+        "learning_rate": 2e-3,
+        "ema": 0.98,
+        "validate_every": 10**9,
+        "checkpoint_every": 10**9,
+    }
 
 
 def _compare_kinds(denoiser: Denoiser, volume: Volume) -> None:

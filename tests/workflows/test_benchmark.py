@@ -109,6 +109,8 @@ def test_a_method_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
         ({"methods": [{"filter": "median", "model": "a"}]}, "one of filter, model and train"),
         ({"methods": [{"model": "missing.safetensors"}]}, "missing.safetensors"),
         ({"methods": []}, "at least"),
+        ({"methods": [{"filter": "median", "budget": 3}]}, "budget is for the filter auto"),
+        ({"methods": [{"filter": "median", "stabilise": "rice"}]}, "did you mean 'rician'"),
         ({"noise": []}, "nothing to score against"),
         ({"data": {"images": "sample:head", "crop": [999, 8, 8]}}, "crop"),
         ({"data": {"images": "sample:head", "targets": "sample:head"}}, "data.targets"),

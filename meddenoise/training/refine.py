@@ -1,0 +1,241 @@
+"""A filter's result made better by a network that learns from the noisy scan alone."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from meddenoise.config import InferenceConfig, TrainingConfig
+from meddenoise.data.draws import Draws, generator
+from meddenoise.data.patches import Batch, Item, PatchSampler
+from meddenoise.devices import choose_device
+from meddenoise.errors import ParameterError
+from meddenoise.inference import Denoiser
+from meddenoise.networks import build_network
+from meddenoise.training.engine import Engine
+from meddenoise.training.trainer import Trainer
+
+__all__ = ["Filter", "Refined", "refine"]
+
+Filter = Callable[[NDArray[np.floating], float], NDArray[np.floating]]
+Progress = Callable[[float], None]
+
+# y1 has little more noise than the scan: the filter does with it what it does with the scan.
+_ALPHA = 0.15
+# So many recorruptions to learn from, and one more to judge by.
+_COPIES = 4
+# Filtering the recorruptions may take that share of the time; what does not fit is cut off.
+_FILTERING = 0.35
+_SMALLEST_PART = 32
+# Standard errors.
+_CERTAIN = 2.0
+_PATCH = {2: (96, 96), 3: (64, 64, 32)}
+_BATCH = {2: 8, 3: 1}
+_LOOP = {"learning_rate": 2e-3, "ema": 0.99, "validate_every": 10**9, "checkpoint_every": 10**9}
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What became of a scan.
+
+    Attributes:
+        image: the result, the scan's shape and dtype.
+        steps: of training.
+        gain: by how much the squared error fell on the recorruption that was held out, in units of
+            sigma^2.
+        refined: it fell by more than chance explains; otherwise ``image`` is the filter's own.
+    """
+
+    image: NDArray[np.floating]
+    steps: int
+    gain: float
+    refined: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Copy:
+    """A recorruption of (a part of) the scan: y1, what the filter makes of it, and y2."""
+
+    noisier: NDArray[np.float32]
+    filtered: NDArray[np.float32]
+    target: NDArray[np.float32]
+
+
+class _Refiner(Trainer):
+    """Learns y2 from y1 and the filtered y1; see :func:`refine`."""
+
+    needs_target = True
+    target_is_clean = False
+
+    def __init__(self, guides: PatchSampler, progress: Progress | None) -> None:
+        self.guides = guides
+        self.report = progress
+
+    @property
+    def inputs(self) -> int:
+        """The filtered image, and the noisy one."""
+        return 2
+
+    def training_step(
+        self, network: nn.Module, batch: Batch, draws: Draws
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The squared error to y2."""
+        assert batch.target is not None  # needs_target
+        # The same draws choose the same places in scans of the same shapes.
+        filtered = self.guides.draw(draws).image
+        output = network(torch.cat([filtered, batch.image], dim=1)).float()
+        if self.report and torch.is_grad_enabled():
+            self.report(draws.progress)
+        return (output - batch.target).square().mean(), {}
+
+
+def refine(
+    array: NDArray[np.floating],
+    first: Filter,
+    *,
+    sigma: float,
+    seconds: float,
+    spacing: Sequence[float],
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Refined:
+    """Denoise by a filter, and spend the rest of the time on learning what it left undone.
+
+    A small U-Net gets the filtered scan B(y) and the scan y, and adds a correction to B(y). It
+    learns from recorruptions of the scan (R2R: Pang et al., CVPR 2021, equation 8): y1 and y2 have
+    independent noise, so that y2 is a target for what the network makes of B(y1) and y1. It starts
+    as the identity on B(y), and one recorruption is held out: where the network is no better on it
+    than the filter alone, the filter's result is given.
+
+    Right for white Gaussian noise of a known level.
+
+    Args:
+        array: ``(X, Y)`` or ``(X, Y, Z)``, finite, any unit.
+        first: ``(noisy, sigma)`` to the filtered image.
+        sigma: standard deviation of the noise, in the array's unit, above 0.
+        seconds: for all together; the first filtering takes as long as it takes.
+        spacing: voxel size in mm per axis.
+        seed: of the recorruptions and of training.
+        device: for the network.
+        progress: called with the finished fraction.
+
+    Raises:
+        ParameterError: seconds or sigma not above 0.
+    """
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ParameterError(f"seconds is {seconds:g}: it is above 0.")
+    if not (math.isfinite(sigma) and sigma > 0):
+        raise ParameterError(f"sigma is {sigma:g}: it is above 0, in the image's units.")
+    began = time.perf_counter()
+    noisy = np.asarray(array, dtype=np.float32)
+    filtered = np.asarray(first(noisy, sigma), dtype=np.float32)
+    spent = time.perf_counter() - began
+    part = _part(noisy.shape, spent, seconds)
+    copies = [
+        _recorrupted(noisy[_place(noisy.shape, part, seed, k)], first, sigma, seed, k)
+        for k in range(_COPIES + 1)
+    ]
+    left = seconds - (time.perf_counter() - began)
+    if left <= 0:
+        return Refined(filtered.astype(array.dtype), 0, 0.0, False)
+    shift, scale = float(noisy.mean(dtype=np.float64)), float(noisy.std(dtype=np.float64))
+    patch = [min(p, n) for p, n in zip(_PATCH[array.ndim], part, strict=True)]
+
+    def sampler(name: str) -> PatchSampler:
+        return PatchSampler(
+            [_item(copy, name, shift, scale, spacing) for copy in copies[:-1]], patch
+        )
+
+    network = _network(array.ndim, spacing, seed)
+    place = choose_device(device)
+    result = Engine(
+        _Refiner(sampler("filtered").to(place), progress),
+        network,
+        sampler("noisier"),
+        settings=TrainingConfig(
+            steps=10**9,
+            max_minutes=left / 60,
+            trackers=[],
+            **_LOOP,  # type: ignore[arg-type]
+        ),
+        batch=_BATCH[array.ndim],
+        seed=seed,
+        device=device,
+        progress=False,
+    ).run()
+    denoiser = Denoiser(
+        result.network,
+        dims=array.ndim,
+        inference=InferenceConfig(flips=True),
+        device=device,
+    )
+
+    def corrected(clean: NDArray[np.float32], raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        x = torch.from_numpy((np.stack([clean, raw]) - np.float32(shift)) / np.float32(scale))
+        with torch.inference_mode():
+            y = denoiser.run(x[None].float())[0].numpy()
+        return np.asarray(y * np.float32(scale) + np.float32(shift))
+
+    held = copies[-1]
+    better = corrected(held.filtered, held.noisier)
+    fell = np.square(held.filtered - held.target) - np.square(better - held.target)
+    gain = float(fell.mean(dtype=np.float64))
+    # By more than it might by chance: neighbouring noise is independent, so voxels count each.
+    sure = gain > _CERTAIN * float(fell.std(dtype=np.float64)) / math.sqrt(fell.size)
+    image = corrected(filtered, noisy) if sure else filtered
+    return Refined(image.astype(array.dtype), result.steps, gain / sigma**2, sure)
+
+
+def _network(dims: int, spacing: Sequence[float], seed: int) -> nn.Module:
+    """Two levels; a thick slice axis is left alone between them."""
+    strides = [[2 if size < 2 * min(spacing) else 1 for size in spacing[:dims]]]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_network(
+            "unet", dims=dims, inputs=2, channels=[16, 32], strides=strides, residual=True
+        )
+
+
+def _part(shape: Sequence[int], spent: float, seconds: float) -> tuple[int, ...]:
+    """The size of the recorruptions, cut so that filtering them fits into its share."""
+    share = _FILTERING * seconds / ((_COPIES + 1) * max(spent, 1e-9))
+    if share >= 1:
+        return tuple(shape)
+    shrink = share ** (1 / len(shape))
+    return tuple(min(n, max(_SMALLEST_PART, int(n * shrink))) for n in shape)
+
+
+def _place(shape: Sequence[int], part: Sequence[int], seed: int, number: int) -> tuple[slice, ...]:
+    """Where a recorruption is cut from: somewhere else each time."""
+    draws = torch.rand(len(shape), generator=generator(seed, "part", number)).tolist()
+    corner = [int(u * (n - p + 1)) for u, n, p in zip(draws, shape, part, strict=True)]
+    return tuple(slice(c, c + p) for c, p in zip(corner, part, strict=True))
+
+
+def _recorrupted(
+    noisy: NDArray[np.float32], first: Filter, sigma: float, seed: int, number: int
+) -> _Copy:
+    """y1 = y + sqrt(a / (1 - a)) w and y2 = y - sqrt((1 - a) / a) w, with w of the scan's level."""
+    drawn = torch.randn(noisy.shape, generator=generator(seed, "recorruption", number)).numpy()
+    noise, ratio = np.float32(sigma) * drawn, math.sqrt(_ALPHA / (1 - _ALPHA))
+    noisier = noisy + np.float32(ratio) * noise
+    filtered = first(noisier, sigma / math.sqrt(1 - _ALPHA)).astype(np.float32)
+    return _Copy(noisier, filtered, noisy - noise / np.float32(ratio))
+
+
+def _item(copy: _Copy, name: str, shift: float, scale: float, spacing: Sequence[float]) -> Item:
+    return Item(
+        image=torch.from_numpy(np.ascontiguousarray(getattr(copy, name))),
+        target=torch.from_numpy(copy.target) if name == "noisier" else None,
+        shift=shift,
+        scale=scale,
+        spacing=tuple(spacing)[: copy.target.ndim],
+    )

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from meddenoise.errors import ParameterError
+from meddenoise.training.refine import _place, _recorrupted, refine
+
+SIGMA = 0.5
+
+
+def scan(seed: int = 0, shape: tuple[int, ...] = (48, 48, 32)) -> tuple[np.ndarray, np.ndarray]:
+    draws = np.random.default_rng(seed)
+    clean = 6 * gaussian_filter(draws.standard_normal(shape), 2)
+    return clean, (clean + SIGMA * draws.standard_normal(shape)).astype(np.float32)
+
+
+def blur(array: np.ndarray, sigma: float) -> np.ndarray:
+    """A poor filter: it leaves much to be learned."""
+    return np.asarray(gaussian_filter(array, 2.5))
+
+
+def test_the_network_learns_what_a_poor_filter_left_undone() -> None:
+    clean, noisy = scan()
+    done = refine(noisy, blur, sigma=SIGMA, seconds=12, spacing=(1, 1, 1))
+    assert done.steps > 5
+    assert done.refined
+    assert done.gain > 0
+    before = np.square(blur(noisy, SIGMA) - clean).mean()
+    assert np.square(done.image - clean).mean() < 0.8 * before
+    assert (done.image.shape, done.image.dtype) == (noisy.shape, noisy.dtype)
+
+
+def test_what_cannot_be_bettered_stays() -> None:
+    """The filter knows the truth, so any correction of it loses on what was held out."""
+    clean, noisy = scan(shape=(32, 32))
+
+    def oracle(array: np.ndarray, sigma: float) -> np.ndarray:
+        return np.asarray(clean, dtype=np.float32)
+
+    done = refine(noisy, oracle, sigma=SIGMA, seconds=3, spacing=(1, 1))
+    assert not done.refined
+    assert np.array_equal(done.image, clean.astype(np.float32))
+
+
+def test_no_time_left_gives_the_filter_alone() -> None:
+    _, noisy = scan(shape=(40, 40))
+    done = refine(noisy, blur, sigma=SIGMA, seconds=1e-6, spacing=(1, 1))
+    assert (done.steps, done.gain, done.refined) == (0, 0.0, False)
+    assert np.array_equal(done.image, blur(noisy, SIGMA))
+
+
+def test_the_two_recorruptions_have_independent_noise() -> None:
+    _, noisy = scan(shape=(64, 64, 48))
+    clean = np.zeros_like(noisy)
+    noise = np.random.default_rng(3).normal(0, SIGMA, noisy.shape).astype(np.float32)
+    copy = _recorrupted(clean + noise, lambda a, s: a, SIGMA, 0, 0)
+    both = np.cov(copy.noisier.ravel(), copy.target.ravel())
+    alpha = 0.15
+    assert both[0, 0] == pytest.approx(SIGMA**2 / (1 - alpha), rel=0.02)
+    assert both[1, 1] == pytest.approx(SIGMA**2 / alpha, rel=0.02)
+    assert both[0, 1] == pytest.approx(0, abs=0.02 * SIGMA**2)
+
+
+def test_parts_lie_inside_and_in_different_places() -> None:
+    places = [_place((90, 80, 70), (32, 40, 70), 0, k) for k in range(5)]
+    for place in places:
+        for cut, n, size in zip(place, (32, 40, 70), (90, 80, 70), strict=True):
+            assert cut.start >= 0
+            assert cut.stop - cut.start == n
+            assert cut.stop <= size
+    assert len({place[0].start for place in places}) > 1
+
+
+@pytest.mark.parametrize(("seconds", "sigma"), [(0, 1), (-1, 1), (5, 0), (float("nan"), 1)])
+def test_impossible_numbers(seconds: float, sigma: float) -> None:
+    with pytest.raises(ParameterError, match="above 0"):
+        refine(scan(shape=(40, 40))[1], blur, sigma=sigma, seconds=seconds, spacing=(1, 1))

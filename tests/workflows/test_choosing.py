@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+import pytest
+
+import meddenoise as md
+from meddenoise.errors import ParameterError
+from meddenoise.workflows.choosing import choose
+
+
+def test_white_noise_is_for_bm4d_and_with_time_for_its_refinement(scans: Any) -> None:
+    found = choose(scans.scan("white"))
+    assert (found.method, found.trains, found.stabilise) == ("bm4d", False, "none")
+    assert "independent" in " ".join(found.why)
+    longer = choose(scans.scan("white"), budget=100)
+    assert (longer.method, longer.options) == ("bm4d_refined", {"seconds": 100})
+    assert choose(scans.scan("white"), budget=3).method == "bm4d"
+
+
+def test_rician_noise_is_stabilised(scans: Any) -> None:
+    found = choose(scans.scan("rician"))
+    assert (found.method, found.stabilise) == ("bm4d", "rician")
+    assert "Rician" in found.why[0]
+
+
+def test_noise_correlated_along_one_axis(scans: Any) -> None:
+    found = choose(scans.scan("along x"), budget=60)
+    assert (found.method, found.trains) == ("struct_noise2void", True)
+    extents = found.options["extents"]
+    assert extents[0] >= 1
+    assert extents[1:] == [0, 0]
+    assert choose(scans.scan("along x")).method == "nlmeans"  # there is no time to train
+
+
+def test_noise_correlated_along_all_axes(scans: Any) -> None:
+    found = choose(scans.scan("everywhere"), budget=600)
+    assert (found.method, found.trains) == ("nlmeans", False)
+    assert "correlated along x and y and z" in " ".join(found.why)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("dipy") is None, reason="needs dipy")
+def test_a_series_is_compared_with_itself(scans: Any) -> None:
+    draws = np.random.default_rng(2)
+    clean = np.stack([scans.anatomy() * scale for scale in np.linspace(0.7, 1.3, 8)])
+    volume = md.Volume.from_array(clean + scans.sigma * draws.standard_normal(clean.shape))
+    assert choose(volume).method == "mppca"
+
+
+def test_a_level_that_is_said_is_taken_over(scans: Any) -> None:
+    found = choose(scans.scan("white"), sigma=5.0)
+    assert "5, as was said" in found.why[0]
+
+
+def test_no_noise_to_be_seen() -> None:
+    ramp = np.broadcast_to(np.arange(40.0, dtype=np.float32)[:, None, None], (40, 40, 40))
+    found = choose(md.Volume.from_array(ramp.copy()))
+    assert found.method == "identity"
+
+
+def test_too_small_to_tell() -> None:
+    with pytest.raises(ParameterError, match="noise"):
+        choose(md.Volume.from_array(np.arange(8.0, dtype=np.float32).reshape(2, 2, 2)))

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from meddenoise.config.load import read_text, validated
-from meddenoise.config.schema import PartConfig, Positive
-from meddenoise.config.schema import _Strict as Strict
+from meddenoise.config.schema import PartConfig, Positive, Strict
 
 __all__ = ["BenchmarkConfig", "BenchmarkData", "MethodConfig", "load_benchmark"]
 
@@ -31,10 +30,11 @@ class BenchmarkData(Strict):
 class MethodConfig(Strict):
     """One row: a filter, a trained model, or a configuration to train.
 
-    ``filter`` (or ``auto``, with its ``budget`` in seconds) and its ``options``; ``model`` is a model file; ``train`` is a configuration, with
-    overrides in ``set``, trained on each noisy scan alone, or with ``on: own`` once on the data
-    that it names. ``sigma`` tells a filter, or a model with a noise map, the noise's standard
-    deviation, in % of the 99.9th percentile or in image units; ``stabilise`` is as in denoise.
+    ``filter`` (or ``auto``, with its ``budget`` in seconds) and its ``options``; ``model`` is a
+    model file; ``train`` is a configuration, with overrides in ``set``, trained on each noisy scan
+    alone, or with ``on: own`` once on the data that it names. ``sigma`` tells a filter, or a model
+    with a noise map, the noise's standard deviation, in % of the 99.9th percentile or in image
+    units; ``stabilise`` is as in denoise.
     """
 
     label: str | None = None

@@ -26,12 +26,12 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     # A number is no text, true is no number and 1.5 no count of steps; but 1 is a good float.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
-class PartConfig(_Strict):
+class PartConfig(Strict):
     """A named part (network, trainer, noise model) and its own options beside the name."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -44,7 +44,7 @@ class PartConfig(_Strict):
         return dict(self.model_extra or {})
 
 
-class NoiseConfig(_Strict):
+class NoiseConfig(Strict):
     """Noise that is injected, and how a scan's noise is stabilised around the network.
 
     With a ``name`` that noise model, with its own options beside the name, is injected; without
@@ -86,14 +86,14 @@ class NoiseConfig(_Strict):
         return self
 
 
-class StabiliseConfig(_Strict):
+class StabiliseConfig(Strict):
     """How scans are stabilised around a trained network; its own numbers are each scan's."""
 
     method: Literal["none", "rician", "anscombe"] = "none"
     coils: Positive = 1
 
 
-class SplitConfig(_Strict):
+class SplitConfig(Strict):
     """Shares of the subjects that train, choose and test; one subject never straddles."""
 
     train: Fraction = 0.70
@@ -107,7 +107,7 @@ class SplitConfig(_Strict):
         return self
 
 
-class NormaliseConfig(_Strict):
+class NormaliseConfig(Strict):
     """How intensities reach the network: (x - shift) / scale, inverted exactly on the way out.
 
     ``standard`` takes mean and standard deviation of each volume, ``percentile`` the range
@@ -127,7 +127,7 @@ class NormaliseConfig(_Strict):
         return self
 
 
-class DataConfig(_Strict):
+class DataConfig(Strict):
     """What a run trains on.
 
     ``images`` and ``targets`` take a file, a directory (every scan below it), a glob, a list of
@@ -147,7 +147,7 @@ class DataConfig(_Strict):
     augment: Literal["none", "flips", "rotations"] = "rotations"
 
 
-class TrainingConfig(_Strict):
+class TrainingConfig(Strict):
     """The loop. ``learning_rate`` rises over ``warmup`` of the run and falls by a cosine.
 
     ``max_minutes`` ends the run (and its cosine) by the clock instead of by ``steps``; such a
@@ -170,7 +170,7 @@ class TrainingConfig(_Strict):
     trackers: list[Literal["tensorboard", "mlflow", "wandb"]] = ["tensorboard"]
 
 
-class InferenceConfig(_Strict):
+class InferenceConfig(Strict):
     """How a trained network runs over a volume.
 
     ``tile`` is the window in voxels (null: the whole volume if it fits ``tile_voxels``);
@@ -186,7 +186,7 @@ class InferenceConfig(_Strict):
     restore: bool | None = None
 
 
-class Config(_Strict):
+class Config(Strict):
     """A whole run: what, from what, how. ``meddenoise config schema`` prints it for editors.
 
     ``output`` is the run directory, by default ``runs/NAME`` with the ``name`` given here or

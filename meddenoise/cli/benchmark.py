@@ -16,7 +16,7 @@ __all__ = ["benchmark"]
 def benchmark(
     config: Annotated[
         Path,
-        typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/benchmark_mri.yaml."),
+        typer.Argument(metavar="CONFIG", help="A YAML file, such as configs/benchmark/mri.yaml."),
     ],
     set_: Annotated[
         list[str] | None,

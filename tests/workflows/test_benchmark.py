@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import meddenoise as md
+from meddenoise.config.benchmark import load_benchmark
 from meddenoise.errors import ConfigError, OutputError
 from meddenoise.workflows.benchmark import NOISY, benchmark
 
@@ -134,3 +135,8 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     (tmp_path / "other" / "scan.nii").touch()
     with pytest.raises(OutputError, match="other things"):
         benchmark(plan(), output=tmp_path / "other", overwrite=True)
+
+
+def test_the_configuration_in_the_repository_reads() -> None:
+    plan = load_benchmark(Path(N2V).parent / "benchmark" / "mri.yaml")
+    assert [method.name for method in plan.methods][0] == "median"

@@ -139,4 +139,4 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
 
 def test_the_configuration_in_the_repository_reads() -> None:
     plan = load_benchmark(Path(N2V).parent / "benchmark" / "mri.yaml")
-    assert [method.name for method in plan.methods][0] == "median"
+    assert {"median", "bm4d", "Noise2Void"} <= {method.name for method in plan.methods}

@@ -1,0 +1,108 @@
+"""Corrects what a filter did by the linear combination with the least expected error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.filters.spacing import relative_spacing
+
+__all__ = ["refined"]
+
+Array = NDArray[np.floating]
+
+# Standard deviations of the smoothed copies, in voxels of the finest axis.
+_WIDTHS = (0.5, 0.7, 1.0, 1.5, 2.5)
+
+# Of sigma, as in risk.py: small beside the noise, and large beside rounding.
+_PROBE = 0.1
+
+# Below that share of the largest eigenvalue, copies are too alike to tell apart.
+_ALIKE = 1e-9
+
+# Voxels whose products are summed at once.
+_AT_ONCE = 2**18
+
+
+def refined(
+    function: Callable[[Array], Array], noisy: Array, sigma: float, *, spacing: Sequence[float]
+) -> Array:
+    """A filter's result with its oversmoothing and leftover noise corrected.
+
+    The sum ``f(y) + sum_k a_k F_k(y)`` of the result, the residual ``y - f(y)``, and Gaussian
+    smoothed copies of both, whose mean squared error to the unknown truth is expected to be the
+    least. By Stein's estimate the expectation is quadratic in the weights, so they follow from
+    linear equations (SURE-LET: Blu and Luisier, IEEE TIP 16:2778, 2007); the divergences are
+    measured with one random probe, for which the filter runs a second time (Ramani, Blu and
+    Unser, IEEE TIP 17:1540, 2008). Thirteen numbers are taken from all voxels, so nothing is
+    overfitted; the result as it was is among the choices.
+
+    Right for white Gaussian noise of a known level: with too high a sigma it smooths.
+
+    Args:
+        function: the filter, of an image of ``noisy``'s shape.
+        noisy: ``(X, Y)`` or ``(X, Y, Z)``, finite.
+        sigma: the noise's standard deviation in image units.
+        spacing: voxel size in mm per axis.
+
+    Returns:
+        The same shape and dtype as ``noisy``.
+    """
+    result = np.asarray(function(noisy))
+    if sigma == 0:
+        return result.astype(noisy.dtype, copy=False)
+    signs = np.random.default_rng(0).choice(np.array([-1, 1], noisy.dtype), noisy.shape)
+    step = _PROBE * sigma
+    probed = noisy + noisy.dtype.type(step) * signs
+    moved = np.asarray(function(probed))
+    widths = [[width / ratio for ratio in relative_spacing(spacing)] for width in _WIDTHS]
+
+    centre = float(noisy.mean(dtype=np.float64))
+    copies = list(_copies(noisy - centre, result - centre, widths))
+    changed = _copies(probed - centre, moved - centre, widths)
+    divergence = np.array(
+        [
+            float((signs * (after - before)).sum(dtype=np.float64)) / step
+            for before, after in zip(copies, changed, strict=True)
+        ]
+    )
+    flat = [copy.reshape(-1) for copy in copies]
+    products, with_noisy = _sums(flat, (noisy - centre).reshape(-1))
+    weights = _solve(products, with_noisy - sigma**2 * divergence)
+    total = sum(weight * copy for weight, copy in zip(weights, copies, strict=True))
+    return (np.asarray(total) + centre).astype(noisy.dtype, copy=False)
+
+
+def _copies(noisy: Array, result: Array, widths: Sequence[Sequence[float]]) -> Iterator[Array]:
+    """The result, a constant, the residual, and both smoothed; float32."""
+    from scipy.ndimage import gaussian_filter
+
+    image, residual = result.astype(np.float32), (noisy - result).astype(np.float32)
+    yield image
+    yield np.ones_like(image)
+    yield residual
+    for width in widths:
+        yield gaussian_filter(residual, width)
+        yield gaussian_filter(image, width) - image
+
+
+def _sums(copies: Sequence[Array], noisy: Array) -> tuple[Array, Array]:
+    """All products of two copies, and of a copy and the noisy image, summed over voxels."""
+    count = len(copies)
+    products, with_noisy = np.zeros((count, count)), np.zeros(count)
+    for start in range(0, noisy.size, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        rows = np.stack([copy[part] for copy in copies]).astype(np.float64)
+        products += rows @ rows.T
+        with_noisy += rows @ noisy[part].astype(np.float64)
+    return products, with_noisy
+
+
+def _solve(products: Array, right: Array) -> Array:
+    """The weights; copies that are alike share theirs, and empty ones get none."""
+    size = np.sqrt(np.diag(products))
+    size[size == 0] = 1.0
+    scaled = products / np.outer(size, size)
+    return np.asarray(np.linalg.pinv(scaled, rcond=_ALIKE, hermitian=True) @ (right / size)) / size

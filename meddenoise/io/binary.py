@@ -1,4 +1,4 @@
-"""Reading untrusted bytes: never more than was asked for, never memory that a header made up."""
+"""Voxels from and to files: never memory that a header made up, never a whole volume twice."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import bz2
 import gzip
 import zlib
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
+from meddenoise.io.storage import Storage
 
 __all__ = [
-    "bytes_of",
     "check_claim",
     "count_rest",
     "decompressor",
@@ -23,6 +23,7 @@ __all__ = [
     "read_array",
     "read_exactly",
     "skip_exactly",
+    "write_voxels",
 ]
 
 # Deflate cannot expand by more than this; bzip2 can, but not on anything measured.
@@ -101,7 +102,7 @@ def read_array(
         FileError: the stream ends or breaks before the array is full.
     """
     values = np.empty(shape, dtype)
-    room = bytes_of(values)
+    room = _bytes_of(values)
     done = 0
     try:
         while done < len(room):
@@ -119,9 +120,34 @@ def read_array(
     return values
 
 
-def bytes_of(values: NDArray) -> memoryview:
+def _bytes_of(values: NDArray) -> memoryview:
     """The bytes of a C-contiguous array, without a copy."""
     return values.reshape(-1).view(np.uint8).data
+
+
+def write_voxels(
+    stream: Any,
+    values: NDArray[np.floating],
+    storage: Storage,
+    byteorder: Literal["<", ">"] = "<",
+) -> int:
+    """Encode values and write them, a part at a time, and return how many voxels were clipped.
+
+    Args:
+        stream: anything with ``write``.
+        values: physical values in the file's order of axes.
+        storage: type and scale of what is written.
+        byteorder: of what is written.
+
+    Raises:
+        OutputError: NaN or infinity, and the type is an integer.
+    """
+    clipped = 0
+    kind = storage.dtype.newbyteorder(byteorder)
+    for stored, here in storage.encode_in_parts(values):
+        stream.write(_bytes_of(stored.astype(kind, copy=False)))
+        clipped += here
+    return clipped
 
 
 def count_rest(stream: BinaryIO | IO[bytes], path: Path) -> int:

@@ -10,7 +10,7 @@ import math
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,16 +239,39 @@ def write_metaimage(
     values = volume.array[0] if volume.channels == 1 else np.moveaxis(volume.array, 0, -1)
     if source is not None and keep and volume.channels == 1 and _count(lines) == 4:
         values = values[..., None]
-    stored, clipped = storage.encode(values.transpose(range(values.ndim)[::-1]))
-    if _is_big_endian(lines):
-        stored = stored.astype(storage.dtype.newbyteorder(">"))
-    data = binary.bytes_of(stored)
-    packed = zlib.compress(data, 1) if _is_compressed(lines) else data
+    values = values.transpose(range(values.ndim)[::-1])
+    order: Literal["<", ">"] = ">" if _is_big_endian(lines) else "<"
     with open(path, "wb") as raw:
-        header = "\n".join(_final_lines(lines, storage, len(packed))) + "\n"
-        raw.write(header.encode("utf-8", "surrogateescape"))
-        raw.write(packed)
+        if not _is_compressed(lines):
+            raw.write(_header_bytes(lines, storage, 0))
+            return binary.write_voxels(raw, values, storage, order)
+        packed = _Packed()  # the header, which comes first, says how long it is
+        clipped = binary.write_voxels(packed, values, storage, order)
+        parts = packed.end()
+        raw.write(_header_bytes(lines, storage, sum(map(len, parts))))
+        raw.writelines(parts)
     return clipped
+
+
+class _Packed:
+    """A zlib stream in memory."""
+
+    def __init__(self) -> None:
+        self._packer = zlib.compressobj(1)
+        self._parts: list[bytes] = []
+
+    def write(self, data: memoryview) -> None:
+        """Add voxels."""
+        self._parts.append(self._packer.compress(data))
+
+    def end(self) -> list[bytes]:
+        """The whole stream, in pieces."""
+        return [*self._parts, self._packer.flush()]
+
+
+def _header_bytes(lines: list[str], storage: Storage, packed: int) -> bytes:
+    text = "\n".join(_final_lines(lines, storage, packed)) + "\n"
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _value(lines: list[str], *keys: str) -> str:

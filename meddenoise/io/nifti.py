@@ -240,20 +240,16 @@ def write_nifti(
     if ``storage`` is another, dimensions and transforms if the grid is another.
     """
     array = volume.array if volume.dims == 3 else volume.array[..., None]
-    stored, clipped = storage.encode(array.transpose(0, 3, 2, 1))
+    values = array.transpose(0, 3, 2, 1)
     prefix, byteorder = _prefix_for(volume, source, storage)
-    if byteorder != "<":
-        stored = stored.astype(storage.dtype.newbyteorder(byteorder))
     with open(path, "wb") as raw:
-        if compress:
-            # No name and no time in the gzip header: the same voxels give the same file.
-            with gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as packed:
-                packed.write(prefix)
-                packed.write(binary.bytes_of(stored))
-        else:
+        if not compress:
             raw.write(prefix)
-            raw.write(binary.bytes_of(stored))
-    return clipped
+            return binary.write_voxels(raw, values, storage, byteorder)
+        # No name and no time in the gzip header: the same voxels give the same file.
+        with gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as packed:
+            packed.write(prefix)
+            return binary.write_voxels(packed, values, storage, byteorder)
 
 
 def _prefix_for(

@@ -13,7 +13,7 @@ import io
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,20 +204,17 @@ def write_nrrd(volume: Volume, path: Path, *, source: NrrdSource | None, storage
     values = volume.array if 0 in axes else volume.array[0]
     shift = 0 if 0 in axes else 1
     values = values.transpose([axis - shift for axis in axes][::-1])
-    stored, clipped = storage.encode(values)
     encoding, text = _final_text(lines, storage)
-    if _says_big_endian(text):
-        stored = stored.astype(storage.dtype.newbyteorder(">"))
+    order: Literal["<", ">"] = ">" if _says_big_endian(text) else "<"
     with open(path, "wb") as raw:
         raw.write(text.encode("utf-8", "surrogateescape") + b"\n\n")
         if encoding == "gzip":
             with gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
-                packed.write(binary.bytes_of(stored))
-        elif encoding == "bzip2":
-            raw.write(bz2.compress(binary.bytes_of(stored)))
-        else:
-            raw.write(binary.bytes_of(stored))
-    return clipped
+                return binary.write_voxels(packed, values, storage, order)
+        if encoding == "bzip2":
+            with bz2.BZ2File(raw, "wb") as packed:
+                return binary.write_voxels(packed, values, storage, order)
+        return binary.write_voxels(raw, values, storage, order)
 
 
 def _says_big_endian(text: str) -> bool:

@@ -8,6 +8,8 @@ and the clipped voxels counted, so that nothing wraps around or is cut off unsee
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +21,7 @@ __all__ = ["Storage"]
 
 # float32 holds integers up to 2**24 exactly; two bits are left for the rounding of the scale.
 _FLOAT32_STEPS = 2**22
+_PART_VOXELS = 1 << 18
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
@@ -94,8 +97,8 @@ class Storage:
             out[...] = stored
             return out
         with np.errstate(over="ignore", invalid="ignore"):  # floats that are no numbers stay so
-            for index in range(len(stored)):  # slab by slab: no second whole array
-                out[index] = stored[index].astype(np.float64) * self.slope + self.intercept
+            for part in _parts(stored.shape):
+                out[part] = stored[part].astype(np.float64) * self.slope + self.intercept
         return out
 
     def encode(self, values: NDArray[np.floating]) -> tuple[NDArray, int]:
@@ -106,39 +109,48 @@ class Storage:
         """
         stored = np.empty(values.shape, self.dtype)
         clipped = 0
-        for index in range(len(values)):
-            slab = np.asarray(values[index])
-            if self.is_scaled:
-                slab = (slab.astype(np.float64) - self.intercept) / self.slope
-            if self.is_float:
-                clipped += self._encode_floats(slab, stored, index)
-            else:
-                clipped += self._encode_integers(slab, stored, index)
+        for part in _parts(values.shape):
+            stored[part], here = self._encode_part(values[part])
+            clipped += here
         return stored, clipped
 
-    def _encode_floats(self, slab: NDArray, stored: NDArray, index: int) -> int:
-        with np.errstate(over="ignore"):
-            stored[index] = slab
-        if slab.dtype.itemsize <= self.dtype.itemsize:
-            return 0
-        return int(np.count_nonzero(np.isinf(stored[index]) & np.isfinite(slab)))
+    def encode_in_parts(self, values: NDArray[np.floating]) -> Iterator[tuple[NDArray, int]]:
+        """:meth:`encode` in a few million voxels at a time, in C order; together they are all.
 
-    def _encode_integers(self, slab: NDArray, stored: NDArray, index: int) -> int:
-        if not np.isfinite(slab).all():
+        Raises:
+            OutputError: as for :meth:`encode`, when that part's turn comes.
+        """
+        for part in _parts(values.shape):
+            yield self._encode_part(values[part])
+
+    def _encode_part(self, values: NDArray) -> tuple[NDArray, int]:
+        if self.is_scaled:
+            values = (values.astype(np.float64) - self.intercept) / self.slope
+        stored, clipped = self._floats(values) if self.is_float else self._integers(values)
+        return np.ascontiguousarray(stored), clipped
+
+    def _floats(self, values: NDArray) -> tuple[NDArray, int]:
+        with np.errstate(over="ignore"):
+            stored = values.astype(self.dtype, copy=False)
+        if values.dtype.itemsize <= self.dtype.itemsize:
+            return stored, 0
+        return stored, int(np.count_nonzero(np.isinf(stored) & np.isfinite(values)))
+
+    def _integers(self, values: NDArray) -> tuple[NDArray, int]:
+        if not np.isfinite(values).all():
             raise OutputError(
                 f"The volume has NaN or infinite voxels and {self.dtype} cannot hold them: "
                 "write it as float32 (to NIfTI, NRRD, MHA or TIFF) or replace them first."
             )
         low, high = self.limits
         if high > 2**53:  # the largest float that the type still holds
-            slab = slab.astype(np.float64)
+            values = values.astype(np.float64)
             high = int(np.nextafter(float(high), 0))
-        rounded = np.rint(slab)
+        rounded = np.rint(values)
         clipped = int(np.count_nonzero((rounded < low) | (rounded > high)))
         if clipped:
             rounded = np.clip(rounded, low, high)
-        stored[index] = rounded
-        return clipped
+        return rounded.astype(self.dtype), clipped
 
     def without_scale(self) -> Storage:
         """For formats that have no slope: integers wide enough, or floats if need be."""
@@ -153,3 +165,16 @@ class Storage:
             if info.min <= min(ends) and max(ends) <= info.max:
                 return Storage(dtype)
         return Storage(self.working_dtype)
+
+
+def _parts(shape: tuple[int, ...]) -> Iterator[tuple[int | slice, ...]]:
+    """Indices of parts of an array, in C order, so small that copies of one take no memory."""
+    row = math.prod(shape[1:])
+    if row > _PART_VOXELS and len(shape) > 1:
+        for index in range(shape[0]):
+            for rest in _parts(shape[1:]):
+                yield (index, *rest)
+        return
+    step = max(1, _PART_VOXELS // max(1, row))
+    for first in range(0, shape[0], step):
+        yield (slice(first, first + step),)

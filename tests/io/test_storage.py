@@ -92,3 +92,25 @@ def test_scales_beyond_float32_are_worked_on_in_float64(slope: float) -> None:
     np.testing.assert_array_equal(values, stored * slope)
     assert storage.decode(stored.astype("i4")).dtype == np.float64
     np.testing.assert_array_equal(storage.encode(values)[0], stored)
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 5, 3), (2, 3, 4), (11,), (4, 40)])
+@pytest.mark.parametrize("dtype", ["i2", "f4"])
+def test_parts_are_the_whole(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], dtype: str
+) -> None:
+    values = np.random.default_rng(0).normal(0, 6e4, shape).T.astype(np.float32)
+    storage = Storage.of(dtype, 1.5, -3.0)
+    whole, clipped = storage.encode(values)
+    monkeypatch.setattr("meddenoise.io.storage._PART_VOXELS", 12)
+    parts = list(storage.encode_in_parts(values))
+    assert len(parts) > 1 or values.size <= 12
+    assert all(part.size <= 12 for part, _ in parts)
+    np.testing.assert_array_equal(
+        np.concatenate([part.ravel() for part, _ in parts]), whole.ravel()
+    )
+    assert sum(here for _, here in parts) == clipped
+    again, same = storage.encode(values)
+    np.testing.assert_array_equal(again, whole)
+    assert same == clipped
+    np.testing.assert_allclose(storage.decode(whole), (whole * 1.5 - 3.0), rtol=1e-6)

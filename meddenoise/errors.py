@@ -3,6 +3,7 @@
     MeddenoiseError                a fault of our own               exit status 1
     └── InputError                 something the user can mend      exit status 2
         ├── FileError              a file or directory that cannot be read as a scan
+        │   ├── DamagedScan        one that is truncated, or whose content makes no sense
         │   └── AmbiguousInput     several scans where one was asked for
         ├── GeometryError          grids that do not fit each other, or are irregular
         ├── ConfigError            a configuration or an option that makes no sense
@@ -19,6 +20,7 @@ from __future__ import annotations
 __all__ = [
     "AmbiguousInput",
     "ConfigError",
+    "DamagedScan",
     "FileError",
     "GeometryError",
     "InputError",
@@ -41,9 +43,11 @@ class MeddenoiseError(Exception):
     """
 
     exit_status = 1
+    #: What to do, where that is the same for all of a kind; added to the message.
+    remedy = ""
 
     def __str__(self) -> str:
-        said = super().__str__()
+        said = f"{super().__str__()} {self.remedy}".rstrip()
         if not said.replace("\n", "").isprintable():
             said = "".join(
                 sign if sign == "\n" or sign.isprintable() else ascii(sign)[1:-1] for sign in said
@@ -64,6 +68,12 @@ class InputError(MeddenoiseError):
 
 class FileError(InputError):
     """A file or directory is missing, damaged, or no scan that we read."""
+
+
+class DamagedScan(FileError):
+    """A file breaks off, or holds what its format does not allow."""
+
+    remedy = "Copy or export it again."
 
 
 class AmbiguousInput(FileError):

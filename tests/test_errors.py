@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from meddenoise import errors
@@ -39,3 +41,10 @@ def test_a_message_can_be_printed_whatever_it_quotes() -> None:
     assert len(endless) < 1000
     assert endless.startswith("file: x")
     assert endless.endswith("x is odd: mend it.")
+
+
+def test_damage_says_what_to_do_and_survives_another_process() -> None:
+    error = errors.DamagedScan("a.nii is truncated.")
+    assert str(error) == "a.nii is truncated. Copy or export it again."
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert str(errors.FileError("a.nii: no such file.")) == "a.nii: no such file."

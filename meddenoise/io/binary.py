@@ -11,7 +11,7 @@ from typing import IO, Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan
 from meddenoise.io.storage import Storage
 
 __all__ = [
@@ -54,7 +54,7 @@ def check_claim(path: Path, nbytes: int, available: int, *, compressed: bool) ->
     """
     most = available * _MOST_EXPANSION + 4096 if compressed else available
     if nbytes > most:
-        raise FileError(
+        raise DamagedScan(
             f"{path}: the header claims {nbytes:,} bytes of voxels, but the file has only "
             f"{available:,}{' compressed' if compressed else ''}: it is truncated or damaged."
         )
@@ -69,9 +69,9 @@ def read_exactly(stream: BinaryIO | IO[bytes], nbytes: int, path: Path) -> bytes
     try:
         data = stream.read(nbytes)
     except DAMAGED as error:
-        raise FileError(f"{path} is damaged or truncated: {error}.") from error
+        raise DamagedScan(f"{path} is damaged or truncated: {error}.") from error
     if len(data) != nbytes:
-        raise FileError(f"{path} is truncated: {nbytes:,} bytes expected, {len(data):,} there.")
+        raise DamagedScan(f"{path} is truncated: {nbytes:,} bytes expected, {len(data):,} there.")
     return data
 
 
@@ -86,9 +86,9 @@ def skip_exactly(stream: BinaryIO | IO[bytes], nbytes: int, path: Path) -> None:
         while left > 0 and (block := stream.read(min(left, _BLOCK))):
             left -= len(block)
     except DAMAGED as error:
-        raise FileError(f"{path} is damaged or truncated: {error}.") from error
+        raise DamagedScan(f"{path} is damaged or truncated: {error}.") from error
     if left > 0:
-        raise FileError(
+        raise DamagedScan(
             f"{path} is truncated: {nbytes:,} bytes are to be passed over, {nbytes - left:,} there."
         )
 
@@ -111,9 +111,9 @@ def read_array(
                 break
             done += got
     except DAMAGED as error:
-        raise FileError(f"{path} is damaged or truncated: {error}.") from error
+        raise DamagedScan(f"{path} is damaged or truncated: {error}.") from error
     if done != len(room):
-        raise FileError(
+        raise DamagedScan(
             f"{path} is truncated: the header claims {len(room):,} bytes of voxels, "
             f"{done:,} are there."
         )
@@ -163,7 +163,7 @@ def count_rest(stream: BinaryIO | IO[bytes], path: Path) -> int:
             if rest > 1 << 24:
                 break
     except DAMAGED as error:
-        raise FileError(f"{path} is damaged: {error}.") from error
+        raise DamagedScan(f"{path} is damaged: {error}.") from error
     return rest
 
 

@@ -7,7 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan, FileError
 
 __all__ = [
     "EXTENSIONS",
@@ -97,7 +97,7 @@ def not_a_scan(path: Path, kind: str | None) -> FileError:
             "with the orientation that you know."
         )
     if path.stat().st_size == 0:
-        return FileError(f"{path} is empty.")
+        return DamagedScan(f"{path} is empty.")
     named, extension = format_of_name(path)
     if named is not None:
         return FileError(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan, FileError
 
 __all__ = ["CodecError", "Codecs"]
 
@@ -144,7 +144,7 @@ class _Process:
             raise EOFError
         kind, count = np.dtype(head["dtype"]), math.prod(head["shape"])
         if count * kind.itemsize > 8 * nbytes:
-            raise FileError(
+            raise DamagedScan(
                 f"{path} is damaged: {nbytes:,} bytes of pixels are claimed, and decoded they are "
                 f"{count * kind.itemsize:,}."
             )

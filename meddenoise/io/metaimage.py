@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import FileError, GeometryError
+from meddenoise.errors import DamagedScan, FileError, GeometryError
 from meddenoise.io import binary
 from meddenoise.io.detached import data_files_beside, read_parts
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
@@ -117,12 +117,12 @@ def _header_lines(stream: Any, path: Path) -> list[str]:
             break
         if "=" not in text:
             if text.strip():
-                raise FileError(f"{path}: the MetaImage header has a line without '='.")
+                raise DamagedScan(f"{path}: the MetaImage header has a line without '='.")
             continue
         lines.append(text)
         if text.partition("=")[0].strip() == "ElementDataFile":
             return lines
-    raise FileError(f"{path}: the MetaImage header has no ElementDataFile; it is damaged.")
+    raise DamagedScan(f"{path}: the MetaImage header has no ElementDataFile; it is damaged.")
 
 
 def _sizes(fields: dict[str, str], path: Path) -> tuple[int, ...]:
@@ -133,7 +133,8 @@ def _sizes(fields: dict[str, str], path: Path) -> tuple[int, ...]:
     parts = int(_numbers(fields, "ElementNumberOfChannels", path, (1,))[0])
     if parts != 1:
         raise FileError(
-            f"{path} holds {parts} values a voxel (colour or vectors); only scalars are read."
+            f"{path} holds {parts} values a voxel (colour or vectors), not intensities: extract "
+            "one component first."
         )
     return sizes
 
@@ -158,9 +159,9 @@ def _numbers(
     try:
         numbers = tuple(float(word) for word in fields[key].split())
     except ValueError as error:
-        raise FileError(f"{path}: {key} = {fields[key]!r} is no list of numbers.") from error
+        raise DamagedScan(f"{path}: {key} = {fields[key]!r} is no list of numbers.") from error
     if not numbers or not np.isfinite(numbers).all():
-        raise FileError(f"{path}: {key} = {fields[key]!r} is no list of finite numbers.")
+        raise DamagedScan(f"{path}: {key} = {fields[key]!r} is no list of finite numbers.")
     return numbers
 
 
@@ -170,7 +171,7 @@ def _affine(fields: dict[str, str], count: int, path: Path) -> NDArray[np.float6
             if key in fields:
                 found = _numbers(fields, key, path, default)
                 if len(found) != len(default):
-                    raise FileError(f"{path}: {key} needs {len(default)} numbers.")
+                    raise DamagedScan(f"{path}: {key} needs {len(default)} numbers.")
                 return np.array(found)
         return np.array(default)
 
@@ -200,7 +201,7 @@ def _read_data(
     if skip == -1 and not compressed:
         stream.seek(path.stat().st_size - nbytes)
     elif skip < 0 or skip > path.stat().st_size:
-        raise FileError(f"{path}: HeaderSize = {skip} leads out of the file.")
+        raise DamagedScan(f"{path}: HeaderSize = {skip} leads out of the file.")
     elif skip > 0:
         stream.seek(skip)
     if not compressed:
@@ -209,20 +210,24 @@ def _read_data(
     try:
         data = unpacker.decompress(stream.read(), nbytes)
     except zlib.error as error:
-        raise FileError(f"{path} is damaged: {error}.") from error
+        raise DamagedScan(f"{path} is damaged: {error}.") from error
     if len(data) != nbytes:
-        raise FileError(f"{path} is truncated: {nbytes:,} bytes of voxels claimed, {len(data):,}.")
+        raise DamagedScan(
+            f"{path} is truncated: {nbytes:,} bytes of voxels claimed, {len(data):,}."
+        )
     return np.frombuffer(data, kind).reshape(layout)
 
 
 def _read_text(stream: Any, path: Path, layout: tuple[int, ...], kind: np.dtype) -> NDArray:
     words = stream.read().split()
     if len(words) != math.prod(layout):
-        raise FileError(f"{path}: {math.prod(layout)} numbers expected, {len(words)} there.")
+        raise DamagedScan(f"{path}: {math.prod(layout)} numbers expected, {len(words)} there.")
     try:
         return np.array([float(word) for word in words]).astype(kind).reshape(layout)
     except ValueError as error:
-        raise FileError(f"{path}: the text holds something that is no number: {error}.") from error
+        raise DamagedScan(
+            f"{path}: the text holds something that is no number: {error}."
+        ) from error
 
 
 def write_metaimage(

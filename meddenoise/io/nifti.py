@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import FileError, GeometryError
+from meddenoise.errors import DamagedScan, FileError, GeometryError
 from meddenoise.io import binary
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
@@ -127,12 +127,12 @@ def _read_prefix(stream: Any, path: Path) -> bytes:
     offset = _offset(header, path)
     if offset < len(head):
         if offset > 0:
-            raise FileError(
+            raise DamagedScan(
                 f"{path}: voxels cannot begin at byte {offset}, inside the {len(head)}-byte header."
             )
         offset = len(head) + 4
     if offset - len(head) > _MOST_EXTENSION_BYTES:
-        raise FileError(f"{path}: the header claims {offset:,} bytes of extensions.")
+        raise DamagedScan(f"{path}: the header claims {offset:,} bytes of extensions.")
     return head + binary.read_exactly(stream, offset - len(head), path)
 
 
@@ -141,7 +141,7 @@ def _offset(header: Any, path: Path) -> int:
     try:
         return int(header["vox_offset"])
     except (ValueError, OverflowError) as error:
-        raise FileError(f"{path}: the header's vox_offset is not a number.") from error
+        raise DamagedScan(f"{path}: the header's vox_offset is not a number.") from error
 
 
 def _parse(prefix: bytes, path: Path) -> Any:
@@ -153,14 +153,14 @@ def _parse(prefix: bytes, path: Path) -> Any:
     try:
         return kind.from_fileobj(BytesIO(prefix[:size] + bytes(4)), check=False)
     except (HeaderDataError, ValueError) as error:
-        raise FileError(f"{path}: the NIfTI header is damaged: {error}.") from error
+        raise DamagedScan(f"{path}: the NIfTI header is damaged: {error}.") from error
 
 
 def _shape(header: Any, path: Path) -> tuple[tuple[int, ...], int]:
     """Spatial shape (always three axes) and the number of volumes."""
     dim = [int(n) for n in header["dim"]]
     if not 2 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1:
-        raise FileError(f"{path}: the header's dimensions {dim} make no image.")
+        raise DamagedScan(f"{path}: the header's dimensions {dim} make no image.")
     sizes = dim[1 : dim[0] + 1] + [1] * (7 - dim[0])
     if max(sizes[4:]) > 1:
         raise FileError(
@@ -174,12 +174,14 @@ def _storage(header: Any, path: Path) -> tuple[Storage, np.dtype]:
     code = int(header["datatype"])
     if code not in _SCALARS:
         kind = _REFUSED.get(code, f"datatype {code}")
-        raise FileError(f"{path} holds {kind} voxels; only real scalar intensities are read.")
+        raise FileError(
+            f"{path} holds {kind} voxels, not real scalar intensities: extract one component first."
+        )
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or not np.isfinite(slope):
         slope, intercept = 1.0, 0.0  # NIfTI-1: "if scl_slope is nonzero, then scale"
     if not np.isfinite(intercept):
-        raise FileError(f"{path}: scl_inter is {intercept}, the voxels have no values.")
+        raise DamagedScan(f"{path}: scl_inter is {intercept}, the voxels have no values.")
     stored_type = np.dtype(_SCALARS[code]).newbyteorder(header.endianness)
     return Storage.of(_SCALARS[code], slope, intercept), stored_type
 
@@ -193,7 +195,7 @@ def _affine(header: Any, path: Path) -> NDArray[np.float64]:
             affine = np.array(header.get_best_affine(), dtype=np.float64)
             affine[:3] *= _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
     except (HeaderDataError, ValueError) as error:
-        raise FileError(f"{path}: the header's orientation is damaged: {error}.") from error
+        raise DamagedScan(f"{path}: the header's orientation is damaged: {error}.") from error
     return affine
 
 

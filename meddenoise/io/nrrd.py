@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan, FileError
 from meddenoise.io import binary
 from meddenoise.io.detached import data_files_beside, read_parts
 from meddenoise.io.nrrd_fields import (
@@ -115,7 +115,7 @@ def _header_text(stream: Any, path: Path) -> str:
         line = stream.readline(_MOST_HEADER)
         size += len(line)
         if size > _MOST_HEADER:
-            raise FileError(f"{path}: the header is longer than a million bytes; it is damaged.")
+            raise DamagedScan(f"{path}: the header is longer than a million bytes; it is damaged.")
         text = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
         if not line or not text:
             break
@@ -171,11 +171,13 @@ def _read_text(stream: Any, path: Path, layout: tuple[int, ...], kind: np.dtype)
     count = math.prod(layout)
     words = stream.read().split()
     if len(words) != count:
-        raise FileError(f"{path}: {count} numbers expected, {len(words)} there.")
+        raise DamagedScan(f"{path}: {count} numbers expected, {len(words)} there.")
     try:
         return np.array([float(word) for word in words]).astype(kind).reshape(layout)
     except ValueError as error:
-        raise FileError(f"{path}: the text holds something that is no number: {error}.") from error
+        raise DamagedScan(
+            f"{path}: the text holds something that is no number: {error}."
+        ) from error
 
 
 def _arranged(stored: NDArray, axes: tuple[int, ...]) -> tuple[NDArray, tuple[int, ...], int]:

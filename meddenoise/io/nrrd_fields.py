@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan, FileError
 from meddenoise.io.quiet import quiet
 
 __all__ = [
@@ -63,7 +63,7 @@ def parse_fields(text: str, path: Path) -> dict[str, Any]:
         with quiet():
             return dict(nrrd.read_header(lines))
     except Exception as error:  # pynrrd lets out whatever its parsers raise
-        raise FileError(f"{path}: the NRRD header is damaged: {error}.") from error
+        raise DamagedScan(f"{path}: the NRRD header is damaged: {error}.") from error
 
 
 def sizes_of(fields: dict[str, Any], path: Path) -> tuple[int, ...]:
@@ -85,7 +85,7 @@ def stored_type_of(fields: dict[str, Any], path: Path) -> np.dtype:
         return kind
     endian = str(fields.get("endian", "")).lower()
     if endian not in ("little", "big"):
-        raise FileError(f"{path}: the header does not say the byte order (endian).")
+        raise DamagedScan(f"{path}: the header does not say the byte order (endian).")
     return kind.newbyteorder("<" if endian == "little" else ">")
 
 
@@ -104,7 +104,9 @@ def axes_of(
     vectors = np.array([rows[axis] for axis in spatial], dtype=np.float64)
     if vectors.shape[1] != 3:
         if vectors.shape != (2, 2):
-            raise FileError(f"{path}: space directions have {vectors.shape[1]} components, not 3.")
+            raise DamagedScan(
+                f"{path}: space directions have {vectors.shape[1]} components, not 3."
+            )
         vectors = np.pad(vectors, ((0, 0), (0, 1)))
     origin = _origin(fields, path)
     flips, oddities = _to_ras(fields, path)
@@ -125,7 +127,7 @@ def _origin(fields: dict[str, Any], path: Path) -> NDArray[np.float64]:
         return np.zeros(3)
     origin = np.asarray(found, dtype=np.float64)
     if origin.shape not in ((2,), (3,)):
-        raise FileError(f"{path}: space origin has {origin.size} components, not 3.")
+        raise DamagedScan(f"{path}: space origin has {origin.size} components, not 3.")
     return np.pad(np.where(np.isnan(origin), 0.0, origin), (0, 3 - len(origin)))
 
 
@@ -144,7 +146,7 @@ def _axes_without_space(
     spacings = fields.get("spacings")
     spacings = np.ones(count) if spacings is None else np.asarray(spacings, dtype=float)
     if spacings.shape != (count,):
-        raise FileError(f"{path}: {spacings.size} spacings are given for {count} axes.")
+        raise DamagedScan(f"{path}: {spacings.size} spacings are given for {count} axes.")
     spacings = np.where(np.isfinite(spacings) & (spacings != 0), spacings, 1.0)
     sizes = [float(abs(spacings[axis])) for axis in spatial] + [1.0] * (3 - len(spatial))
     affine = np.diag([-sizes[0], -sizes[1], sizes[2], 1.0])

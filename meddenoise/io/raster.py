@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import FileError, OutputError
+from meddenoise.errors import DamagedScan, FileError, OutputError
 from meddenoise.io.isolated import CodecError, Codecs
 from meddenoise.io.quiet import quiet
 from meddenoise.io.source import HeaderSource, make_volume
@@ -88,7 +88,7 @@ def _check_claim(path: Path, nbytes: int) -> None:
     """Memory is taken only for what a compressed picture of this size can hold."""
     held = path.stat().st_size
     if nbytes > held * _MOST_EXPANSION + _FREE_BYTES:
-        raise FileError(
+        raise DamagedScan(
             f"{path} claims {nbytes:,} bytes of pixels and has only {held:,}: it is truncated or "
             "damaged."
         )
@@ -104,10 +104,10 @@ def _read_with_pillow(path: Path) -> tuple[NDArray, tuple[float, float] | None]:
             with Image.open(BytesIO(path.read_bytes())) as picture:
                 if picture.mode not in _GREY:
                     held = _REFUSED.get(picture.mode, f"colour ({picture.mode})")
-                    raise FileError(f"{path} holds {held}; only grey pictures are read.")
+                    raise FileError(f"{path} holds {held}: convert it to grey first.")
                 pages = getattr(picture, "n_frames", 1)
                 if pages > 1:
-                    raise FileError(f"{path} has {pages} pages; only one is read.")
+                    raise FileError(f"{path} has {pages} pages: name one picture, saved by itself.")
                 kind = np.dtype(_GREY[picture.mode])
                 _check_claim(path, picture.width * picture.height * kind.itemsize)
                 dpi = picture.info.get("dpi")
@@ -115,9 +115,9 @@ def _read_with_pillow(path: Path) -> tuple[NDArray, tuple[float, float] | None]:
     except FileError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise FileError(f"{path} claims more pixels than are believed: {error}.") from error
+        raise DamagedScan(f"{path} claims more pixels than are believed: {error}.") from error
     except Exception as error:  # Pillow's decoders raise many kinds on damaged data
-        raise FileError(f"{path} is damaged: {error}.") from error
+        raise DamagedScan(f"{path} is damaged: {error}.") from error
     if pixels.dtype == np.int32 and pixels.size and pixels.min() >= 0 and pixels.max() <= 65535:
         pixels = pixels.astype(np.uint16)  # what older Pillow makes of a 16-bit PNG
     return pixels, (float(dpi[0]), float(dpi[1])) if dpi else None
@@ -135,12 +135,12 @@ def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool]:
                 )
             page: Any = file.pages[0]
             if page.samplesperpixel != 1 or page.photometric not in (0, 1):
-                raise FileError(f"{path} holds colour or a palette; only grey pictures are read.")
+                raise FileError(f"{path} holds colour or a palette: convert it to grey first.")
             if page.dtype is None or page.dtype.kind not in "iuf" or page.bitspersample < 8:
                 raise FileError(f"{path} holds pixels that are no real numbers of 8 bits or more.")
             size = int(page.imagewidth) * int(page.imagelength)
             if size > _MOST_PIXELS:
-                raise FileError(f"{path} claims {page.imagewidth} x {page.imagelength} pixels.")
+                raise DamagedScan(f"{path} claims {page.imagewidth} x {page.imagelength} pixels.")
             _check_claim(path, size * page.dtype.itemsize)
             _check_strips(path, page)
             inverted = int(page.photometric) == 0
@@ -150,7 +150,7 @@ def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool]:
     except FileError:
         raise
     except Exception as error:  # tifffile raises many kinds on damaged data
-        raise FileError(f"{path} is damaged: {error}.") from error
+        raise DamagedScan(f"{path} is damaged: {error}.") from error
     if pixels is None:
         pixels = _decoded_apart(path, size, page.dtype.newbyteorder("="))
         if inverted and pixels.dtype == np.uint8:
@@ -165,7 +165,7 @@ def _check_strips(path: Path, page: Any) -> None:
     held = path.stat().st_size
     for start, count in zip(page.dataoffsets, page.databytecounts, strict=False):
         if start + count > held:
-            raise FileError(
+            raise DamagedScan(
                 f"{path}: {count:,} bytes of pixels are claimed from byte {start:,} on, but the "
                 f"file has only {held:,}: it is truncated or damaged."
             )
@@ -181,9 +181,9 @@ def _decoded_apart(path: Path, size: int, kind: np.dtype) -> NDArray:
         with Codecs() as codecs:
             pixels = codecs.decode(path, "picture", size * kind.itemsize)
     except CodecError as error:
-        raise FileError(f"{path} is damaged, or compressed as is not read: {error}.") from error
+        raise DamagedScan(f"{path} is damaged, or compressed as is not read: {error}.") from error
     if pixels.size != size:
-        raise FileError(f"{path} is damaged: {size:,} pixels are claimed, {pixels.size:,} there.")
+        raise DamagedScan(f"{path} is damaged: {size:,} pixels are claimed, {pixels.size:,} there.")
     stored = pixels.astype(kind)
     if not np.array_equal(stored, pixels):
         raise FileError(f"{path} holds {kind} pixels that cannot be decoded without loss.")

@@ -87,4 +87,7 @@ def check_float64_holds(values: NDArray, path: Path) -> None:
     if values.dtype.kind not in "iu" or values.dtype.itemsize < 8 or not values.size:
         return
     if max(abs(int(values.min())), abs(int(values.max()))) > 2**53:
-        raise FileError(f"{path}: 64-bit integers beyond 2**53 cannot be worked on without loss.")
+        raise FileError(
+            f"{path}: 64-bit integers beyond 2**53 cannot be worked on without loss: convert them "
+            "to floats first."
+        )

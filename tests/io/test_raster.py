@@ -70,7 +70,7 @@ def test_jpeg_comes_in_and_does_not_go_out(tmp_path: Path) -> None:
 def test_what_is_not_grey_is_refused_by_name(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("in.tif" if mode == "CMYK" else "in.png")
     Image.new(mode, (4, 4)).save(path)
-    with pytest.raises(FileError, match="only grey"):
+    with pytest.raises(FileError, match="convert it to grey first"):
         io.read(path)
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan, FileError
 from meddenoise.io.dicom.parsing import PixelPlace, parse, parse_start
 from meddenoise.io.dicom.values import number, tag_of, text
 from meddenoise.io.formats import not_a_scan, sniff
@@ -89,9 +89,9 @@ def open_header(path: Path) -> DicomFile:
     except FileError:
         raise
     except Exception as error:  # pydicom raises nearly anything on damaged data
-        raise FileError(f"{path} is damaged DICOM: {error}.") from error
+        raise DamagedScan(f"{path} is damaged DICOM: {error}.") from error
     if not known:
-        raise FileError(f"{path} is no DICOM object: it names no class and no image.")
+        raise DamagedScan(f"{path} is no DICOM object: it names no class and no image.")
     return file
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan, FileError
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.lookup import Lookup
 from meddenoise.io.dicom.mosaic import tiles_of
@@ -93,7 +93,7 @@ def frames_of(file: DicomFile) -> list[Frame]:
             return _tiles(pictures[0])
         return pictures
     except (ValueError, TypeError, AttributeError, OverflowError, KeyError, IndexError) as error:
-        raise FileError(f"{file.path}: the header is damaged: {error}.") from error
+        raise DamagedScan(f"{file.path}: the header is damaged: {error}.") from error
 
 
 def _picture(look: Lookup, index: int) -> Frame:
@@ -143,7 +143,7 @@ def _unit_axes(orientation: np.ndarray | None, file: DicomFile) -> np.ndarray:
     if np.abs(lengths - 1).max() > 0.01 or abs(axes[0] @ axes[1]) > 0.01:
         raise FileError(
             f"{file.path}: ImageOrientationPatient {orientation.tolist()} is not two "
-            "perpendicular unit vectors."
+            "perpendicular unit vectors. Mend it, or export the series again."
         )
     return axes / lengths[:, None]
 
@@ -154,7 +154,10 @@ def _spacing(look: Lookup) -> tuple[float, float] | None:
         if found is not None and found.min() > 0:
             return float(found[0]), float(found[1])
         if found is not None:
-            raise FileError(f"{look.file.path}: {keyword} is {found.tolist()}; sizes are positive.")
+            raise FileError(
+                f"{look.file.path}: {keyword} is {found.tolist()}; sizes are positive. Mend it, or "
+                "export the series again."
+            )
     return None
 
 
@@ -171,12 +174,13 @@ def _storage(look: Lookup) -> Storage:
     allocated = int(look.number("BitsAllocated") or 0)
     bits = int(look.number("BitsStored") or allocated)
     if not 1 <= bits <= allocated:
-        raise FileError(f"{path}: {bits} bits are stored in {allocated}.")
+        raise DamagedScan(f"{path}: {bits} bits are stored in {allocated}.")
     signed = look.number("PixelRepresentation") == 1
     slope, intercept = _scale(look, "RescaleSlope", 1.0), _scale(look, "RescaleIntercept", 0.0)
     if slope == 0 or not np.isfinite([slope, intercept]).all():
         raise FileError(
-            f"{path}: RescaleSlope {slope:g} and RescaleIntercept {intercept:g} give no values."
+            f"{path}: RescaleSlope {slope:g} and RescaleIntercept {intercept:g} give no values. "
+            "Mend them, or export the series again."
         )
     return Storage(np.dtype(f"{'i' if signed else 'u'}{allocated // 8}"), slope, intercept, bits)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.values import blaming, number, text, uid_name
 
@@ -60,7 +60,7 @@ def _refusal(file: DicomFile) -> str | None:
 def _no_image(file: DicomFile, sop_class: str) -> str:
     name = uid_name(sop_class) if sop_class else "an object"
     if name.endswith("Image Storage") or uid_name(file.meta_class).endswith("Image Storage"):
-        raise FileError(f"{file.path} is damaged: it says it is an image and has no size.")
+        raise DamagedScan(f"{file.path} is damaged: it says it is an image and has no size.")
     return f"{name}, which has no image"
 
 
@@ -72,10 +72,12 @@ def check_claim(file: DicomFile) -> None:
     """
     header = file.header
     if file.pixels is None:
-        raise FileError(f"{file.path} is damaged or truncated: an image without pixels.")
+        raise DamagedScan(f"{file.path} is damaged or truncated: an image without pixels.")
     sizes = [number(header, key) or 0 for key in ("Rows", "Columns", "BitsAllocated")]
     if min(*sizes, file.frame_count) < 1:
-        raise FileError(f"{file.path} is damaged: its size is {sizes}, {file.frame_count} frames.")
+        raise DamagedScan(
+            f"{file.path} is damaged: its size is {sizes}, {file.frame_count} frames."
+        )
     claimed = int(sizes[0]) * int(sizes[1]) * int(sizes[2]) * file.frame_count // 8
     held = file.path.stat().st_size
     most = held * _MOST_EXPANSION + _FREE_BYTES
@@ -86,7 +88,7 @@ def check_claim(file: DicomFile) -> None:
         if file.pixels.length is not None:
             most = held = min(held, file.pixels.length)
     if claimed > most:
-        raise FileError(
+        raise DamagedScan(
             f"{file.path}: the header claims {claimed:,} bytes of pixels, but the file has only "
             f"{held:,}: it is truncated or damaged."
         )

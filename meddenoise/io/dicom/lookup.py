@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.values import DamagedElement, items, number, numbers, texts, value
 
@@ -59,12 +59,14 @@ class Lookup:
         try:
             found = numbers(self._holder(keyword), keyword)
         except (TypeError, ValueError) as error:
-            raise FileError(f"{self.file.path}: {keyword} holds no numbers ({error}).") from error
+            raise DamagedScan(f"{self.file.path}: {keyword} holds no numbers ({error}).") from error
         if found is None:
             return None
         array = np.array(found)
         if len(found) != count or not np.isfinite(array).all():
-            raise FileError(f"{self.file.path}: {keyword} is {found}, not {count} finite numbers.")
+            raise DamagedScan(
+                f"{self.file.path}: {keyword} is {found}, not {count} finite numbers."
+            )
         return array
 
 

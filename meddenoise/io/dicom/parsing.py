@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan
 
 __all__ = ["PixelPlace", "inflated", "parse", "parse_start"]
 
@@ -130,7 +130,7 @@ def _parse_deflated(stream: BinaryIO, head: bytes, path: Path) -> tuple[Any, Pix
     header.set_original_encoding(False, True, dataset.original_character_set)
     header.buffer = None
     if watcher.place is None and data.getbuffer().nbytes >= _MOST_DEFLATED_HEADER:
-        raise FileError(f"{path}: the deflated header is larger than any that makes sense.")
+        raise DamagedScan(f"{path}: the deflated header is larger than any that makes sense.")
     return header, watcher.place
 
 
@@ -159,7 +159,7 @@ def _inflate(stream: BinaryIO, most: int, path: Path) -> bytes:
             parts.append(part)
             room -= len(part)
     except zlib.error as error:
-        raise FileError(f"{path} is damaged: {error}.") from error
+        raise DamagedScan(f"{path} is damaged: {error}.") from error
     return b"".join(parts)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan, FileError
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.parsing import inflated
 from meddenoise.io.dicom.values import number, text, uid_name
@@ -71,7 +71,9 @@ def decode(file: DicomFile, codecs: Codecs | None = None) -> NDArray:
     shape = _shape(file)
     pixels = _decoded(file, codecs)
     if pixels.size != math.prod(shape):
-        raise FileError(f"{file.path}: {shape} pixels are claimed, the file holds {pixels.shape}.")
+        raise DamagedScan(
+            f"{file.path}: {shape} pixels are claimed, the file holds {pixels.shape}."
+        )
     return _own_bits(pixels.reshape(shape), header)
 
 
@@ -124,7 +126,7 @@ def _big_endian(file: DicomFile) -> NDArray:
 
 def _damaged(file: DicomFile, error: Exception) -> FileError:
     reason = str(error).strip().rstrip(".") or type(error).__name__
-    return FileError(f"{file.path}: the pixels are damaged or missing: {reason}.")
+    return DamagedScan(f"{file.path}: the pixels are damaged or missing: {reason}.")
 
 
 def _plain(file: DicomFile) -> NDArray:
@@ -135,7 +137,7 @@ def _plain(file: DicomFile) -> NDArray:
     count = math.prod(_shape(file))
     nbytes = count * kind.itemsize
     if place.length is None:
-        raise FileError(
+        raise DamagedScan(
             f"{file.path} is damaged: its pixels are in fragments, which "
             f"{syntax_name(file.transfer_syntax)} has not."
         )
@@ -148,7 +150,7 @@ def _plain(file: DicomFile) -> NDArray:
     except OSError as error:
         raise FileError(f"{file.path} cannot be read: {error.strerror or error}.") from error
     if found.size < count:
-        raise FileError(
+        raise DamagedScan(
             f"{file.path} is truncated or damaged: {count:,} pixels are claimed, it holds "
             f"{found.size:,}."
         )

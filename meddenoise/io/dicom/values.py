@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from meddenoise.errors import FileError
+from meddenoise.errors import DamagedScan
 
 __all__ = [
     "DamagedElement",
@@ -49,7 +49,7 @@ def blaming(path: Path) -> Iterator[None]:
     try:
         yield
     except DamagedElement as error:
-        raise FileError(f"{path} is damaged DICOM: {error}.") from error
+        raise DamagedScan(f"{path} is damaged DICOM: {error}.") from error
 
 
 @lru_cache(maxsize=512)

@@ -92,6 +92,7 @@ def measure_training(
     """Train for the time, denoise and score."""
     from meddenoise.volume import Volume
 
+    fitted(what, trainer, noisy, spacing, 1)  # imports, and first calls of the libraries
     _, short = fitted(what, trainer, noisy, spacing, WARM)
     _, longer = fitted(what, trainer, noisy, spacing, WARM + TIMED)
     steps = max(1, int(seconds * TIMED / max(longer - short, 1e-3)))

@@ -22,17 +22,17 @@ def test_a_line_a_network_and_number_of_axes(cli: Any) -> None:
 
 
 def test_options_and_json(cli: Any) -> None:
-    said = cli("networks", "light", "--set", "depth=3", "--dims", 3, "--json")
+    said = cli("networks", "dncnn", "--set", "depth=3", "--dims", 3, "--json")
     (told,) = json.loads(said.out)
-    assert told["options"] == {"depth": 3, "width": 24, "cell": 2, "residual": False}
-    assert (told["halo"], told["multiple"]) == ([7, 7, 7], [2, 2, 2])
-    assert told["flops_per_voxel"] == 2 * 27 * (8 * 24 + 24 * 24 + 24 * 8) / 8
+    assert told["options"] == {"depth": 3, "width": 64, "batch_norm": False}
+    assert (told["halo"], told["multiple"]) == ([3, 3, 3], [1, 1, 1])
+    assert told["flops_per_voxel"] == 2 * 27 * (64 + 64 * 64 + 64)
     assert told["noise_map"] is True
     assert told["speed"] is None
 
 
 def test_the_speed_is_measured_when_asked_for(cli: Any) -> None:
-    small = ["--set", "depth=2", "--set", "width=2", "--dims", 2, "--device", "cpu"]
+    small = ["--set", "channels=[2]", "--set", "cell=4", "--dims", 2, "--device", "cpu"]
     (told,) = json.loads(cli("networks", "light", *small, "--measure", "--json").out)
     assert told["speed"]["mvoxel_per_second"] > 0
     assert told["speed"]["device"] == "cpu"
@@ -46,8 +46,8 @@ def test_the_speed_is_measured_when_asked_for(cli: Any) -> None:
     [
         (["unett"], "did you mean 'unet'"),
         (["unet", "light", "--set", "depth=3"], "belong to one network"),
-        (["light", "--set", "dept=3"], "did you mean 'depth'"),
-        (["light", "--set", "depth"], "depth"),
+        (["dncnn", "--set", "dept=3"], "did you mean 'depth'"),
+        (["dncnn", "--set", "depth"], "depth"),
         (["slab_unet", "--dims", "2"], "data.patch 3 numbers"),
         (["light", "--measure", "--device", "tpu9"], "There is no device"),
     ],

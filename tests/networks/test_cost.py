@@ -17,13 +17,13 @@ def test_operations_by_hand() -> None:
 
 @pytest.mark.parametrize("width", [6, 8])
 def test_on_a_coarse_grid_a_convolution_costs_an_eighth(width: int) -> None:
-    network = build_network("light", dims=3, depth=2, width=width)
-    assert flops_per_voxel(network, 3) == 2 * 27 * 2 * 8 * width / 8
+    network = build_network("light", dims=3, channels=[width])
+    assert flops_per_voxel(network, 3) == 2 * (27 * 8 * width + 27 * width**2 + 8 * width) / 8
 
 
 def test_a_grid_that_does_not_divide_64_is_counted_without_padding() -> None:
-    network = build_network("light", dims=2, depth=2, width=4, cell=3)
-    assert flops_per_voxel(network, 2) == 2 * 9 * 2 * 9 * 4 / 9
+    network = build_network("light", dims=2, channels=[4], cell=3)
+    assert flops_per_voxel(network, 2) == 2 * (9 * 9 * 4 + 9 * 16 + 9 * 4) / 9
 
 
 def test_counting_computes_nothing_and_leaves_the_weights() -> None:

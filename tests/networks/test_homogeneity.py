@@ -19,7 +19,7 @@ HOMOGENEOUS = [
 NOT = [
     ("drunet", {"channels": [3, 4], "blocks": 1, "bias": True}),
     ("unet", {"channels": [3, 4]}),
-    ("light", {"depth": 3, "width": 4}),
+    ("light", {"channels": [3, 4]}),
 ]
 
 

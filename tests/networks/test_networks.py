@@ -16,7 +16,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {"channels": [3, 4]},
     "dncnn": {"depth": 4, "width": 3},
     "drunet": {"channels": [3, 4], "blocks": 1, "residual": True},
-    "light": {"depth": 3, "width": 4, "residual": True},
+    "light": {"channels": [3, 4], "residual": True},
     "nafnet": {"channels": [3, 4], "blocks": 1},
     "red_cnn": {"layers": 2, "width": 3, "kernel": 3},
     "slab_unet": {"channels": [3, 4], "neighbours": 1, "residual": True},
@@ -44,8 +44,9 @@ CASES = [
     ("dncnn", 3, {"depth": 4, "width": 3}),
     ("drunet", 2, {"channels": [3, 4, 4], "blocks": 1, "bias": True}),
     ("drunet", 3, {"channels": [2, 3], "blocks": 1, "strides": [[2, 2, 1]]}),
-    ("light", 2, {"depth": 2, "width": 4}),
-    ("light", 3, {"depth": 2, "width": 4, "cell": [2, 3, 1]}),
+    ("light", 2, {"channels": [3, 4]}),
+    ("light", 2, {"channels": [3], "cell": 3}),
+    ("light", 3, {"channels": [2, 3], "cell": [2, 3, 1], "strides": [[1, 1, 2]]}),
     ("nafnet", 2, {"channels": [3, 4], "blocks": 2}),
     ("nafnet", 3, {"channels": [2, 3], "blocks": 1, "strides": [[2, 1, 2]], "residual": False}),
     ("red_cnn", 2, {"layers": 3, "width": 3, "kernel": 5}),
@@ -161,9 +162,10 @@ def test_half_precision_changes_little(name: str) -> None:
     dims = spatial(name)[0]
     network = stirred(name, dims, SMALL[name]).float()
     x = torch.randn(1, 1, *(12, 10, 8)[:dims])
-    exact = network(x)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        rough = network(x)
+    with torch.no_grad():
+        exact = network(x)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rough = network(x)
     assert float((rough.float() - exact).norm()) < 0.1 * float(exact.norm())
     assert float((rough.float() - exact).norm()) > 0  # it was in half precision
 
@@ -186,7 +188,7 @@ def test_half_precision_changes_little(name: str) -> None:
         ("autoencoder", {"channels": []}, "An autoencoder needs a positive number"),
         ("red_cnn", {"kernel": 4}, "odd number of voxels, not 4"),
         ("red_cnn", {"layers": 0}, "at least 1 layer"),
-        ("light", {"depth": 1}, "at least 2 layers"),
+        ("light", {"channels": []}, "positive number of channels"),
         ("light", {"cell": [2, 2]}, "one number or 3 numbers"),
         ("light", {"cell": 0}, "at least 1, not 0"),
         ("slab_unet", {"neighbours": -1}, "at least 0, not -1"),

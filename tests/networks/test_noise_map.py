@@ -14,7 +14,7 @@ SMALL = {
     "autoencoder": {"channels": [3, 4]},
     "dncnn": {"depth": 3, "width": 3},
     "drunet": {"channels": [3, 4], "blocks": 1},
-    "light": {"depth": 3, "width": 4},
+    "light": {"channels": [3, 4]},
     "nafnet": {"channels": [3, 4], "blocks": 1},
     "red_cnn": {"layers": 2, "width": 3, "kernel": 3},
     "slab_unet": {"channels": [3, 4]},

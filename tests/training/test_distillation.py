@@ -50,7 +50,7 @@ def batch(rows: int = 4, **changes: Any) -> Batch:
 def test_the_loss_is_the_distance_to_what_the_teacher_makes(tmp_path: Path) -> None:
     file = teacher(tmp_path)
     trainer = build_trainer("distillation", teacher=str(file))
-    student = build_network("light", dims=2, depth=2, width=3)
+    student = build_network("light", dims=2, channels=[3])
     given = batch(target=None)
     loss, terms = trainer.training_step(student, given, Draws(0, 0, 4))
     taught = Denoiser.load(file, device="cpu").network(given.image)
@@ -65,7 +65,7 @@ def test_the_loss_is_the_distance_to_what_the_teacher_makes(tmp_path: Path) -> N
 
 def test_a_share_of_the_truth(tmp_path: Path) -> None:
     trainer = build_trainer("distillation", teacher=str(teacher(tmp_path)), share=0.75, loss="l1")
-    student = build_network("light", dims=2, depth=2, width=3)
+    student = build_network("light", dims=2, channels=[3])
     loss, terms = trainer.training_step(student, batch(), Draws(0, 0, 4))
     torch.testing.assert_close(loss, 0.75 * terms["to_teacher"] + 0.25 * terms["to_truth"])
     truth = (student(batch().image) - batch().target).abs().mean()
@@ -78,7 +78,7 @@ def test_a_teacher_with_a_noise_map_is_told_the_level(tmp_path: Path) -> None:
     trainer = build_trainer("distillation", teacher=str(file))
     assert trainer.needs_sigma
     assert trainer.inputs == 1
-    student = build_network("light", dims=2, depth=2, width=3)
+    student = build_network("light", dims=2, channels=[3])
     given = batch(sigma=torch.tensor([1.0, 2.0, 3.0, 4.0]))
     loss, _ = trainer.training_step(student, given, Draws(0, 0, 4))
     network = Denoiser.load(file, device="cpu").network
@@ -94,7 +94,7 @@ def test_a_teacher_with_a_noise_map_is_told_the_level(tmp_path: Path) -> None:
 def test_the_student_comes_nearer_to_the_teacher(make: Make, tmp_path: Path) -> None:
     """From noisy scans alone, without a clean one."""
     trainer = build_trainer("distillation", teacher=str(teacher(tmp_path)))
-    student = build_network("light", dims=2, depth=3, width=8)
+    student = build_network("light", dims=2, channels=[8, 8])
     options: dict[str, Any] = {"validate_every": 1000, "ema": 0.9, "precision": "fp32"}
     first = make(trainer=trainer, network=student, steps=1, learning_rate=1e-9, **options).run()
     after = make(trainer=trainer, network=student, steps=200, **options).run()
@@ -125,7 +125,7 @@ def test_a_whole_run_by_configuration(tmp_path: Path) -> None:
         {
             "data": {"images": str(tmp_path / "scan.nii.gz"), "patch": [12, 12]},
             "trainer": {"name": "distillation", "teacher": str(file)},
-            "network": {"name": "light", "width": 4},
+            "network": {"name": "light", "channels": [4]},
             "training": {"steps": 2, "trackers": [], "validate_batches": 1},
         },
         output=tmp_path / "run",

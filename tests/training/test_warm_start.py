@@ -14,7 +14,7 @@ from meddenoise.inference import Denoiser, read_model_info
 from meddenoise.networks import build_network
 from meddenoise.training import Noise2VoidTrainer
 
-OPTIONS = {"depth": 3, "width": 4}
+OPTIONS = {"channels": [3, 4]}
 
 
 def scan() -> np.ndarray:
@@ -102,7 +102,7 @@ def test_a_model_that_does_not_fit(
 
 
 def test_other_options_of_the_same_network(tmp_path: Path) -> None:
-    config = configuration(model(tmp_path), network={"name": "light", "depth": 3, "width": 5})
+    config = configuration(model(tmp_path), network={"name": "light", "channels": [3, 5]})
     with pytest.raises(ModelError, match="do not fit the network: size mismatch"):
         trained(config, tmp_path / "run")
 

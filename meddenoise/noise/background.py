@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 
-__all__ = ["Background", "noise_background"]
+__all__ = ["Background", "agree", "noise_background"]
 
 # A block has so many voxels along each axis: 64 in all, in 3-D and in 2-D.
 _EDGE = {2: 8, 3: 4}
@@ -28,6 +28,9 @@ _WIDTH = 2.0
 _UNLIKE, _LIKE = 0.05, 0.025
 _FEWEST, _LEAST_SHARE = 20, 0.01
 _SAMPLE = 200_000
+
+# Background and tissue that differ by less have the same noise; the background tells it better.
+_SAME = 1.25
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,11 @@ def noise_background(
         return None
     sigma, chosen, distance = found
     return Background(sigma, magnitude, _voxels(chosen, edges, array.shape), distance)
+
+
+def agree(background: float, tissue: float) -> bool:
+    """Whether both have the same noise, so far as tissue with its anatomy can tell: within 25 %."""
+    return max(background, tissue) <= _SAME * min(background, tissue)
 
 
 def _commonest(

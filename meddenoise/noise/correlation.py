@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from meddenoise.noise.finest_band import HIGH_PASS, NORMAL_MAD, WIDTH
 
-__all__ = ["LAGS", "LIMIT", "Correlation", "background_correlation", "tissue_correlation"]
+__all__ = ["LAGS", "LIMIT", "WHITE", "Correlation", "background_correlation", "tissue_correlation"]
 
 LAGS = 3
 """How many neighbours along each axis are looked at."""
@@ -19,13 +19,19 @@ LIMIT = 0.15
 """Noise that is correlated more than that is called so. White noise in tissue gives up to 0.1 where
 it is weak, because of what anatomy leaves; zero filling from 80 % of k-space gives 0.23."""
 
+WHITE = 0.08
+"""Noise that is correlated less than that is as good as white. Zero filling from 90 % of k-space
+gives 0.1; chance, and what anatomy leaves where noise is not weak, up to 0.07."""
+
 # Less than that of the variance along an axis is more of the anatomy than of the noise.
 _LEAST_SEEN = 0.1
 
 # Only where the picture is flattest, or edges would be taken for correlated noise: that share, but
-# as many voxels as make chance smaller than 0.03.
-_FLATTEST, _AT_LEAST = 0.1, 5000
-_FEWEST = 500
+# as many pairs as make chance smaller than 0.02.
+_FLATTEST, _AT_LEAST = 0.1, 10_000
+_FEWEST = 1000
+# Three standard errors of a coefficient from n pairs: that over sqrt(n).
+_ERROR_ROBUST, _ERROR = 9.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -35,14 +41,21 @@ class Correlation:
     Attributes:
         coefficients: ``(axes, LAGS)`` nested tuples, each -1 to 1; not a number where the image is
             too small to tell.
+        chances: per axis, what coefficients of white noise may be by chance; 0 if not given.
     """
 
     coefficients: tuple[tuple[float, ...], ...]
+    chances: tuple[float, ...] = ()
 
     @property
     def nearest(self) -> tuple[float, ...]:
         """With the next voxel, per axis."""
         return tuple(axis[0] for axis in self.coefficients)
+
+    @property
+    def white(self) -> bool:
+        """Whether no correlation is worth a correction; what is unknown counts as none."""
+        return not any(self._reach(WHITE))
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -52,26 +65,43 @@ class Correlation:
     @property
     def reach(self) -> tuple[int, ...]:
         """How many voxels far, per axis; 0 where it is independent."""
+        return self._reach(LIMIT)
+
+    def _reach(self, least: float) -> tuple[int, ...]:
         return tuple(
-            max((lag for lag, c in enumerate(axis, 1) if abs(c) > LIMIT), default=0)
-            for axis in self.coefficients
+            max((lag for lag, c in enumerate(axis, 1) if abs(c) > limit), default=0)
+            for axis, limit in zip(self.coefficients, self._limits(least), strict=True)
         )
+
+    def _limits(self, least: float) -> tuple[float, ...]:
+        """Per axis, beyond what a correlation is neither negligible nor chance."""
+        chances = self.chances or (0.0,) * len(self.coefficients)
+        return tuple(max(least, chance) for chance in chances)
 
     def near(self, other: Correlation) -> bool:
         """Whether both say the same of the next voxel along each axis that both tell of."""
         apart = np.abs(np.subtract(self.nearest, other.nearest))
-        return bool((apart[np.isfinite(apart)] < LIMIT).all())
+        return bool((apart < self._limits(LIMIT))[np.isfinite(apart)].all())
+
+    def filled(self, other: Correlation) -> Correlation:
+        """This, and where it does not know, what the other says."""
+        own, others = np.array(self.coefficients), np.array(other.coefficients)
+        known = np.isfinite(own)
+        chances = np.where(known.all(axis=1), self._limits(0), other._limits(0))
+        return _correlation(np.where(known, own, others), chances)
 
     def response(self, axes: Sequence[int]) -> float:
-        """How much of the noise's variance the finest band along those axes sees.
+        """How much of the noise's variance the finest band (db2) along those axes sees.
 
         1 for white noise. For the others by the filter's own autocorrelation, as if the noise's
-        were a product of those along the axes; only axes called correlated are counted.
+        were a product of those along the axes; axes along which it is white are not counted.
         """
         filter_ = np.correlate(HIGH_PASS, HIGH_PASS, "full")[WIDTH : WIDTH + LAGS]
-        seen = 1.0
-        for axis in set(axes) & set(self.axes):
-            seen *= max(1 + 2 * float(np.dot(filter_, self.coefficients[axis])), _LEAST_SEEN)
+        seen, coloured = 1.0, self._reach(WHITE)
+        for axis in axes:
+            if coloured[axis]:
+                along = np.nan_to_num(self.coefficients[axis])
+                seen *= max(1 + 2 * float(filter_ @ along), _LEAST_SEEN)
         return seen
 
 
@@ -96,18 +126,16 @@ def tissue_correlation(array: NDArray[np.floating], mask: NDArray[np.bool_]) -> 
     known = mask & np.isfinite(array)
     values = np.where(known, array, np.nan).astype(np.float32)
     slope = gaussian_gradient_magnitude(np.where(known, array, 0).astype(np.float32), 1.0)
-    found = []
+    found = np.full((array.ndim, LAGS), np.nan)
+    pairs = np.zeros((array.ndim, LAGS))
     for axis in range(array.ndim):
         filtered, flat = values, slope
         for other, length in enumerate(array.shape):
             if other != axis and length >= 3 * WIDTH:
                 filtered, flat = _high_pass(filtered, other), _middle(flat, other)
-        told = np.isfinite(filtered)
-        places = int(np.count_nonzero(told))
-        if places > _AT_LEAST:
-            told &= flat <= np.quantile(flat[told], max(_FLATTEST, _AT_LEAST / places))
-        found.append(tuple(_robust(filtered, told, axis, lag) for lag in range(1, LAGS + 1)))
-    return Correlation(tuple(found))
+        for lag in range(1, LAGS + 1):
+            found[axis, lag - 1], pairs[axis, lag - 1] = _robust(filtered, flat, axis, lag)
+    return _correlation(found, _ERROR_ROBUST / np.sqrt(_fewest(pairs)))
 
 
 def background_correlation(
@@ -127,31 +155,53 @@ def background_correlation(
     values = np.where(mask, array, 0).astype(np.float64)
     centred = np.where(mask, values - values[mask].mean(), 0)
     variance = float(np.square(centred[mask]).mean())
-    found = []
+    found = np.full((array.ndim, LAGS), np.nan)
+    pairs = np.zeros((array.ndim, LAGS))
     for axis in range(array.ndim):
-        row = []
         for lag in range(1, LAGS + 1):
             (u, v), (in_u, in_v) = _pair(centred, axis, lag), _pair(mask, axis, lag)
             both = int(np.count_nonzero(in_u & in_v))
-            rho = float((u * v).sum()) / both / variance if both >= _FEWEST else float("nan")
-            row.append(float(np.sqrt(max(rho, 0.0))) if magnitude else rho)
-        found.append(tuple(row))
-    return Correlation(tuple(found))
+            if both >= _FEWEST:
+                pairs[axis, lag - 1] = both
+                found[axis, lag - 1] = float((u * v).sum()) / both / variance
+    chances = _ERROR / np.sqrt(_fewest(pairs))
+    if magnitude:
+        return _correlation(np.sqrt(np.maximum(found, 0)), np.sqrt(chances))
+    return _correlation(found, chances)
 
 
-def _robust(values: NDArray[np.float32], told: NDArray[np.bool_], axis: int, lag: int) -> float:
+def _correlation(coefficients: NDArray[np.float64], chances: NDArray[np.float64]) -> Correlation:
+    rows = tuple(tuple(map(float, axis)) for axis in coefficients)
+    return Correlation(rows, tuple(map(float, chances)))
+
+
+def _fewest(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each axis, for the lags that there are pairs for; 1 if for none."""
+    least = np.where(pairs > 0, pairs, np.inf).min(axis=1)
+    return np.where(np.isfinite(least), least, 1.0)
+
+
+def _robust(
+    values: NDArray[np.float32], slope: NDArray[np.float32], axis: int, lag: int
+) -> tuple[float, int]:
+    """Of the pairs whose steeper one is flattest, and how many they are."""
     if values.shape[axis] <= lag:
-        return float("nan")
-    (u, v), (in_u, in_v) = _pair(values, axis, lag), _pair(told, axis, lag)
-    both = in_u & in_v
-    if np.count_nonzero(both) < _FEWEST:
-        return float("nan")
+        return float("nan"), 0
+    (u, v), (slope_u, slope_v) = _pair(values, axis, lag), _pair(slope, axis, lag)
+    both = np.isfinite(u) & np.isfinite(v)
     u, v = u[both], v[both]
+    if u.size < _FEWEST:
+        return float("nan"), 0
+    if u.size > _AT_LEAST:
+        steepest = np.maximum(slope_u[both], slope_v[both])
+        count = round(max(_FLATTEST * u.size, _AT_LEAST))
+        flattest = np.argpartition(steepest, count - 1)[:count]
+        u, v = u[flattest], v[flattest]
     total = float(np.median(np.abs(u + v)) / NORMAL_MAD) ** 2
     difference = float(np.median(np.abs(u - v)) / NORMAL_MAD) ** 2
     if total + difference == 0:
-        return float("nan")
-    return (total - difference) / (total + difference)
+        return float("nan"), 0
+    return (total - difference) / (total + difference), u.size
 
 
 def _pair(values: NDArray, axis: int, lag: int) -> tuple[NDArray, NDArray]:

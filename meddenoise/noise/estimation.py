@@ -9,27 +9,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.noise.background import Background, noise_background
+from meddenoise.noise.advice import advise
+from meddenoise.noise.background import Background, agree, noise_background
 from meddenoise.noise.correlation import Correlation, background_correlation, tissue_correlation
-from meddenoise.noise.curve import NoiseCurve
-from meddenoise.noise.finest_band import WIDTH
+from meddenoise.noise.curve import NoiseCurve, estimate_curve
+from meddenoise.noise.finest_band import SPLINE, WIDTH
+from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.moments import check_coils
 from meddenoise.noise.mppca import FEWEST_VOLUMES, mppca_sigma
 from meddenoise.noise.photon_transfer import PhotonTransfer, photon_transfer
 from meddenoise.noise.sigma_map import sigma_map
 from meddenoise.noise.tissue import (
     quietest,
+    smoothed,
     thinned,
     tissue_mask,
-    tissue_noise,
     without_magnitude,
 )
 from meddenoise.volume import Volume
 
 __all__ = ["NoiseEstimate", "estimate"]
-
-# Background and tissue that differ by less have the same noise; the background tells it better.
-_SAME = 1.25
 
 # Modalities whose pixels are counted photons; and those whose noise no model here describes.
 _COUNTING = ("XA", "RF", "DX", "CR", "MG", "PX", "IO", "NM")
@@ -54,6 +53,8 @@ class NoiseEstimate:
         mppca: sigma by MP-PCA; ``None`` but for 4-D scans.
         photons: gain and offset, for ``"poisson_gaussian"``.
         map: float32, the spatial shape: local sigma, if asked for.
+        reference: the 99.9th percentile, which percentages of noise are of; not a number
+            for HU, whose zero is no lack of signal.
     """
 
     sigma: float
@@ -65,6 +66,21 @@ class NoiseEstimate:
     mppca: float | None = None
     photons: PhotonTransfer | None = None
     map: NDArray[np.float32] | None = None
+    reference: float = float("nan")
+
+    @property
+    def percent(self) -> float | None:
+        """Sigma in percent of the 99.9th percentile, as :func:`meddenoise.simulate` takes it."""
+        return 100 * self.sigma / self.reference if self.reference > 0 else None
+
+    @property
+    def method(self) -> str:
+        """What told sigma."""
+        if self.mppca is not None:
+            return "MP-PCA over the volumes"
+        if self.photons is not None:
+            return "photon transfer"
+        return "background" if self.sigma == self.background else "wavelet MAD in tissue"
 
     @property
     def correlated(self) -> bool:
@@ -74,14 +90,16 @@ class NoiseEstimate:
     @property
     def advice(self) -> str:
         """What follows for the choice of a method, in a sentence or two."""
-        return " ".join([_on_blind_spots(self.correlation), *_on_background(self)])
+        return advise(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, without the map."""
         nearest = [None if np.isnan(c) else round(c, 3) for c in self.correlation.nearest]
         told: dict[str, Any] = {
             "sigma": self.sigma,
+            "percent": self.percent,
             "model": self.model,
+            "method": self.method,
             "correlated": self.correlated,
             "correlation": nearest,
             "reach": list(self.correlation.reach),
@@ -108,7 +126,7 @@ def estimate(
     (:mod:`meddenoise.noise.tissue`). The background counts where both agree within 25 %, else the
     tissue: real backgrounds are often processed. Where the noise is correlated, the finest band
     sees little of it, and the tissue's sigma is corrected for that. Of a 4-D scan with at least 6
-    volumes, MP-PCA gives sigma, and the first volume all else.
+    volumes, MP-PCA gives sigma, and the first volume all else, the map too.
 
     The model follows from the modality where that is known, and from the values:
 
@@ -123,7 +141,8 @@ def estimate(
         scan: a volume, or an array ``(X, Y)``, ``(X, Y, Z)`` or ``(C, X, Y, Z)``.
         modality: DICOM's word (``"MR"``), for an array or a volume that does not say.
         coils: of a sum-of-squares magnitude image.
-        with_map: make the map of local sigma as well.
+        with_map: make the map of local sigma as well (:func:`meddenoise.noise.sigma_map.sigma_map`,
+            and where noise is correlated, corrected as sigma is).
 
     Raises:
         ParameterError: the scan is constant, has no finite voxel, or is too small.
@@ -136,12 +155,13 @@ def estimate(
     mask = valid & tissue_mask(values, units=volume.units)
     if empty is not None and (mask & ~empty.mask).any():
         mask &= ~empty.mask
-    seen = _in_tissue(values, mask, modality, empty, bool(values[valid].min() < 0), coils)
+    signed = bool(np.min(values, where=valid, initial=np.inf) < 0)
+    seen = _in_tissue(values, mask, modality, empty, signed, coils)
     sigma, correlation, magnitude = seen.sigma, seen.correlation, seen.model == "rician"
-    if empty is not None and seen.photons is None and _agree(empty.sigma, sigma):
+    if empty is not None and seen.photons is None and agree(empty.sigma, sigma):
         there = background_correlation(values, empty.mask, magnitude=empty.magnitude)
         if there.near(correlation):
-            sigma, correlation = empty.sigma, there
+            sigma, correlation = empty.sigma, there.filled(correlation)
         else:
             empty = None  # weak tissue
     elif empty is not None and not empty.certain:
@@ -149,13 +169,19 @@ def estimate(
     repeats = None
     if volume.dims == 3 and volume.channels >= FEWEST_VOLUMES:
         repeats = mppca_sigma(volume.array, mask=mask, magnitude=magnitude, coils=coils)
+    if repeats is not None:
+        sigma = repeats
+    if not np.isfinite(sigma):
+        raise ParameterError("The image's values are too large to estimate its noise: rescale it.")
     local = None
     if with_map:
         local = sigma_map(
             values, mask=valid, spacing=volume.spacing, magnitude=magnitude, coils=coils
         )
+        local /= np.float32(correlation.response(_long(values)) ** 0.5)
+    few, counted = thinned(values, valid)
     return NoiseEstimate(
-        sigma=sigma if repeats is None else repeats,
+        sigma=sigma,
         model=seen.model,
         coils=coils,
         correlation=correlation,
@@ -164,6 +190,7 @@ def estimate(
         mppca=repeats,
         photons=seen.photons,
         map=local,
+        reference=np.nan if volume.units == "HU" else reference_intensity(few[counted]),
     )
 
 
@@ -187,31 +214,52 @@ def _in_tissue(
 ) -> _Tissue:
     """The noise of the tissue, which is ``mask``; ``signed``: there are negative values."""
     few, where = thinned(values, mask)
-    curve, guide = tissue_noise(few, where)
+    guide = smoothed(few, where)
+    curve = estimate_curve(few, guide, mask=where)
     line = photon_transfer(curve) if len(curve.sigmas) >= 3 else None
     may_count = modality in _COUNTING or (modality == "" and values.ndim == 2)
     photons = line if may_count and line is not None and line.counting else None
     model = _model(modality, values[mask], signed, empty, curve, photons)
     if model == "poisson_gaussian" and photons is not None:
-        sigma = photons.sigma(float(np.median(values[mask])))
         correlation = tissue_correlation(few, where)
-    else:
-        photons = None
-        level = without_magnitude(curve, coils) if model == "rician" else curve
-        sigma, limit = quietest(level)
-        # Where texture adds to the noise, it would be taken for correlated noise.
-        correlation = tissue_correlation(few, where & (level(guide) <= limit))
-    axes = [axis for axis, n in enumerate(values.shape) if n >= WIDTH]
-    return _Tissue(sigma / correlation.response(axes) ** 0.5, model, correlation, photons)
+        sigma = photons.sigma(float(np.median(values[mask])))
+        sigma /= correlation.response(_long(values)) ** 0.5
+        return _Tissue(sigma, model, correlation, photons)
+
+    def level(curve: NoiseCurve) -> NoiseCurve:
+        return without_magnitude(curve, coils) if model == "rician" else curve
+
+    sigma, low, high = quietest(level(curve))
+    local = level(curve)(guide)
+    # Where texture adds to the noise, it would be taken for correlated noise.
+    quiet = where & (local >= low) & (local <= high)
+    correlation = tissue_correlation(few, quiet)
+    if model == "rician" and quiet.any():
+        # At a low SNR the correlation of the magnitude is that of the channels squared.
+        strong = quiet & (guide >= np.median(guide[quiet]))
+        correlation = tissue_correlation(few, strong).filled(correlation)
+    if np.isnan(correlation.coefficients).any():
+        correlation = correlation.filled(tissue_correlation(few, where))
+    if correlation.white:
+        sigma, _, _ = quietest(level(estimate_curve(few, guide, mask=where, high_pass=SPLINE)))
+        return _Tissue(sigma, model, correlation, None)
+    return _Tissue(sigma / correlation.response(_long(values)) ** 0.5, model, correlation, None)
+
+
+def _long(values: NDArray[np.floating]) -> list[int]:
+    """The axes that the finest band is diagonal in."""
+    return [axis for axis, n in enumerate(values.shape) if n >= WIDTH]
 
 
 def _first(volume: Volume) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
     """The first channel with something in it, and its measured voxels."""
     found = False
     for values, valid in zip(volume.array, volume.valid, strict=True):
-        found = found or bool(valid.any())
-        if valid.any() and values[valid].min() < values[valid].max():
+        low = np.min(values, where=valid, initial=np.inf)
+        high = np.max(values, where=valid, initial=-np.inf)
+        if low < high:
             return values, valid
+        found |= bool(low == high)
     raise ParameterError(
         "The image is constant: there is no noise to estimate."
         if found
@@ -248,39 +296,3 @@ def _no_negatives(tissue: NDArray[np.floating], curve: NoiseCurve) -> bool:
         return False
     expected = float(ndtr(-means / sigmas).mean()) * tissue.size
     return bool(expected >= _MISSED and np.count_nonzero(tissue <= 0) < expected / 5)
-
-
-def _agree(one: float, other: float) -> bool:
-    return max(one, other) <= _SAME * min(one, other)
-
-
-def _on_blind_spots(correlation: Correlation) -> str:
-    """Whether a method that predicts a voxel from its neighbours may be used."""
-    if all(np.isnan(c) for c in correlation.nearest):
-        return "The image is too small to tell whether its noise is independent between voxels."
-    axes = correlation.axes
-    if not axes:
-        return "The noise is independent from voxel to voxel: Noise2Void may be used."
-    named = " and ".join(
-        f"{'xyz'[axis]} ({correlation.nearest[axis]:.2f} with the next voxel)" for axis in axes
-    )
-    way = "a filter or a supervised network"
-    if len(axes) < len(correlation.nearest):
-        along = " and ".join("xyz"[axis] for axis in axes)
-        way = f"structN2V with a mask along {along}, {way}"
-    return (
-        f"The noise is correlated along {named}, and Noise2Void would keep it: take {way} instead."
-    )
-
-
-def _on_background(noise: NoiseEstimate) -> list[str]:
-    """What is odd about a background that is not as noisy as the tissue."""
-    empty = noise.background
-    if empty is None or noise.mppca is not None or noise.photons is not None:
-        return []
-    if _agree(empty, noise.tissue):
-        return []
-    return [
-        f"The background's noise ({empty:.4g}) is not that of the tissue ({noise.tissue:.4g}, "
-        "which was taken): it varies in space, or one of them was processed."
-    ]

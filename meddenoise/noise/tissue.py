@@ -5,35 +5,31 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.noise.curve import NoiseCurve, estimate_curve
+from meddenoise.noise.curve import NoiseCurve
 from meddenoise.noise.moments import koay_inversion
 
-__all__ = ["quietest", "thinned", "tissue_mask", "tissue_noise", "without_magnitude"]
+__all__ = ["quietest", "smoothed", "thinned", "tissue_mask", "without_magnitude"]
 
 # Two million voxels give sigma to a percent at each of forty intensities.
 _ENOUGH = 2_000_000
 _SLAB = 24
 # Below that fraction of the image's brightest tissue a magnitude image is taken for air.
 _AIR = 0.1
-# Levels that differ by less than that fraction differ by chance.
-_CHANCE = 0.06
-# The SNR of clear signals, and the share of all that they must be.
+# What has less noise than that fraction of the middle was processed (skull, a smoothed rim).
+_PROCESSED = 0.5
+# The SNR of clear signals, and the share of all that they are at least.
 _CLEAR, _ENOUGH_CLEAR = 2.0, 0.25
 
 
-def tissue_noise(
-    array: NDArray[np.floating], mask: NDArray[np.bool_]
-) -> tuple[NoiseCurve, NDArray[np.float32]]:
-    """The standard deviation of the noise at each intensity, and the smoothed scan it is told by.
-
-    By the finest diagonal wavelet band: see :func:`meddenoise.noise.curve.estimate_curve`.
+def smoothed(array: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """A guide to the clean intensities: a Gaussian mean, of the voxels of the tissue alone.
 
     Args:
-        array: one scan, ``(X, Y)`` or ``(X, Y, Z)``; non-finite voxels do not count.
+        array: ``(X, Y)`` or ``(X, Y, Z)``; non-finite voxels do not count.
         mask: bool, the same shape: the tissue.
 
-    Raises:
-        ParameterError: too little tissue to say anything.
+    Returns:
+        float32, the same shape and unit; 0 where there is no tissue near.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -41,36 +37,39 @@ def tissue_noise(
     # Holes are filled, or each would be an edge of the guide.
     weight = gaussian_filter(known.astype(np.float32), 1.0)
     smooth = gaussian_filter(np.where(known, array, 0).astype(np.float32), 1.0)
-    guide = np.divide(smooth, weight, out=np.zeros_like(smooth), where=weight > 1e-3)
-    return estimate_curve(array, guide, mask=known), guide
+    return np.divide(smooth, weight, out=np.zeros_like(smooth), where=weight > 1e-3)
 
 
 def without_magnitude(curve: NoiseCurve, coils: int = 1) -> NoiseCurve:
     """The noise of the real and imaginary channels at each intensity of a magnitude image.
 
     By Koay and Basser's inversion. At a low SNR it makes much of small errors: such intensities
-    are left out if there are enough others. A curve with a level of 0 comes back as it is.
+    are left out, but for the clearest quarter. A curve with a level of 0 comes back as it is.
     """
     means, levels = np.array(curve.intensities), np.array(curve.sigmas)
     if not (levels > 0).all():
         return curve
     signals, levels = koay_inversion(means, levels, coils)
-    clear = signals >= _CLEAR * levels
-    if clear.mean() >= _ENOUGH_CLEAR:
-        means, levels = means[clear], levels[clear]
-    return NoiseCurve(tuple(map(float, means)), tuple(map(float, levels)))
+    ratios = signals / levels
+    clear = ratios >= min(_CLEAR, np.quantile(ratios, 1 - _ENOUGH_CLEAR))
+    means, levels = means[clear], levels[clear]
+    return NoiseCurve(tuple(map(float, means)), tuple(map(float, levels)), curve.chance)
 
 
-def quietest(curve: NoiseCurve) -> tuple[float, float]:
+def quietest(curve: NoiseCurve) -> tuple[float, float, float]:
     """Sigma of noise that is the same everywhere: what anatomy adds is texture of some tissues.
 
     Returns:
         The noise in the quietest tenth of the intensities and in all that exceed it by no more
-        than chance, and the level up to which that is; image units.
+        than chance, and the levels from and up to which that is; image units. Intensities with
+        less than half of the usual noise do not count.
     """
     levels = np.array(curve.sigmas)
-    limit = (1 + _CHANCE) * float(np.quantile(levels, 0.1))
-    return float(np.median(levels[levels <= limit])), limit
+    low = _PROCESSED * float(np.median(levels))
+    levels = levels[levels >= low]
+    # As far above the middle as the lowest tenth of normal errors lies below it.
+    high = (1 + 2 * 1.28 * curve.chance) * float(np.quantile(levels, 0.1))
+    return float(np.median(levels[levels <= high])), low, high
 
 
 def tissue_mask(array: NDArray[np.floating], *, units: str = "") -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from meddenoise.errors import ParameterError
 from meddenoise.filters.itk import by_itk
 from meddenoise.filters.registry import register_filter
 from meddenoise.filters.risk import least_error
+from meddenoise.filters.spacing import relative_spacing
 from meddenoise.noise.wavelet_mad import estimate_sigma
 
 __all__ = ["anisotropic_diffusion"]
@@ -82,4 +83,6 @@ def _diffused(
             image, _TIME_STEP[array.ndim], conductance, 1, iterations
         )
 
-    return by_itk(filtered, array, spacing)
+    # ITK divides by voxel sides within the divergence, but not where it takes that: squared, they
+    # make diffusion as slow across long voxels as it is in millimetres.
+    return by_itk(filtered, array, [step**2 for step in relative_spacing(spacing)])

@@ -108,12 +108,12 @@ def _blocks(shape: Sequence[int], spacing: Sequence[float], search: int) -> Bloc
         sizes, steps, reach = [], [], []
         for step in spacing:
             thick = step / min(spacing)
-            sizes.append(4 if thick < 1.5 else 2 if thick < 3 else 1)
+            sizes.append(4 if thick < 1.5 else 2 if thick < 4.5 else 1)
             steps.append(3 if sizes[-1] == 4 else 1)
             reach.append(max(1, round(search / thick)))
         # Blocks with few voxels say little of what is alike: they grow where voxels are fine.
-        if math.prod(sizes) < 32:
-            sizes = [6 if n == 4 else n for n in sizes]
+        wide = 4 if math.prod(sizes) == 64 else 5 if math.prod(sizes) == 32 else 6
+        sizes = [wide if n == 4 else n for n in sizes]
     length = shape if len(shape) == 3 else (shape[0], 1, shape[1])
     sizes = [min(b, n) for b, n in zip(sizes, length, strict=True)]
     steps = [min(s, b) for s, b in zip(steps, sizes, strict=True)]

@@ -43,12 +43,12 @@ def nlmeans(
 
     Args:
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite.
-        spacing: voxel size in mm per axis; across thick slices it looks fewer voxels far, and
-            patches are one slice deep.
+        spacing: voxel size in mm per axis; of thick slices, patches are one slice deep and 5
+            voxels wide instead of 3.
         sigma_noise: standard deviation of the noise in image units (of each of the two channels,
             where the noise is Rician); estimated if None.
-        search: how far neighbours may lie in each direction, in voxels of the finest axis; three
-            times as far in a picture.
+        search: how far neighbours may lie in each direction, in voxels of the finest axis; twice
+            as far in thick slices (and across them as many millimetres), three times in a picture.
         strength: how different surroundings may be; see above.
         rician: average the squares and take off ``2 sigma^2`` (Wiest-Daessle et al., MICCAI
             2008), which corrects the bias of a magnitude MR image with Rician noise.
@@ -73,9 +73,11 @@ def nlmeans(
     if flat:
         patch, reach = [2, 0, 2], [3 * search, 0, 3 * search]
     else:
-        thick = relative_spacing(spacing)
-        patch = [1 if t <= THICK else 0 for t in thick]
-        reach = [max(1, round(search / t)) for t in thick]
+        sides = relative_spacing(spacing)
+        # Patches with few voxels say little of what is alike: they grow where voxels are fine.
+        radius, far = (2, 2 * search) if max(sides) > THICK else (1, search)
+        patch = [radius if side <= THICK else 0 for side in sides]
+        reach = [max(round(far / side), int(side <= THICK)) for side in sides]
     # In units of sigma, and single precision enough, as squares need where 0 is.
     centre = 0.0 if rician else float(np.mean(array, dtype=np.float64))
     scaled = (np.asarray(array[:, None] if flat else array, dtype=np.float64) - centre) / sigma

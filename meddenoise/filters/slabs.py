@@ -18,6 +18,7 @@ def in_slabs(
     array: NDArray[np.floating],
     *,
     halo: int,
+    most: int | None = None,
 ) -> NDArray[np.floating]:
     """What ``function(array)`` gives, computed slab by slab along the first axis.
 
@@ -30,11 +31,13 @@ def in_slabs(
             deep as three halos if those are more.
         array: ``(X, Y)`` or ``(X, Y, Z)``.
         halo: planes, at least 0.
+        most: voxels that it sees at once, instead of a few million; where halos are deep, larger
+            slabs save work.
 
     Returns:
         An array of the same shape and dtype.
     """
-    deep = max(_SLAB_VOXELS // max(array[0].size, 1) - 2 * halo, halo, 1)
+    deep = max((most or _SLAB_VOXELS) // max(array[0].size, 1) - 2 * halo, halo, 1)
     if deep >= len(array):
         return np.asarray(function(array), dtype=array.dtype)
     result = np.empty_like(array)

@@ -40,6 +40,18 @@ def test_it_is_as_strong_as_the_noise_asks_for() -> None:
         assert errors[0] < sigma**2
 
 
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.0, 1.7), (0.5, 0.5, 2.0)])
+def test_it_is_slower_across_long_voxels(spacing: tuple[float, float, float]) -> None:
+    # On a steep ramp, faint waves across it diffuse freely: exp(-k^2 t), k^2 in finest voxels.
+    x, _, z = np.indices((24, 12, 32))
+    ramp, wave = 20.0 * x, np.cos(2 * np.pi * (z + 0.5) / 8)
+    filtered = anisotropic_diffusion(ramp + wave, spacing=spacing, iterations=30, conductance=50.0)
+    left = ((filtered - ramp) * wave)[12, 6].mean() / (wave**2)[12, 6].mean()
+    long = spacing[2] / spacing[0]
+    expected = np.exp(-(2 - 2 * np.cos(2 * np.pi / 8)) / long**2 * 30 * 0.0625)
+    assert left == pytest.approx(expected, abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

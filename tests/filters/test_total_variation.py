@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,15 @@ def test_thick_slices_do_not_mix() -> None:
     np.testing.assert_allclose(filtered[:, :, 2], alone, atol=1e-4)
     mixed = total_variation(array, spacing=(1, 1, 1), **how)
     assert np.abs(mixed[:, :, 2] - alone).max() > 1
+
+
+def test_slabs_give_what_one_piece_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = np.random.default_rng(0).normal(100, 5, (80, 10, 8)).astype(np.float32)
+    how = {"spacing": (1, 1, 1), "sigma_noise": 5, "strength": 0.6, "iterations": 12}
+    whole = total_variation(noisy, **how)
+    module = importlib.import_module("meddenoise.filters.total_variation")
+    monkeypatch.setattr(module, "_SLAB_VOXELS", 40 * 10 * 8)
+    np.testing.assert_allclose(total_variation(noisy, **how), whole, rtol=0, atol=1e-4)
 
 
 def test_noise_goes_by_its_strength() -> None:

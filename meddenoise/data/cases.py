@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from meddenoise.data import samples
@@ -152,7 +152,7 @@ def _find(sources: str | Sequence[str], series: str | None) -> list[ScanFile | _
         if source.startswith("sample:"):
             found += _samples(source)
         else:
-            found += _choose(source, list_scans(source), series)
+            found += _chosen(source, list_scans(source, series=series), series)
     return found
 
 
@@ -169,20 +169,12 @@ def _samples(source: str) -> list[_Sample]:
     return [_Sample(match["name"], seed) for seed in range(count)]
 
 
-def _choose(source: str, scans: list[ScanFile], series: str | None) -> list[ScanFile]:
-    if not scans:
-        raise ConfigError(
-            f"There is no scan in {source}: it needs DICOM, NIfTI, NRRD, MHA or images."
-        )
-    if series is None:
+def _chosen(source: str, scans: list[ScanFile], series: str | None) -> list[ScanFile]:
+    if scans and (series is None or scans[0].format == "dicom"):
         return scans
-    named = [scan for scan in scans if scan.series == series]
-    # By number or description: the reader finds it, or says what there is, a directory at a time.
-    places = {scan.path: replace(scan, series=series) for scan in scans if scan.format == "dicom"}
-    chosen = named or list(places.values())
-    if not chosen:
+    if series is not None:
         raise ConfigError(f"data.series is '{series}', but {source} holds no DICOM series.")
-    return chosen
+    raise ConfigError(f"There is no scan in {source}: it needs DICOM, NIfTI, NRRD, MHA or images.")
 
 
 def _read(scan: ScanFile | _Sample) -> Volume:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from meddenoise.errors import FileError
@@ -42,7 +42,7 @@ def visible_files(directory: Path) -> Iterator[Path]:
                 yield Path(root, name)
 
 
-def list_scans(path: str | os.PathLike[str]) -> list[ScanFile]:
+def list_scans(path: str | os.PathLike[str], *, series: str | None = None) -> list[ScanFile]:
     """Every scan below a directory or matching a glob, or the one scan that a file is.
 
     Files that are no scans (text, JSON, b-values, hidden files) are passed over. Each DICOM
@@ -51,26 +51,33 @@ def list_scans(path: str | os.PathLike[str]) -> list[ScanFile]:
 
     Args:
         path: a directory (searched through), a file, or a glob such as ``"data/**/*.nii.gz"``.
+        series: only DICOM series of this UID, number or description.
 
     Returns:
         The scans in the order of their paths; empty if a directory holds none.
 
     Raises:
-        FileError: nothing is there, or a glob matches nothing.
+        FileError: nothing is there, a glob matches nothing, or no series is called that; the
+            message lists those that there are.
     """
     place = Path(path).expanduser()
     if place.is_dir():
-        return _scans_among(list(visible_files(place)), place)
+        return _scans_among(list(visible_files(place)), place, series)
     if place.exists():
         found = _scans_among([place], place.parent)
         if not found:
             raise FileError(f"{place} is not a scan in a format that is read here.")
-        return found
+        if series is not None and len(found) > 1:  # a DICOMDIR
+            return _scans_among([place], place.parent, series)
+        if series is None or found[0].format != "dicom":
+            return found
+        # Of which series a file is, those beside it tell: reading says if it is another.
+        return [replace(found[0], series=series)]
     if glob.has_magic(str(place)):
         matches = [Path(match) for match in sorted(glob.glob(str(place), recursive=True))]
         if not matches:
             raise FileError(f"{place}: nothing matches this pattern.")
-        return _scans_of_matches(matches, _fixed_part(place))
+        return _scans_of_matches(matches, _fixed_part(place), series)
     raise FileError(f"{place}: no such file or directory.")
 
 
@@ -83,30 +90,30 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*fixed) if fixed else Path()
 
 
-def _scans_of_matches(matches: list[Path], root: Path) -> list[ScanFile]:
+def _scans_of_matches(matches: list[Path], root: Path, series: str | None) -> list[ScanFile]:
     """A directory that matches is searched through, as if it had been named itself."""
     files: dict[Path, None] = {}
     for match in matches:
         for path in visible_files(match) if match.is_dir() else [match]:
             files[path] = None
-    return _scans_among(list(files), root)
+    return _scans_among(list(files), root, series)
 
 
-def _scans_among(files: list[Path], root: Path) -> list[ScanFile]:
+def _scans_among(files: list[Path], root: Path, series: str | None = None) -> list[ScanFile]:
     scans: list[ScanFile] = []
     dicoms: list[Path] = []
     for path in files:
         kind = _kind_of(path)
         if kind == "dicom":
             dicoms.append(path)
-        elif kind is not None:
+        elif kind is not None and series is None:
             scans.append(ScanFile(path, kind, None, path.relative_to(root)))
     if dicoms:
         from meddenoise.io.dicom.listing import list_series
 
         scans.extend(
-            ScanFile(place, "dicom", series, relative)
-            for place, series, relative in list_series(dicoms, root)
+            ScanFile(place, "dicom", name, relative)
+            for place, name, relative in list_series(dicoms, root, series)
         )
     return sorted(scans, key=lambda scan: (scan.relative, scan.path))
 

@@ -61,7 +61,7 @@ def plan(source: _Path, output: _Path, *, series: str | None = None) -> list[Job
         OutputError: a file for several scans, an unknown extension, or the input's own place.
     """
     place, into = Path(source).expanduser(), Path(output).expanduser()
-    scans = _chosen(list_scans(place), place, into, series)
+    scans = _chosen(list_scans(place, series=series), place, into, series)
     if len({scan.path for scan in scans}) == 1:
         # One scan; or several series in one directory, where reading says which there are.
         return [_single(scans[0], place, into, series, os.fspath(output).endswith(os.sep))]
@@ -76,7 +76,8 @@ def plan(source: _Path, output: _Path, *, series: str | None = None) -> list[Job
 
 def _single(scan: ScanFile, place: Path, into: Path, series: str | None, slash: bool) -> Job:
     if scan.format == "dicom":
-        whole = place if place.exists() else scan.path  # a glob is no place to read from
+        # A glob is no place to read from; of a chosen series only its own directory is read.
+        whole = place if place.is_file() or (series is None and place.exists()) else scan.path
         if whole.is_dir() and whole.resolve() in into.resolve().parents:
             raise OutputError(
                 f"{into} lies in the input {whole}, which would then hold two series: choose an "
@@ -97,20 +98,14 @@ def _single(scan: ScanFile, place: Path, into: Path, series: str | None, slash: 
 def _chosen(
     scans: Iterable[ScanFile], place: Path, into: Path, series: str | None
 ) -> list[ScanFile]:
-    """Without what is in the output directory; with ``series``, that one of each directory."""
+    """Without what is in the output directory."""
     inside = place.is_dir() and into.is_dir() and not _same(into, place)
     found = [s for s in scans if not (inside and into.resolve() in s.path.resolve().parents)]
-    if not found:
-        raise FileError(f"There is no scan in {place}: it needs DICOM, NIfTI, NRRD, MHA or images.")
-    if series is None:
+    if found and (series is None or found[0].format == "dicom"):
         return found
-    exact = [scan for scan in found if scan.series == series]
-    # By number or description: the reader finds it in each directory, or says what there is.
-    places = {s.path: replace(s, series=series) for s in found if s.format == "dicom"}
-    chosen = exact or list(places.values())
-    if not chosen:
+    if series is not None:
         raise FileError(f"{place} is not DICOM, so there is no series {series!r} in it.")
-    return chosen
+    raise FileError(f"There is no scan in {place}: it needs DICOM, NIfTI, NRRD, MHA or images.")
 
 
 def check_place(source: Path, target: Path, *, overwrite: bool) -> None:

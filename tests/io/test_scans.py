@@ -74,6 +74,28 @@ def test_each_dicom_series_is_one_entry(
         np.testing.assert_array_equal(io.read(scan.path, series=scan.series).array.min(), number)
 
 
+def test_a_series_is_chosen_wherever_it_lies(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+) -> None:
+    root = tmp_path / "study"
+    root.mkdir()
+    for name, uid, number in (("a", "1.2.1", 1), ("b", "1.2.2", 2), ("c", "1.2.3", 2)):
+        make_series(
+            ramp, name=name, SeriesInstanceUID=uid, SeriesNumber=number,
+            SeriesDescription=f"Scan {name}",
+        ).rename(root / name)  # fmt: skip
+    io.write(Volume.from_array(np.ones((3, 3, 3), np.float32)), root / "d.nii")
+    (root / "a" / "lost.dcm").write_bytes(b"")
+    for series, names in (("1.2.3", "c"), ("2", "bc"), ("1", "a"), ("scan B", "b")):
+        found = io.list_scans(root, series=series)
+        assert [scan.path.name for scan in found] == list(names)
+    with pytest.raises(FileError, match=r"study holds no series '9'; there are:(\n.*){3}$"):
+        io.list_scans(root, series="9")
+    assert (
+        io.list_scans(root / "d.nii", series="2")[0].series == "2"
+    )  # reading says that it is none
+
+
 def test_damage_in_dicom_is_listed_once(
     make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
 ) -> None:

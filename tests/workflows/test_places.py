@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from meddenoise.errors import FileError, OutputError
-from meddenoise.io import write
+from meddenoise.io import read, write
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import check_place, plan
 
@@ -68,10 +68,18 @@ def test_what_cannot_be_planned(place: Path, tmp_path: Path) -> None:
         plan(place, tmp_path / "x", series="3")
 
 
+def test_one_series_of_a_tree_is_chosen_by_its_number(shared_data: Path, tmp_path: Path) -> None:
+    pair = shared_data / "pairs/L096"
+    (job,) = plan(pair, tmp_path / "out", series="3")
+    assert job.target == tmp_path / "out"
+    assert job.scan.path == pair / "quarter_3mm_sharp_sorted"
+    assert read(job.scan.path, series=job.scan.series).units == "HU"
+    with pytest.raises(FileError, match="holds no series '4'; there are:"):
+        plan(pair, tmp_path / "out", series="4")
+
+
 def test_a_name_that_cannot_be_written_gets_one_that_can(tmp_path: Path) -> None:
     from PIL import Image
-
-    from meddenoise.io import read
 
     photo = tmp_path / "photo.jpeg"
     Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(photo)

@@ -21,7 +21,7 @@ from meddenoise.io.dicom.frames import Frame, frames_of
 from meddenoise.io.dicom.geometry import SAME_PLACE, slice_offsets
 from meddenoise.io.dicom.values import number, text
 
-__all__ = ["Stack", "choose", "stacks_of"]
+__all__ = ["Stack", "choose", "named", "stacks_of"]
 
 
 @dataclass(eq=False)
@@ -248,23 +248,36 @@ def choose(stacks: list[Stack], series: str | None, place: Path) -> Stack:
         AmbiguousInput: several fit; the message lists them.
         FileError: none fits.
     """
-    fitting = stacks if series is None else [stack for stack in stacks if _named(stack, series)]
+    fitting = stacks if series is None else named(stacks, series, place)
     if len(fitting) == 1:
         return fitting[0]
-    listing = "".join(f"\n  {stack.label}" for stack in (fitting or stacks)[:20])
-    hidden = len(fitting or stacks) - 20
-    listing += f"\n  and {hidden} more" if hidden > 0 else ""
-    if not fitting:
-        raise FileError(f"{place} holds no series {series!r}; there are:{listing}")
     patients = len({_patient(stack.frames[0][0].file) for stack in fitting})
     whose = f" of {patients} patients" if patients > 1 else ""
     raise AmbiguousInput(
         f"{place} holds {len(fitting)} series{whose}; choose one by UID, number or "
-        f"description:{listing}"
+        f"description:{_listing(fitting)}"
     )
 
 
-def _named(stack: Stack, series: str) -> bool:
+def named(stacks: list[Stack], series: str, place: Path) -> list[Stack]:
+    """Those stacks that have this UID, number or description.
+
+    Raises:
+        FileError: there is none; the message lists what there is.
+    """
+    fitting = [stack for stack in stacks if _is_named(stack, series)]
+    if not fitting:
+        raise FileError(f"{place} holds no series {series!r}; there are:{_listing(stacks)}")
+    return fitting
+
+
+def _listing(stacks: list[Stack]) -> str:
+    lines = "".join(f"\n  {stack.label}" for stack in stacks[:20])
+    hidden = len(stacks) - 20
+    return f"{lines}\n  and {hidden} more" if hidden > 0 else lines
+
+
+def _is_named(stack: Stack, series: str) -> bool:
     header = stack.frames[0][0].file.header
     wanted = str(series).strip()
     if wanted in (stack.name, stack.series):

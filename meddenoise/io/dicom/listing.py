@@ -10,27 +10,41 @@ from pathlib import Path
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.dicomdir import expanded
 from meddenoise.io.dicom.files import DamagedFile, DicomFile, open_files
-from meddenoise.io.dicom.grouping import Stack, stacks_of
+from meddenoise.io.dicom.grouping import Stack, named, stacks_of
 from meddenoise.io.dicom.pixels import quiet
 from meddenoise.io.dicom.values import blaming, text
 
 __all__ = ["list_series"]
 
 
-def list_series(paths: list[Path], root: Path) -> list[tuple[Path, str | None, Path]]:
+def list_series(
+    paths: list[Path], root: Path, series: str | None = None
+) -> list[tuple[Path, str | None, Path]]:
     """For each series: the directory that holds it, what chooses it there, and an output place.
 
     A single DICOMDIR stands for the files that it names. A damaged file is listed by itself, so
     that reading it says why; but not where reading a series that is listed will say it.
+
+    Args:
+        paths: DICOM files, or what are called so.
+        root: where the search began.
+        series: only those of this UID, number or description, and no damaged files.
+
+    Raises:
+        FileError: there is none of that name.
     """
     with quiet():
         if len(paths) == 1:
             paths = expanded(paths[0])
         images, _, damaged = open_files(paths)
         stacks, broken = _stacks(images)
-    broken += _apart(damaged, stacks)
     entries = [(_home(stack), stack) for stack in stacks]
     crowd = Counter(home for home, _ in entries)
+    if series is None:
+        broken += _apart(damaged, stacks)
+    else:
+        chosen = named(stacks, series, root)
+        entries, broken = [entry for entry in entries if entry[1] in chosen], []
     listed: list[tuple[Path, str | None, Path]] = []
     taken: set[Path] = set()
     for home, stack in entries:

@@ -309,7 +309,7 @@ class Denoiser:
         return torch.cat(done).movedim(0, -1)
 
     def run(self, x: Tensor, progress: Callable[[float], None] | None = None) -> Tensor:
-        """Normalised ``(N, C, *spatial)`` on the CPU to ``(N, *spatial)``, tile by tile through the network.
+        """The network over normalised ``(N, C, *spatial)`` on the CPU: ``(N, *spatial)``, by tiles.
 
         The images are padded first to the network's coarsest grid, so that mirrored copies
         and tiles all lie on it in the same way.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meddenoise.cli.options import Json, Series
+from meddenoise.cli.options import Json, Overwrite, Series
 
 __all__ = ["info"]
 
@@ -20,12 +20,21 @@ def info(
         Path, typer.Argument(metavar="PATH", help="A scan, a directory of scans, or a model file.")
     ],
     series: Series = None,
+    noise_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the noise's local standard deviation on the scan's grid: .nii.gz, .nrrd, "
+            ".mha, or .tif for a picture.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Tell what a scan is (geometry, units, values, estimated noise), or what a model is."""
+    """Tell what a scan is (geometry, units, values, noise and advice), or what a model is."""
     from meddenoise.workflows.info import info as describe
 
-    told = describe(path, series=series)
+    told = describe(path, series=series, noise_map=noise_map, overwrite=overwrite)
     if as_json:
         print(json.dumps(told, indent=2))
     else:

@@ -19,8 +19,9 @@ _FEWEST = 32
 # Relative standard error of a median over n undecimated coefficients: that over sqrt(n). Of
 # independent ones it were 1.17.
 _ERROR = 1.4
-# In each bin only the flattest part of the picture is asked: edges are no noise.
-_FLATTEST = 0.3
+# In each bin only the flattest part of the picture is asked, for edges are no noise; but as many
+# coefficients as give sigma to 2 %.
+_FLATTEST, _LEAST = 0.3, 6000
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def estimate_curve(
     points = []
     for chosen in np.array_split(order, int(np.clip(sizes.size // _FEWEST_IN_BIN, 1, _BINS))):
         # A share, not a threshold: of equal slopes (a guide without any) all are as good.
-        count = max(1, round(_FLATTEST * chosen.size))
+        count = max(1, round(_FLATTEST * chosen.size), min(chosen.size, _LEAST))
         flattest = chosen[np.argpartition(slopes[chosen], count - 1)[:count]]
         points.append((np.median(places[flattest]), np.median(sizes[flattest]) / NORMAL_MAD))
     intensities, sigmas = zip(*points, strict=True)

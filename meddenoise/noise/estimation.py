@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from meddenoise.noise.tissue import (
     tissue_mask,
     without_magnitude,
 )
+from meddenoise.noise.wavelet_mad import estimate_sigma
 from meddenoise.volume import Volume
 
 __all__ = ["NoiseEstimate", "estimate"]
@@ -33,6 +35,10 @@ __all__ = ["NoiseEstimate", "estimate"]
 # Modalities whose pixels are counted photons; and those whose noise no model here describes.
 _COUNTING = ("XA", "RF", "DX", "CR", "MG", "PX", "IO", "NM")
 _OTHER = ("US", "IVUS", "OPT", "OCT", "PT")
+
+# The flattest of so few voxels say sigma to a few percent only: all are asked, if anatomy adds no
+# more to them.
+_FEW, _CLOSE = 100_000, 1.08
 
 # So many voxels at or below 0 must be missing before an image is taken for a magnitude.
 _MISSED = 50
@@ -155,22 +161,26 @@ def estimate(
     mask = valid & tissue_mask(values, units=volume.units)
     if empty is not None and (mask & ~empty.mask).any():
         mask &= ~empty.mask
-    signed = bool(np.min(values, where=valid, initial=np.inf) < 0)
-    seen = _in_tissue(values, mask, modality, empty, signed, coils)
-    sigma, correlation, magnitude = seen.sigma, seen.correlation, seen.model == "rician"
-    if empty is not None and seen.photons is None and agree(empty.sigma, sigma):
+    there = None
+    if empty is not None:
         there = background_correlation(values, empty.mask, magnitude=empty.magnitude)
-        if there.near(correlation):
-            sigma, correlation = empty.sigma, there.filled(correlation)
-        else:
-            empty = None  # weak tissue
-    elif empty is not None and not empty.certain:
-        empty = None
+    signed = bool(np.min(values, where=valid, initial=np.inf) < 0)
+    seen = _in_tissue(values, mask, modality, empty, there, signed, coils)
+    sigma, correlation, magnitude = seen.sigma, seen.correlation, seen.model == "rician"
+    if empty is not None and there is not None:
+        if seen.photons is None and agree(empty.sigma, sigma):
+            if there.near(correlation):
+                sigma, correlation = empty.sigma, there.filled(correlation)
+            else:
+                empty = None  # weak tissue
+        elif not empty.certain:
+            empty = None
     repeats = None
     if volume.dims == 3 and volume.channels >= FEWEST_VOLUMES:
-        repeats = mppca_sigma(volume.array, mask=mask, magnitude=magnitude, coils=coils)
-    if repeats is not None:
-        sigma = repeats
+        # Too few windows: the first volume says what it can.
+        with suppress(ParameterError):
+            repeats = mppca_sigma(volume.array, mask=mask, magnitude=magnitude, coils=coils)
+            sigma = repeats
     if not np.isfinite(sigma):
         raise ParameterError("The image's values are too large to estimate its noise: rescale it.")
     local = None
@@ -209,10 +219,15 @@ def _in_tissue(
     mask: NDArray[np.bool_],
     modality: str,
     empty: Background | None,
+    there: Correlation | None,
     signed: bool,
     coils: int,
 ) -> _Tissue:
-    """The noise of the tissue, which is ``mask``; ``signed``: there are negative values."""
+    """The noise of the tissue, which is ``mask``.
+
+    ``there`` is the background's correlation, for tissue too small to tell its own; ``signed``:
+    there are negative values.
+    """
     few, where = thinned(values, mask)
     guide = smoothed(few, where)
     curve = estimate_curve(few, guide, mask=where)
@@ -240,8 +255,13 @@ def _in_tissue(
         correlation = tissue_correlation(few, strong).filled(correlation)
     if np.isnan(correlation.coefficients).any():
         correlation = correlation.filled(tissue_correlation(few, where))
+    if there is not None:
+        correlation = correlation.filled(there)
     if correlation.white:
         sigma, _, _ = quietest(level(estimate_curve(few, guide, mask=where, high_pass=SPLINE)))
+        if model == "gaussian" and np.count_nonzero(where) < _FEW:
+            whole = estimate_sigma(few, mask=where)
+            sigma = whole if whole < _CLOSE * sigma else sigma
         return _Tissue(sigma, model, correlation, None)
     return _Tissue(sigma / correlation.response(_long(values)) ** 0.5, model, correlation, None)
 

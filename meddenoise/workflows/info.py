@@ -3,41 +3,65 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from meddenoise.errors import FileError, InputError, ParameterError
-from meddenoise.io import ScanFile, describe, list_scans, read
+from meddenoise.errors import (
+    AmbiguousInput,
+    FileError,
+    GeometryError,
+    InputError,
+    OutputError,
+    ParameterError,
+)
+from meddenoise.io import ScanFile, describe, list_scans, read, write
 from meddenoise.io.describing import describe_volume
-from meddenoise.noise.wavelet_mad import estimate_sigma
+from meddenoise.io.formats import format_of_name
+from meddenoise.noise.estimation import estimate
 from meddenoise.volume import Volume
+from meddenoise.workflows.places import check_place
 
 __all__ = ["info"]
 
 
-def info(path: str | os.PathLike[str], *, series: str | None = None) -> dict[str, Any]:
+def info(
+    path: str | os.PathLike[str],
+    *,
+    series: str | None = None,
+    noise_map: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
     """Geometry, units, value range and estimated noise of a scan; or a model's description.
 
     Args:
         path: a scan, a directory of scans, or a model file.
         series: which DICOM series, where a directory holds several.
+        noise_map: where to write the local sigma of one scan, as float32 on its grid:
+            ``.nii.gz``, ``.nrrd``, ``.mha``, or ``.tif`` for a picture.
+        overwrite: whether the map may replace an existing file.
 
     Returns:
         For a model, what :func:`meddenoise.inference.read_model_info` gives, under ``"model"``.
-        For one scan, what :func:`meddenoise.io.describe` gives, with ``"noise": {"sigma": ...}``
-        in the scan's units. For several, ``{"scans": [...]}`` without the noise; one that
-        cannot be read says so under ``"error"``.
+        For one scan, what :func:`meddenoise.io.describe` gives, and under ``"noise"`` what
+        :meth:`meddenoise.noise.NoiseEstimate.as_dict` gives, with its ``"units"`` and the
+        ``"map"``'s file; ``{"sigma": None, "reason": ...}`` where nothing can be estimated. For
+        several, ``{"scans": [...]}`` without the noise; one that cannot be read says so under
+        ``"error"``.
 
     Raises:
         FileError: nothing is there, or nothing that is a scan.
         ModelError: a damaged model file.
+        InputError: a map of what is not one scan on a regular grid, or whose noise cannot be
+            estimated, or that cannot be written.
     """
     place = Path(path).expanduser()
+    target = None if noise_map is None else Path(noise_map).expanduser()
     if place.suffix.lower() == ".safetensors":
         from meddenoise.inference.model_file import file_hash, read_model_info
 
+        if target is not None:
+            raise ParameterError(f"{place} is a model, and a map of noise is made of a scan.")
         return {"model": read_model_info(place), "hash": file_hash(place)}
     if place.is_dir() and series is None:
         scans = list_scans(place)
@@ -45,10 +69,23 @@ def info(path: str | os.PathLike[str], *, series: str | None = None) -> dict[str
             raise FileError(
                 f"There is no scan in {place}: it needs DICOM, NIfTI, NRRD, MHA or images."
             )
+        if len(scans) > 1 and target is not None:
+            raise AmbiguousInput(
+                f"{place} holds {len(scans)} scans: name the one that a map of noise is wanted of."
+            )
         if len(scans) > 1:
             return {"scans": [_listed(scan) for scan in scans]}
+    if target is not None:
+        _check_map(place, target, overwrite=overwrite)
     volume = read(place, series=series)
-    return {"path": str(place), **describe_volume(volume), "noise": _noise(volume)}
+    told = {"path": str(place), **describe_volume(volume)}
+    if target is not None and told.get("irregular"):
+        raise GeometryError(
+            f"{place} is no regular upright grid ({' '.join(told['irregular'])}), so that a map "
+            "has none to lie on: bring the scan to a regular one first (denoise --method identity "
+            "--allow-irregular)."
+        )
+    return told | {"noise": _noise(volume, target, overwrite=overwrite)}
 
 
 def _listed(scan: ScanFile) -> dict[str, Any]:
@@ -60,16 +97,36 @@ def _listed(scan: ScanFile) -> dict[str, Any]:
         return {**path, "error": str(fault)}
 
 
-def _noise(volume: Volume) -> dict[str, Any]:
-    """The noise of the first channel; ``None`` with a reason where it cannot be told."""
-    values, valid = volume.array[0], volume.valid[0]
-    inside = values[valid]
-    if inside.size == 0:
-        return {"sigma": None, "reason": "the image has no finite voxel"}
-    if np.ptp(inside) == 0:
-        return {"sigma": None, "reason": "the image is constant"}
+def _noise(volume: Volume, target: Path | None, *, overwrite: bool) -> dict[str, Any]:
+    """The noise, and its map if that is wanted; ``None`` with a reason where it cannot be told."""
     try:
-        sigma = estimate_sigma(values, mask=None if valid.all() else valid)
-    except ParameterError as fault:  # too small, or nearly all background
+        noise = estimate(volume, with_map=target is not None)
+    except ParameterError as fault:
+        if target is not None:
+            raise
         return {"sigma": None, "reason": str(fault)}
-    return {"sigma": sigma, "units": volume.units, "method": "wavelet MAD"}
+    told = {**noise.as_dict(), "units": volume.units}
+    if target is None or noise.map is None:
+        return told
+    local = replace(
+        volume,
+        array=noise.map[None],
+        padding=None,
+        history=(*volume.history, "meddenoise: the local standard deviation of the noise"),
+    )
+    return told | {"map": str(write(local, target, overwrite=overwrite, dtype="float32"))}
+
+
+def _check_map(place: Path, target: Path, *, overwrite: bool) -> None:
+    """Say what is in the way before the scan is read.
+
+    Raises:
+        OutputError: a format without floats, or :func:`check_place`'s reasons.
+    """
+    kind, suffix = format_of_name(target)
+    if kind not in ("nifti", "nrrd", "metaimage", "tiff"):
+        raise OutputError(
+            f"{target}: a map of noise holds fractions on the scan's grid, and {suffix!r} is no "
+            "format for that. Use .nii.gz, .nrrd, .mha, or .tif for a picture."
+        )
+    check_place(place, target, overwrite=overwrite)

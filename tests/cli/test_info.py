@@ -12,7 +12,7 @@ def test_a_scan(cli: Any, scan: Path) -> None:
     said = cli("info", scan)
     assert (said.status, said.err) == (0, "")
     for line in ("format: nifti", "shape: 16, 20, 12", "spacing: 1, 1, 2 mm", "orientation: RAS",
-                 "finite: yes", "  method: wavelet MAD"):  # fmt: skip
+                 "finite: yes", "  method: wavelet MAD in tissue", "  correlated: no"):  # fmt: skip
         assert line in said.out.splitlines()
     told = json.loads(cli("info", scan, "--json").out)
     assert told["noise"]["sigma"] == pytest.approx(10, rel=0.1)

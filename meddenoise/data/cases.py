@@ -106,9 +106,10 @@ def find_cases(
     if targets is not None:
         partners = _paired(found, _find(targets, None))
     names = _unique([_name(scan) for scan in found])
+    subjects = _subjects(found)
     return [
-        Case(name, _subject(scan), scan, partner, units)
-        for name, scan, partner in zip(names, found, partners, strict=True)
+        Case(name, subject, scan, partner, units)
+        for name, subject, scan, partner in zip(names, subjects, found, partners, strict=True)
     ]
 
 
@@ -192,6 +193,36 @@ def _name(scan: ScanFile | _Sample) -> str:
         return f"{scan.name}-{scan.seed}"
     stem = re.sub(r"\.(nii\.gz|[A-Za-z0-9]{2,4})$", "", scan.path.name)
     return re.sub(r"[^\w.-]+", "_", stem) or "scan"
+
+
+def _subjects(scans: Sequence[ScanFile | _Sample]) -> list[str]:
+    """The subject of each scan: by names and directories, and by what DICOM says of patients.
+
+    Directories of one patient are one subject, and several patients in one directory are several
+    subjects. But only if the headers tell any apart: some anonymisers give all the same number.
+    """
+    subjects = [_subject(scan) for scan in scans]
+    patients = [scan.patient if isinstance(scan, ScanFile) else "" for scan in scans]
+    known = [patient for patient in dict.fromkeys(patients) if patient]
+    if len(known) < 2:
+        return subjects
+    for index, (scan, subject, patient) in enumerate(zip(scans, subjects, patients, strict=True)):
+        if patient and subject == _where(scan) and subjects.count(subject) > 1:  # in one directory
+            subjects[index] = f"{subject} (patient {known.index(patient) + 1})"
+    same: dict[str, str] = {}
+
+    def first_of(subject: str) -> str:
+        while subject in same:
+            subject = same[subject]
+        return subject
+
+    seen: dict[str, str] = {}
+    for subject, patient in zip(subjects, patients, strict=True):
+        if patient:
+            one, other = first_of(seen.setdefault(patient, subject)), first_of(subject)
+            if one != other:
+                same[other] = one
+    return [first_of(subject) for subject in subjects]
 
 
 def _subject(scan: ScanFile | _Sample) -> str:

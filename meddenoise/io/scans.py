@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from meddenoise.errors import FileError
@@ -25,12 +25,15 @@ class ScanFile:
         series: for DICOM, what to pass to ``read(path, series=...)``; else ``None``.
         relative: the place below the directory that was searched, unique in one listing; name
             outputs after it.
+        patient: for DICOM, equal for scans of one patient; it says nothing of who that is, and
+            nothing in another process. ``""`` where the header does not tell.
     """
 
     path: Path
     format: str
     series: str | None
     relative: Path
+    patient: str = field(default="", repr=False, compare=False)
 
 
 def visible_files(directory: Path) -> Iterator[Path]:
@@ -112,8 +115,8 @@ def _scans_among(files: list[Path], root: Path, series: str | None = None) -> li
         from meddenoise.io.dicom.listing import list_series
 
         scans.extend(
-            ScanFile(place, "dicom", name, relative)
-            for place, name, relative in list_series(dicoms, root, series)
+            ScanFile(found.place, "dicom", found.series, found.relative, found.patient)
+            for found in list_series(dicoms, root, series)
         )
     return sorted(scans, key=lambda scan: (scan.relative, scan.path))
 

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from meddenoise.data import find_cases
 from meddenoise.errors import ConfigError, FileError
@@ -158,6 +161,44 @@ def test_a_dicom_directory_is_one_case(shared_data: Path) -> None:
     place = shared_data / "dicom" / "mr_t1_siemens"
     (case,) = find_cases(str(place))
     assert case.read_image().dims == 3
+
+
+def dicom(place: Path, patient: str, series: int) -> None:
+    """A series of two slices of a patient."""
+    place.mkdir(parents=True, exist_ok=True)
+    for number in (1, 2):
+        meta = FileMetaDataset()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds = Dataset()
+        ds.file_meta = meta
+        ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = MRImageStorage, generate_uid(), "MR"
+        ds.SeriesInstanceUID, ds.SeriesNumber = f"1.2.{series}", series
+        ds.PatientID, ds.InstanceNumber = patient, number
+        ds.ImageOrientationPatient, ds.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [0, 0, number]
+        ds.PixelSpacing, ds.SamplesPerPixel, ds.PhotometricInterpretation = [1, 1], 1, "MONOCHROME2"
+        ds.Rows = ds.Columns = 4
+        ds.BitsAllocated = ds.BitsStored = 16
+        ds.HighBit, ds.PixelRepresentation = 15, 0
+        ds.PixelData = bytes(32)
+        dcmwrite(place / f"{series}-{number}.dcm", ds, enforce_file_format=True)
+
+
+def test_dicom_tells_patients_whatever_the_directories(tmp_path: Path) -> None:
+    for place, patient, series in (("a", "ann", 1), ("b", "bob", 2), ("c", "ann", 3)):
+        dicom(tmp_path / "apart" / place, patient, series)
+        dicom(tmp_path / "together", patient, series)
+    for place in ("apart", "together"):
+        cases = find_cases(str(tmp_path / place))
+        ann, bob, again = (case.subject for case in cases)
+        assert ann == again != bob
+        assert "ann" not in repr(cases) + ann
+
+
+def test_one_number_for_all_patients_tells_nothing(tmp_path: Path) -> None:
+    for series, place in enumerate("ab"):
+        dicom(tmp_path / place, "anonymous", series)
+    one, two = (case.subject for case in find_cases(str(tmp_path)))
+    assert one != two
 
 
 def test_targets_of_the_same_names_in_another_order(tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ class Stack:
         return list(seen.values())
 
     @property
+    def patient(self) -> str:
+        """What tells this patient from others: not to be shown."""
+        return _patient(self.frames[0][0].file)
+
+    @property
     def label(self) -> str:
         """One line to choose by; nothing about the patient."""
         header = self.frames[0][0].file.header
@@ -251,7 +256,7 @@ def choose(stacks: list[Stack], series: str | None, place: Path) -> Stack:
     fitting = stacks if series is None else named(stacks, series, place)
     if len(fitting) == 1:
         return fitting[0]
-    patients = len({_patient(stack.frames[0][0].file) for stack in fitting})
+    patients = len({stack.patient for stack in fitting})
     whose = f" of {patients} patients" if patients > 1 else ""
     raise AmbiguousInput(
         f"{place} holds {len(fitting)} series{whose}; choose one by UID, number or "

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
+from hashlib import blake2b
 from pathlib import Path
+from secrets import token_bytes
+from typing import NamedTuple
 
 from meddenoise.errors import FileError
 from meddenoise.io.dicom.dicomdir import expanded
@@ -14,13 +17,29 @@ from meddenoise.io.dicom.grouping import Stack, named, stacks_of
 from meddenoise.io.dicom.pixels import quiet
 from meddenoise.io.dicom.values import blaming, text
 
-__all__ = ["list_series"]
+__all__ = ["Listed", "list_series"]
+
+_KEY = token_bytes(16)  # so that a patient's number cannot be guessed by trying all there are
 
 
-def list_series(
-    paths: list[Path], root: Path, series: str | None = None
-) -> list[tuple[Path, str | None, Path]]:
-    """For each series: the directory that holds it, what chooses it there, and an output place.
+class Listed(NamedTuple):
+    """A series, or a damaged file.
+
+    Attributes:
+        place: the directory that holds it, or the file.
+        series: what chooses it there; ``None``: nothing need.
+        relative: where its output goes.
+        patient: see :class:`meddenoise.io.ScanFile`.
+    """
+
+    place: Path
+    series: str | None
+    relative: Path
+    patient: str = ""
+
+
+def list_series(paths: list[Path], root: Path, series: str | None = None) -> list[Listed]:
+    """All series among files.
 
     A single DICOMDIR stands for the files that it names. A damaged file is listed by itself, so
     that reading it says why; but not where reading a series that is listed will say it.
@@ -45,15 +64,21 @@ def list_series(
     else:
         chosen = named(stacks, series, root)
         entries, broken = [entry for entry in entries if entry[1] in chosen], []
-    listed: list[tuple[Path, str | None, Path]] = []
+    listed: list[Listed] = []
     taken: set[Path] = set()
     for home, stack in entries:
         relative = home.relative_to(root)
         if crowd[home] > 1 or relative == Path():
             relative = relative / _folder_name(stack)
-        listed.append((home, stack.name or None, _unique(relative, taken)))
-    listed.extend((path, None, path.relative_to(root)) for path in broken)
+        place = _unique(relative, taken)
+        listed.append(Listed(home, stack.name or None, place, _patient(stack)))
+    listed.extend(Listed(path, None, path.relative_to(root)) for path in broken)
     return listed
+
+
+def _patient(stack: Stack) -> str:
+    told = stack.patient
+    return blake2b(told.encode(), key=_KEY, digest_size=8).hexdigest() if told else ""
 
 
 def _stacks(images: list[DicomFile]) -> tuple[list[Stack], list[Path]]:

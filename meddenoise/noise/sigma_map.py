@@ -78,7 +78,7 @@ def sigma_map(
         raise ParameterError(
             "There is too little image for a map of its noise: no window with 100 valid places."
         )
-    smooth = generic_filter(local, _median, size=3, mode="constant", cval=np.nan)
+    smooth = generic_filter(local, _median, size=3, mode="reflect")
     known = np.isfinite(smooth)
     if not known.all():
         nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)

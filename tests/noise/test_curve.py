@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from meddenoise.errors import ParameterError
 from meddenoise.noise.curve import NoiseCurve, estimate_curve
+from meddenoise.noise.finest_band import HIGH_PASS, SPLINE
 
 
 def steps(shape: tuple[int, ...]) -> np.ndarray:
@@ -37,6 +39,18 @@ def test_only_the_mask_counts() -> None:
     flat = np.zeros_like(noisy)
     assert estimate_curve(noisy, flat, mask=mask)(flat[:1]) == pytest.approx(1, rel=0.1)
     assert estimate_curve(noisy, flat, mask=~mask)(flat[:1]) == pytest.approx(9, rel=0.1)
+
+
+@pytest.mark.parametrize("high_pass", [HIGH_PASS, SPLINE])
+def test_the_error_by_chance_is_known(high_pass: np.ndarray) -> None:
+    rng = np.random.default_rng(3)
+    noisy = 5 * rng.standard_normal((100, 100, 60))
+    guide = rng.uniform(0, 100, noisy.shape)  # what it says does not matter, but it has bins
+    curve = estimate_curve(noisy, gaussian_filter(guide, 2), high_pass=high_pass)
+    off = np.array(curve.sigmas) / 5 - 1
+    assert len(off) >= 20
+    assert off.mean() == pytest.approx(0, abs=0.01)
+    assert 0.5 < off.std() / curve.chance < 1.5
 
 
 def test_between_the_bins_it_is_linear_and_beyond_them_constant() -> None:

@@ -8,6 +8,7 @@ from scipy import stats
 from meddenoise.noise.finest_band import (
     HIGH_PASS,
     NORMAL_MAD,
+    SPLINE,
     WIDTH,
     finest_band,
     sampled_parts,
@@ -25,6 +26,18 @@ def test_the_filter_is_daubechies_with_two_vanishing_moments() -> None:
     assert HIGH_PASS.sum() == pytest.approx(0, abs=1e-12)
     assert HIGH_PASS @ np.arange(WIDTH) == pytest.approx(0, abs=1e-12)
     assert stats.norm.ppf(0.75) == pytest.approx(NORMAL_MAD, rel=1e-12)
+
+
+def test_the_spline_filter_is_that_of_the_biorthogonal_wavelet_3_1() -> None:
+    theirs = np.array(pywt.Wavelet("bior3.1").dec_hi)
+    assert SPLINE.size == WIDTH
+    assert np.square(SPLINE).sum() == pytest.approx(1)
+    assert np.abs(SPLINE) == pytest.approx(np.abs(theirs) / np.linalg.norm(theirs))
+    places = np.arange(WIDTH)
+    assert [SPLINE @ places**k for k in range(3)] == pytest.approx([0, 0, 0], abs=1e-12)
+    noise = 3 * np.random.default_rng(1).standard_normal((60, 60, 60))
+    found, _ = finest_band(noise, noise < np.inf, [0, 1, 2], SPLINE)
+    assert np.median(np.abs(found)) / NORMAL_MAD == pytest.approx(3, rel=0.02)
 
 
 def test_every_second_coefficient_is_that_of_the_decimated_transform() -> None:

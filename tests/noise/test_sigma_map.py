@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from meddenoise.errors import ParameterError
+from meddenoise.noise.sigma_map import sigma_map
+
+
+def ramp(shape: tuple[int, ...], low: float, high: float) -> np.ndarray:
+    """Sigma that grows along the first axis."""
+    sigma = np.linspace(low, high, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+    return np.broadcast_to(sigma, shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing"), [((96, 60, 60), None), ((384, 256), None), ((96, 96, 12), (1, 1, 5.0))]
+)
+def test_noise_that_varies_in_space(
+    shape: tuple[int, ...], spacing: tuple[float, ...] | None
+) -> None:
+    sigma = ramp(shape, 5, 15)
+    x = np.linspace(0, 1, shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+    noisy = 200 * np.cos(4 * x) + sigma * np.random.default_rng(0).standard_normal(shape)
+    found = sigma_map(noisy.astype(np.float32), spacing=spacing)
+    assert found.shape == shape
+    assert found.dtype == np.float32
+    assert np.median(np.abs(found / sigma - 1)) < 0.05
+    assert np.abs(found / sigma - 1).max() < 0.35  # in the outermost half window
+    assert found[:16].mean() == pytest.approx(sigma[:16].mean(), rel=0.12)
+    assert found[-16:].mean() == pytest.approx(sigma[-16:].mean(), rel=0.12)
+
+
+def test_a_magnitude_is_corrected_where_the_signal_is_weak() -> None:
+    rng = np.random.default_rng(1)
+    clean = np.repeat([0.0, 300.0], 40)[:, None, None] * np.ones((80, 60, 60))
+    noisy = np.hypot(
+        clean + 20 * rng.standard_normal(clean.shape), 20 * rng.standard_normal(clean.shape)
+    )
+    found = sigma_map(noisy, magnitude=True)
+    assert found[:30].mean() == pytest.approx(20, rel=0.05)
+    assert found[50:].mean() == pytest.approx(20, rel=0.03)
+    # The spread of Rayleigh noise; the robust scale of its skewed distribution is near it.
+    assert sigma_map(noisy)[:30].mean() == pytest.approx(20 * 0.655, rel=0.05)
+
+
+def test_an_edge_that_fills_a_window_is_no_noise() -> None:
+    clean = np.zeros((80, 80, 80))
+    clean[36:44:2, ::2, ::2] = 500
+    noisy = clean + 3 * np.random.default_rng(2).standard_normal(clean.shape)
+    found = sigma_map(noisy)
+    assert found[:20].mean() == pytest.approx(3, rel=0.05)
+    assert found[60:].mean() == pytest.approx(3, rel=0.05)
+
+
+def test_what_does_not_count_gets_the_nearest() -> None:
+    noisy = np.random.default_rng(3).standard_normal((60, 60, 60))
+    noisy[30:] = 0
+    noisy[:, :, :20] *= 50
+    noisy[10, 10, 40] = np.nan
+    mask = np.ones(noisy.shape, dtype=bool)
+    mask[:, :, :20] = False
+    found = sigma_map(noisy, mask=mask)
+    assert np.isfinite(found).all()
+    assert np.abs(found - 1).max() < 0.25
+
+
+def test_what_has_no_map() -> None:
+    with pytest.raises(ParameterError, match="mask has shape"):
+        sigma_map(np.zeros((20, 20)), mask=np.ones((20, 21), dtype=bool))
+    with pytest.raises(ParameterError, match="too small"):
+        sigma_map(np.zeros((3, 3, 50)))
+    with pytest.raises(ParameterError, match="no window"):
+        sigma_map(np.zeros((40, 40, 40)))

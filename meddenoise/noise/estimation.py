@@ -36,6 +36,9 @@ __all__ = ["NoiseEstimate", "estimate"]
 _COUNTING = ("XA", "RF", "DX", "CR", "MG", "PX", "IO", "NM")
 _OTHER = ("US", "IVUS", "OPT", "OCT", "PT")
 
+# Squares of larger numbers leave single precision.
+_LARGEST = 1e18
+
 # The flattest of so few voxels say sigma to a few percent only: all are asked, if anatomy adds no
 # more to them.
 _FEW, _CLOSE = 100_000, 1.08
@@ -151,12 +154,13 @@ def estimate(
             and where noise is correlated, corrected as sigma is).
 
     Raises:
-        ParameterError: the scan is constant, has no finite voxel, or is too small.
+        ParameterError: the scan is constant, has no finite voxel, is too small, or its values are
+            too large.
     """
     check_coils(coils)
     volume = scan if isinstance(scan, Volume) else Volume.from_array(np.asarray(scan))
     modality = volume.modality or modality or ("CT" if volume.units == "HU" else "")
-    values, valid = _first(volume)
+    values, valid, largest = _first(volume)
     empty = noise_background(values, mask=valid) if modality in ("", "MR") else None
     mask = valid & tissue_mask(values, units=volume.units)
     if empty is not None and (mask & ~empty.mask).any():
@@ -181,8 +185,8 @@ def estimate(
         with suppress(ParameterError):
             repeats = mppca_sigma(volume.array, mask=mask, magnitude=magnitude, coils=coils)
             sigma = repeats
-    if not np.isfinite(sigma):
-        raise ParameterError("The image's values are too large to estimate its noise: rescale it.")
+    if sigma < np.finfo(np.float32).eps * largest:
+        sigma = 0.0  # rounding
     local = None
     if with_map:
         local = sigma_map(
@@ -271,15 +275,20 @@ def _long(values: NDArray[np.floating]) -> list[int]:
     return [axis for axis, n in enumerate(values.shape) if n >= WIDTH]
 
 
-def _first(volume: Volume) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """The first channel with something in it, and its measured voxels."""
+def _first(volume: Volume) -> tuple[NDArray[np.floating], NDArray[np.bool_], float]:
+    """The first channel with something in it, its measured voxels, and their largest size."""
     found = False
     for values, valid in zip(volume.array, volume.valid, strict=True):
-        low = np.min(values, where=valid, initial=np.inf)
-        high = np.max(values, where=valid, initial=-np.inf)
+        low = float(np.min(values, where=valid, initial=np.inf))
+        high = float(np.max(values, where=valid, initial=-np.inf))
+        if max(-low, high) > _LARGEST and low <= high:
+            raise ParameterError(
+                f"The image has values from {low:.3g} to {high:.3g}, too large to estimate its "
+                "noise: rescale it, or mask them."
+            )
         if low < high:
-            return values, valid
-        found |= bool(low == high)
+            return values, valid, max(-low, high)
+        found |= low == high
     raise ParameterError(
         "The image is constant: there is no noise to estimate."
         if found

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -18,6 +19,40 @@ def test_a_scan(cli: Any, scan: Path) -> None:
     assert told["noise"]["sigma"] == pytest.approx(10, rel=0.1)
     assert told["path"] == str(scan)
     assert told["affine"][2][2] == 2
+
+
+def test_the_noise_in_words_and_in_json(cli: Any, scan: Path, make_scan: Any) -> None:
+    advice = "The noise is independent from voxel to voxel: Noise2Void may be used."
+    words = cli("info", scan).out.splitlines()
+    assert f"  advice: {advice}" in words
+    assert "  model: gaussian" in words
+    told = json.loads(cli("info", scan, "--json").out)["noise"]
+    assert (told["advice"], told["correlated"], told["model"]) == (advice, False, "gaussian")
+    assert "map" not in told
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((40, 41, 30))
+    alike = make_scan("alike.nii.gz", 500 + 20 * (noise[:, 1:] + noise[:, :-1]))
+    told = json.loads(cli("info", alike, "--json").out)["noise"]
+    assert told["correlated"] is True
+    assert "correlated along y" in told["advice"]
+    assert told["sigma"] == pytest.approx(20 * 2**0.5, rel=0.1)
+
+
+def test_the_noise_map(cli: Any, scan: Path, tmp_path: Path) -> None:
+    said = cli("info", scan, "--noise-map", tmp_path / "map.nii.gz", "--json")
+    assert (said.status, said.err) == (0, "")
+    assert json.loads(said.out)["noise"]["map"] == str(tmp_path / "map.nii.gz")
+    local, whole = nib.load(tmp_path / "map.nii.gz"), nib.load(scan)
+    assert local.shape == whole.shape
+    assert local.affine == pytest.approx(whole.affine)
+    assert float(local.get_fdata().mean()) == pytest.approx(10, rel=0.2)
+    again = cli("info", scan, "--noise-map", tmp_path / "map.nii.gz")
+    assert again.status == 2
+    assert "--overwrite" in again.sentence
+    assert cli("info", scan, "--noise-map", tmp_path / "map.nii.gz", "--overwrite").status == 0
+    wrong = cli("info", scan, "--noise-map", tmp_path / "map.png")
+    assert wrong.status == 2
+    assert "map.png" in wrong.sentence
 
 
 def test_a_dicom_series_tells_nothing_of_the_patient(cli: Any, make_series: Any) -> None:

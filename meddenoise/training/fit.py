@@ -64,7 +64,7 @@ def fit(
         network: a registered name, or any module that maps ``(B, 1, *patch)`` to its shape
             (``(B, 2, *patch)`` to it for a trainer with a noise map).
         patch: voxels per axis; its length says whether the network is 2-D or 3-D. Default
-            64 x 64 x 32 for volumes and 64 x 64 for images.
+            64 x 64 x 32 for volumes and 64 x 64 for images. No more than the smallest scan has.
         batch: patches a step.
         seed: of all random numbers.
         directory: keep checkpoints and logs there.
@@ -84,7 +84,12 @@ def fit(
         patch = [64, 64, 32] if scans[0].volume.dims == 3 else [64, 64]
     config = parse(
         {
-            "data": {"images": "in memory", "patch": list(patch), "batch": batch, **(data or {})},
+            "data": {
+                "images": "in memory",
+                "patch": _fitting(scans, patch),
+                "batch": batch,
+                **(data or {}),
+            },
             "trainer": {"name": _name_of(trainer), **trainer.describe()},
             "network": {"name": network if isinstance(network, str) else _name_of(network)},
             "noise": None if stabilise == "none" else {"stabilise": stabilise, "coils": coils},
@@ -128,6 +133,8 @@ def fit_prepared(
     data, same = config.data, val is train
     train = trainer.arrange(train)
     val = train if same else trainer.arrange(val)
+    if "patch" in data.model_fields_set:
+        _check_patch(config, train)
     stabilise = stabilise or stabilisation_of(config, trainer, train)
     trainer.check(config, stabilise)
     start_from = config.training.start_from
@@ -178,6 +185,26 @@ def fit_prepared(
         info=_info(config, trainer, result, train[0].volume),
     )
     return Fitted(denoiser, result)
+
+
+def _fitting(scans: Sequence[Prepared], patch: Sequence[int]) -> list[int]:
+    """The patch, no larger than any of the scans that have as many axes."""
+    shapes = [s.volume.shape[: len(patch)] for s in scans if s.volume.dims >= len(patch)]
+    return [min(along) for along in zip(patch, *shapes, strict=True)]
+
+
+def _check_patch(config: Config, scans: Sequence[Prepared]) -> None:
+    """Refuse a patch that somebody chose and that does not fit into a scan."""
+    patch = config.data.patch
+    for scan in scans:
+        if any(p > n for p, n in zip(patch, scan.volume.shape, strict=False)):
+            fits = ",".join(map(str, _fitting(scans, patch)))
+            size, shape = (" x ".join(map(str, n)) for n in (patch, scan.volume.shape))
+            raise config.error(
+                "data.patch",
+                f"{size} voxels do not fit into {scan.name}, which has {shape}: give "
+                f"data.patch=[{fits}], which fits into all scans.",
+            )
 
 
 def stabilisation_of(

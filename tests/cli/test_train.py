@@ -50,6 +50,11 @@ def test_scans_too_small_for_ssim_still_train(cli: Any, tiny: Any, make_scan: An
     scan = make_scan(array=np.random.default_rng(0).normal(9, 1, (8, 8, 8)).astype(np.float32))
     words = tiny(f"data.images={scan}", "noise.name=gaussian", "noise.sigma=1")
     said = cli(*words, "-o", scan.parent / "run")
+    assert said.status != 0
+    assert "data.patch: 12 x 12 x 8 voxels do not fit into scan, which has 8 x 8 x 8" in said.err
+    assert "give data.patch=[8,8,8]" in said.err
+    assert not (scan.parent / "run").exists()
+    said = cli(*words, "--set", "data.patch=[8,8,8]", "-o", scan.parent / "run")
     assert said.status == 0, said.err
     assert "Test PSNR" in said.out
     assert "SSIM" not in said.out

@@ -37,6 +37,12 @@ def test_an_array_a_volume_and_a_list() -> None:
         assert denoiser(volume).array.shape == volume.array.shape
 
 
+def test_patches_are_no_larger_than_the_smallest_scan() -> None:
+    trainer = Noise2VoidTrainer()
+    denoiser = trainer.fit([noisy(24, 20), noisy(12, 30)], **QUICK)
+    assert denoiser.info["training"]["patch"] == [12, 16]
+
+
 def test_volumes_by_default_with_a_3d_network() -> None:
     denoiser = Noise2VoidTrainer().fit(noisy(20, 18, 6), steps=1, batch=1, device="cpu")
     assert denoiser.dims == 3

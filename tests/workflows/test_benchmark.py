@@ -93,7 +93,7 @@ def test_a_method_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     array = draws.normal(100, 20, (2, 12, 12, 12)).astype(np.float32)
     md.write(md.Volume.from_array(array), tmp_path / "four.nii.gz")
     data = {"images": str(tmp_path / "four.nii.gz")}
-    methods = [{"filter": "median"}, {"train": N2V, "set": ["data.patch=[16,16]", *QUICK[:1]]},
+    methods = [{"filter": "median"}, {"train": N2V, "set": ["data.patch=[12,12]", *QUICK[:1]]},
                {"filter": "patch2self", "options": {"b_values": "missing.bval"}}]  # fmt: skip
     done = benchmark(plan(data=data, methods=methods), output=tmp_path / "out")
     assert {cell.method for cell in done.failed} == {"patch2self"}

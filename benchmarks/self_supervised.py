@@ -31,7 +31,7 @@ NETWORK: dict[str, Any] = {"channels": [16, 32, 64]}
 WARM, TIMED = 2, 6
 # The share of a staged run's steps that belongs to Neighbor2Neighbor. They are fast: it is less of
 # the time.
-SWITCH = 0.8
+SWITCH = 0.9
 
 
 @dataclass(frozen=True)

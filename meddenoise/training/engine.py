@@ -216,7 +216,9 @@ class Engine:
     def _step(self) -> tuple[Tensor, dict[str, Tensor]]:
         """One update of the weights."""
         rate = learning_rate(
-            self.progress, peak=self.settings.learning_rate, warmup=self.settings.warmup
+            self.trainer.schedule(self.progress),
+            peak=self.settings.learning_rate,
+            warmup=self.settings.warmup,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate

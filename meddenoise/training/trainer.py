@@ -123,6 +123,10 @@ class Trainer(ABC):
             ConfigError: it cannot learn from them.
         """
 
+    def schedule(self, progress: float) -> float:
+        """How far the learning rate has come, 0 to 1, when that share of the run is done."""
+        return progress
+
     def describe(self) -> dict[str, Any]:
         """The options this trainer was made with, for the model file."""
         return dict(getattr(self, "options", {}))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ def test_whose_turn_it_is(then: str, progress: float, second: bool) -> None:
     alone = build_trainer(then if second else "neighbor2neighbor")
     assert torch.equal(loss, alone.training_step(network, given, draws)[0])
     assert terms["stage"] == float(second)
+
+
+def test_the_learning_rate_follows_the_stages() -> None:
+    trainer = StagedTrainer(switch=0.9)
+    course = [trainer.schedule(k / 100) for k in range(101)]
+    assert course[0] == 0
+    assert course[90] == pytest.approx(0.7)
+    assert course[100] == pytest.approx(1)
+    assert all(a < b for a, b in pairwise(course))
+    assert build_trainer("sure").schedule(0.3) == 0.3
 
 
 class Watched(StagedTrainer):

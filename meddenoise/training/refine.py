@@ -29,11 +29,13 @@ Progress = Callable[[float], None]
 
 # y1 has little more noise than the scan: the filter does with it what it does with the scan.
 _ALPHA = 0.15
-# So many recorruptions to learn from, and one more to judge by.
+# So many recorruptions to learn from, and one more, of the part held out, to judge by.
 _COPIES = 4
 # Filtering the recorruptions may take that share of the time; what does not fit is cut off.
 _FILTERING = 0.35
 _SMALLEST_PART = 32
+# Percent of the longest axis that is held out, and the fewest voxels that tell anything.
+_HELD, _NARROWEST = 25, 12
 # Standard errors.
 _CERTAIN = 2.0
 _PATCH = {2: (96, 96), 3: (64, 64, 32)}
@@ -48,7 +50,7 @@ class Refined:
     Attributes:
         image: the result, the scan's shape and dtype.
         steps: of training.
-        gain: by how much the squared error fell on the recorruption that was held out, in units of
+        gain: by how much the squared error fell on the part that was held out, in units of
             sigma^2.
         refined: it fell by more than chance explains; otherwise ``image`` is the filter's own.
     """
@@ -112,8 +114,9 @@ def refine(
     A small U-Net gets the filtered scan B(y) and the scan y, and adds a correction to B(y). It
     learns from recorruptions of the scan (R2R: Pang et al., CVPR 2021, equation 8): y1 and y2 have
     independent noise, so that y2 is a target for what the network makes of B(y1) and y1. It starts
-    as the identity on B(y), and one recorruption is held out: where the network is no better on it
-    than the filter alone, the filter's result is given.
+    as the identity on B(y). A quarter of the scan is held out, for a network might learn the very
+    noise of what it sees: where it is no better there than the filter alone, and where the scan is
+    too small to hold out anything, the filter's result is given.
 
     Right for white Gaussian noise of a known level.
 
@@ -138,11 +141,19 @@ def refine(
     noisy = np.asarray(array, dtype=np.float32)
     filtered = np.asarray(first(noisy, sigma), dtype=np.float32)
     spent = time.perf_counter() - began
-    part = _part(noisy.shape, spent, seconds)
+    axis = int(np.argmax(noisy.shape))
+    kept = _HELD * noisy.shape[axis] // 100
+    if kept < _NARROWEST:
+        return Refined(filtered.astype(array.dtype), 0, 0.0, False)
+    seen, unseen = np.split(noisy, [noisy.shape[axis] - kept], axis=axis)
+    part = _part(seen.shape, spent, seconds)
     copies = [
-        _recorrupted(noisy[_place(noisy.shape, part, seed, k)], first, sigma, seed, k)
-        for k in range(_COPIES + 1)
+        _recorrupted(seen[_place(seen.shape, part, seed, k)], first, sigma, seed, k)
+        for k in range(_COPIES)
     ]
+    size = tuple(min(p, n) for p, n in zip(part, unseen.shape, strict=True))
+    place = _place(unseen.shape, size, seed, _COPIES)
+    held = _recorrupted(unseen[place], first, sigma, seed, _COPIES)
     left = seconds - (time.perf_counter() - began)
     if left <= 0:
         return Refined(filtered.astype(array.dtype), 0, 0.0, False)
@@ -150,14 +161,11 @@ def refine(
     patch = [min(p, n) for p, n in zip(_PATCH[array.ndim], part, strict=True)]
 
     def sampler(name: str) -> PatchSampler:
-        return PatchSampler(
-            [_item(copy, name, shift, scale, spacing) for copy in copies[:-1]], patch
-        )
+        return PatchSampler([_item(copy, name, shift, scale, spacing) for copy in copies], patch)
 
     network = _network(array.ndim, spacing, seed)
-    place = choose_device(device)
     result = Engine(
-        _Refiner(sampler("filtered").to(place), progress),
+        _Refiner(sampler("filtered").to(choose_device(device)), progress),
         network,
         sampler("noisier"),
         settings=TrainingConfig(
@@ -184,7 +192,6 @@ def refine(
             y = denoiser.run(x[None].float())[0].numpy()
         return np.asarray(y * np.float32(scale) + np.float32(shift))
 
-    held = copies[-1]
     better = corrected(held.filtered, held.noisier)
     fell = np.square(held.filtered - held.target) - np.square(better - held.target)
     gain = float(fell.mean(dtype=np.float64))

@@ -21,7 +21,8 @@ from meddenoise.volume import Volume
 
 
 def test_built_in_names() -> None:
-    assert filter_names() == (
+    here = [n for n in filter_names() if get_filter(n).__module__.startswith("meddenoise.filters.")]
+    assert tuple(here) == (
         "anisotropic_diffusion",
         "bilateral",
         "bm4d",

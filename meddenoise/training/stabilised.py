@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -108,11 +109,7 @@ def choose_stabilisation(
         fitting = _FITTING.get(noise.name)
         method: Method = fitting[0] if fitting else "none"
         if way == "auto":
-            warnings.warn(
-                f"noise.stabilise is auto, and the noise that is drawn is '{noise.name}': "
-                + _follows(method),
-                stacklevel=2,
-            )
+            _say(f", and the noise that is drawn is '{noise.name}': {_follows(method)}")
         elif method != way:
             names = " or ".join(f"'{name}'" for name, (m, _) in _FITTING.items() if m == way)
             raise config.error(
@@ -141,8 +138,14 @@ def _commonest(scans: Sequence[Prepared], coils: int) -> Method:
     told = said if len(found) == 1 else said + _follows(method)
     if others:
         told += " Scans of one kind make a better network: look at the others."
-    warnings.warn(f"noise.stabilise is auto. {told}", stacklevel=3)
+    _say(f". {told}")
     return method
+
+
+def _say(told: str) -> None:
+    """What was chosen, once for all processes."""
+    if os.environ.get("RANK", "0") == "0":
+        warnings.warn(f"noise.stabilise is auto{told}", stacklevel=3)
 
 
 def _coils(name: str | None) -> int:

@@ -196,3 +196,14 @@ def test_the_schema_and_a_run_of_a_configuration(
     said = cli("train", *tiny(f"data.images={rician}", "noise.stabilize=auto")[1:])
     assert said.status == 2
     assert "did you mean 'stabilise'" in said.sentence
+
+
+def test_a_bids_dataset(cli: Any, bids: Path, tmp_path: Path) -> None:
+    words = ("denoise", bids, tmp_path / "out", "--bids", "--method", "median")
+    said = cli(*words, "--stabilise", "rician", "--sigma", "50", "--participant", "01")
+    assert said.status == 0, said.err
+    found = values(tmp_path / "out/sub-01/anat/sub-01_desc-denoised_T1w.nii.gz")
+    assert cli(*words[:2], tmp_path / "plain", *words[3:], "--participant", "01").status == 0
+    plain = values(tmp_path / "plain/sub-01/anat/sub-01_desc-denoised_T1w.nii.gz")
+    # At an SNR of 10, by sigma / 20.
+    assert (plain.astype(float) - found).mean() == pytest.approx(2.5, abs=1)

@@ -31,7 +31,8 @@ _FEWEST, _LEAST_SHARE = 20, 0.01
 _SAMPLE = 200_000
 
 # Background and tissue that differ by less have the same noise; the background tells it better.
-_SAME = 1.25
+_SAME, _SAME_GUESS = 1.25, 2.0
+_HARDLY_SEEN = 0.05
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,19 @@ def noise_background(
     return Background(sigma, magnitude, _voxels(chosen, edges, array.shape), distance)
 
 
-def agree(background: float, tissue: float) -> bool:
-    """Whether both have the same noise, so far as tissue with its anatomy can tell: within 25 %."""
-    return max(background, tissue) <= _SAME * min(background, tissue)
+def agree(background: float, tissue: float, response: float = 1.0) -> bool:
+    """Whether both have the same noise, so far as tissue with its anatomy can tell.
+
+    That is within 25 %; or within a factor of 2, if the band that told the tissue's saw less than
+    a twentieth of its variance, so that it is hardly more than a guess.
+
+    Args:
+        background: sigma.
+        tissue: sigma, in the same unit.
+        response: how much of the noise's variance the tissue's band sees, 0 to 1.
+    """
+    same = _SAME if response >= _HARDLY_SEEN else _SAME_GUESS
+    return max(background, tissue) <= same * min(background, tissue)
 
 
 def _commonest(

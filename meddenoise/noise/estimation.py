@@ -170,15 +170,8 @@ def estimate(
         there = background_correlation(values, empty.mask, magnitude=empty.magnitude)
     signed = bool(np.min(values, where=valid, initial=np.inf) < 0)
     seen = _in_tissue(values, mask, modality, empty, there, signed, coils)
-    sigma, correlation, magnitude = seen.sigma, seen.correlation, seen.model == "rician"
-    if empty is not None and there is not None:
-        if seen.photons is None and agree(empty.sigma, sigma):
-            if there.near(correlation):
-                sigma, correlation = empty.sigma, there.filled(correlation)
-            else:
-                empty = None  # weak tissue
-        elif not empty.certain:
-            empty = None
+    magnitude = seen.model == "rician"
+    sigma, correlation, empty = _settled(seen, empty, there, _long(values))
     repeats = None
     if volume.dims == 3 and volume.channels >= FEWEST_VOLUMES:
         # Too few windows: the first volume says what it can.
@@ -216,6 +209,20 @@ class _Tissue:
     model: str
     correlation: Correlation
     photons: PhotonTransfer | None
+
+
+def _settled(
+    seen: _Tissue, empty: Background | None, there: Correlation | None, axes: list[int]
+) -> tuple[float, Correlation, Background | None]:
+    """Sigma and correlation by the tissue or the background, and that if it is one."""
+    sigma, correlation = seen.sigma, seen.correlation
+    if empty is None or there is None:
+        return sigma, correlation, None
+    if seen.photons is None and agree(empty.sigma, sigma, correlation.response(axes)):
+        if there.near(correlation):
+            return empty.sigma, there.filled(correlation), empty
+        return sigma, correlation, None  # weak tissue
+    return sigma, correlation, empty if empty.certain else None
 
 
 def _in_tissue(

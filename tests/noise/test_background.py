@@ -101,6 +101,9 @@ def test_both_agree_within_a_quarter() -> None:
     assert agree(10, 12.4)
     assert agree(12.4, 10)
     assert not agree(10, 12.6)
+    assert agree(10, 18, response=0.03)  # such tissue hardly tells
+    assert not agree(10, 18, response=0.3)
+    assert not agree(10, 21, response=0.03)
 
 
 def test_what_is_no_scan() -> None:

@@ -19,9 +19,12 @@ args = parser.parse_args()
 work = Path(tempfile.mkdtemp(prefix="meddenoise-"))
 scan = args.scan or md.write(md.sample("head-noisy", shape=(64, 80, 64)), work / "scan.nii.gz")
 
+# A patch fits into the scan, which may be thin.
+patch = [min(32, length) for length in md.read(scan).shape]
+
 # The same as configs/mri_n2v.yaml, as a dictionary; a path to a YAML file does as well.
 config = {
-    "data": {"images": str(scan), "patch": [32, 32, 32], "batch": 1},
+    "data": {"images": str(scan), "patch": patch, "batch": 1},
     "trainer": {"name": "noise2void"},
     "network": {"name": "unet", "channels": [8, 16, 32]},
     "training": {"steps": args.steps, "learning_rate": 2e-3, "ema": 0.98},

@@ -36,7 +36,7 @@ work = Path(tempfile.mkdtemp(prefix="meddenoise-"))
 
 # As a module: nothing needs to be registered, but loading the model file needs the module again.
 denoiser = md.Noise2VoidTrainer().fit(
-    scan, network=TwoLayers(width=8), patch=[32, 32, 32], batch=1, steps=steps
+    scan, network=TwoLayers(width=8), patch=[24, 24, 24], batch=1, steps=steps
 )
 model = denoiser.save(work / "module.safetensors")
 again = md.Denoiser.load(model, network=TwoLayers(width=8))
@@ -47,7 +47,7 @@ run = md.train(
     {
         "data": {
             "images": str(md.write(scan, work / "scan.nii.gz")),
-            "patch": [32, 32, 32],
+            "patch": [24, 24, 24],
             "batch": 1,
         },
         "trainer": {"name": "noise2void"},

@@ -93,6 +93,12 @@ def irregular(place: Path) -> Iterator[Case]:
     file = path / f"{501 - SLICES:04}.dcm"
     file.write_bytes(file.read_bytes()[:-200])
     yield case("the last file is truncated", path, words=f"truncat|{file.name}|damaged|pixel data")
+    path = save(make(voxels, places), place / "emptied")
+    file = path / f"{501 - SLICES:04}.dcm"
+    file.write_bytes(b"")
+    yield case("the last file is empty", path, words=f"{file.name}|empty")
+    path = save(make(voxels, places, PixelSpacing=None), place / "unsized")
+    yield case("no PixelSpacing", path, words="spacing|large|pixel size|assum")
     path = save(make(voxels, places, RescaleSlope=0, RescaleIntercept=0), place / "slope0")
     yield case("RescaleSlope 0", path, words="slope")
 

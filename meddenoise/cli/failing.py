@@ -57,7 +57,12 @@ def failing_well() -> Iterator[None]:
         _leave(f"{fault.filename or 'The system'}: {fault.strerror or fault}.", status, fault)
     except Exception as fault:
         if _out_of_memory(fault):
-            _leave("Not enough memory: take a smaller data.patch or data.batch.", 2, fault)
+            _leave(
+                "Not enough memory: close what else needs it, or denoise a part of the scan; in "
+                "training, take a smaller data.patch or data.batch.",
+                2,
+                fault,
+            )
         _leave(
             f"This is a fault of meddenoise ({type(fault).__name__}: {fault}). Run it again with "
             "MEDDENOISE_DEBUG=1 and send what it prints.",

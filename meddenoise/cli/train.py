@@ -83,7 +83,7 @@ def train(
     for name, what in (
         ("denoised", "the denoised scans, in their own format"),
         ("model.safetensors", "the model, for meddenoise denoise --model"),
-        ("preview.png", "noisy | denoised | residual | truth"),
+        ("preview.png", f"noisy | denoised | residual{' | truth' if before else ''}"),
         ("metrics.json", "all numbers"),
     ):
         print(f"  {finished.directory / name}  {what}")

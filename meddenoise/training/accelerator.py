@@ -73,7 +73,7 @@ def make_accelerator(
 
 def _leave_process_group() -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        # Networks of finished runs hold on to the group in cycles; one that outlives the interpreter
-        # with its threads running aborts the process, after all work is done.
+        # Networks of finished runs hold on to the group in cycles; one that outlives the
+        # interpreter with its threads running aborts the process, after all work is done.
         gc.collect()
         torch.distributed.destroy_process_group()

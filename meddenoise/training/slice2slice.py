@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,8 +25,9 @@ __all__ = ["Slice2SliceTrainer", "agreement"]
 # Pixels to a side over which slices are compared: their noise is averaged away, organs are not.
 _WIDTH = 7
 
-# median|d| of N(0, 1).
-_NORMAL_MAD = 0.6745
+# A quarter of |N(0, 1)| is below that. Not the median: where slices are thick, less than half of
+# the pixels may differ by noise alone.
+_SHARE, _NORMAL = 0.25, 0.3186
 
 
 def agreement(one: Tensor, other: Tensor, tolerance: float, valid: Tensor | None = None) -> Tensor:
@@ -52,7 +54,8 @@ def agreement(one: Tensor, other: Tensor, tolerance: float, valid: Tensor | None
         difference = difference * valid
     total = F.avg_pool2d(difference, _WIDTH, stride=1, padding=_WIDTH // 2)
     mean = total / weight.clamp(min=1e-6)
-    spread = mean.flatten(1).abs().median(1).values.view(-1, 1, 1, 1) / _NORMAL_MAD
+    known = mean.abs() if valid is None else mean.abs().where(valid, torch.nan)
+    spread = known.flatten(1).nanquantile(_SHARE, dim=1).nan_to_num().view(-1, 1, 1, 1) / _NORMAL
     return (-0.5 * (mean / (tolerance * spread).clamp(min=1e-6)).square()).exp()
 
 
@@ -67,7 +70,8 @@ class Slice2SliceTrainer(Noise2NoiseTrainer):
 
     Right for slices thin enough to be alike and with independent noise, along the last axis: not
     for overlapping reconstructions or 3-D acquisitions that were interpolated along it. The network
-    is 2-D. Where slices do differ, little is learned; very fine structure is smoothed.
+    is 2-D. Where slices differ, little is learned and fine structure is smoothed: for noise that is
+    weak beside what changes from slice to slice, it costs more than it gains.
 
     Args:
         tolerance: how many standard deviations slices may differ to count for the same.

@@ -17,6 +17,7 @@ def test_a_run_on_one_scan(cli: Any, tiny: Any, scan: Path) -> None:
     assert said.status == 0, said.err
     assert "Trained 2 steps" in said.out
     assert "PSNR" not in said.out  # there is no truth
+    assert "truth" not in said.out
     files = {path.name for path in run.iterdir() if not path.name.startswith(".")}
     assert files == {"config.yaml", "splits.json", "model.safetensors", "checkpoint", "log.jsonl",
                      "metrics.json", "preview.png", "denoised"}  # fmt: skip
@@ -40,6 +41,7 @@ def test_injected_noise_is_scored_against_the_scan(cli: Any, tiny: Any, scan: Pa
     assert said.status == 0, said.err
     assert "Test PSNR " in said.out
     assert "SSIM " in said.out
+    assert "residual | truth" in said.out
     test = json.loads((run / "metrics.json").read_text())["test"]
     assert set(test["noisy"]) == {"psnr", "ssim", "rmse", "mae"} == set(test["denoised"])
     for part in ("noisy", "truth", "denoised"):

@@ -151,7 +151,9 @@ def run_seconds(
     return steps, loop.seconds
 
 
-def train_and_predict(array: np.ndarray, dims: int, minutes: float) -> tuple[np.ndarray, dict]:
+def train_and_predict(
+    array: np.ndarray, dims: int, minutes: float, *, n2v2: bool = False
+) -> tuple[np.ndarray, dict]:
     """Train on ``(Z, Y, X)`` for some minutes, then predict all of it without tiles."""
     # One batch of patches to validate on, which suits CAREamics: its default of 8 patches would
     # take half of the 16 that this volume has in 3-D away from the training.
@@ -160,6 +162,7 @@ def train_and_predict(array: np.ndarray, dims: int, minutes: float) -> tuple[np.
         num_epochs=100_000,
         n_val_patches=min(8, BATCH[dims]),
         trainer_params={"accelerator": "cpu", "max_time": timedelta(minutes=minutes)},
+        use_n2v2=n2v2,
     )
     with tempfile.TemporaryDirectory() as place, quiet():
         careamist = CAREamist(config, work_dir=place, enable_progress_bar=False)
@@ -185,8 +188,11 @@ def main(given: Sequence[str]) -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--dims", type=int, choices=(2, 3), required=True)
     parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--n2v2", action="store_true", help="Noise2Void2 instead")
     options = parser.parse_args(given)
-    predicted, figures = train_and_predict(np.load(options.noisy), options.dims, options.minutes)
+    predicted, figures = train_and_predict(
+        np.load(options.noisy), options.dims, options.minutes, n2v2=options.n2v2
+    )
     np.save(options.output, predicted)
     print(json.dumps(figures))
 

@@ -23,7 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -109,11 +109,11 @@ def central(array: np.ndarray, size: Sequence[int]) -> np.ndarray:
     return np.ascontiguousarray(array[tuple(slice(*c) for c in cut)], dtype=np.float32)
 
 
-def heads(data: Path, quick: bool) -> Iterator[Case]:
+def heads(data: Path, quick: bool, files: Mapping[str, str] = HEADS) -> Iterator[Case]:
     """Heads with noise that is the same everywhere."""
     import nibabel as nib
 
-    for name, file in list(HEADS.items())[: 1 if quick else None]:
+    for name, file in list(files.items())[: 1 if quick else None]:
         path = data / "mri" / f"{file}.nii.gz"
         if not path.exists():
             raise SystemExit(f"There is no {path}: give the directory of the scans by --data.")

@@ -133,7 +133,9 @@ class DataConfig(Strict):
     ``images`` and ``targets`` take a file, a directory (every scan below it), a glob, a list of
     these, or ``sample:NAME[:COUNT]``. ``targets`` are the clean partners, of the same names or in
     the same order: a supervised trainer learns from them, and any trainer is scored against them.
-    ``units: HU`` says so of CT in a format without a place for it.
+    ``units: HU`` says so of CT in a format without a place for it. ``patch_from`` is the size that
+    patches have at first: they grow to ``patch`` over the first half of the run, fewer in a batch
+    as they grow.
     """
 
     images: str | list[str]
@@ -143,6 +145,7 @@ class DataConfig(Strict):
     split: SplitConfig = SplitConfig()
     normalise: NormaliseConfig = NormaliseConfig()
     patch: Annotated[list[Positive], Field(min_length=2, max_length=3)] = [64, 64, 32]
+    patch_from: Annotated[list[Positive], Field(min_length=2, max_length=3)] | None = None
     batch: Positive = 4
     augment: Literal["none", "flips", "rotations"] = "rotations"
 
@@ -152,7 +155,9 @@ class TrainingConfig(Strict):
 
     ``max_minutes`` ends the run (and its cosine) by the clock instead of by ``steps``; such a
     run depends on the machine and cannot be repeated to the bit. ``start_from`` is a model file of
-    the same network, whose weights are gone on from.
+    the same network, whose weights are gone on from. ``patience`` ends the run when so many
+    validations in a row were no better: by PSNR where the truth is known, else by SURE, an estimate
+    of the error for noise that is independent between voxels.
     """
 
     steps: Positive = 1000
@@ -166,6 +171,7 @@ class TrainingConfig(Strict):
     validate_every: Positive = 200
     validate_batches: Positive = 4
     checkpoint_every: Positive = 200
+    patience: Positive | None = None
     start_from: str | None = None
     trackers: list[Literal["tensorboard", "mlflow", "wandb"]] = ["tensorboard"]
 
@@ -228,6 +234,14 @@ class Config(Strict):
             raise ValueError(
                 f"inference.tile has {len(tile)} axes and data.patch has {self.dims}: "
                 "give both the same number"
+            )
+        first, patch = self.data.patch_from, self.data.patch
+        if first is not None and (
+            len(first) != len(patch) or any(a > b for a, b in zip(first, patch, strict=True))
+        ):
+            raise ValueError(
+                f"data.patch_from {first} does not grow to data.patch {patch}: give it as many "
+                "numbers, none of them larger"
             )
         return self
 

@@ -9,6 +9,7 @@ augmenting a whole batch is one ``take``, with no loop over patches.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -122,10 +123,9 @@ class PatchSampler:
         self._shapes = shapes
         self._starts = _exclusive_sum(shapes.prod(1))
         self._ends = shapes.prod(1).cumsum(0).double() / shapes.prod(1).sum()
-        self._flips = augment != "none"
-        spacings = {item.spacing for item in items}
-        orders = _axis_orders(self.patch, spacings, turn=augment == "rotations")
-        self._orders = torch.tensor(orders)
+        self._flips, self._turns = augment != "none", augment == "rotations"
+        self._spacings = {item.spacing for item in items}
+        self._orders = self._axis_orders()
         self._spacing = torch.tensor([item.spacing for item in items], dtype=torch.float32)
         levels = [item.sigma for item in items if item.sigma is not None]
         self._sigma = torch.tensor(levels) if len(levels) == len(items) else None
@@ -143,6 +143,23 @@ class PatchSampler:
             if isinstance(value, Tensor):
                 setattr(self, name, value.to(device))
         return self
+
+    def cut_to(self, patch: Sequence[int]) -> PatchSampler:
+        """The same scans, in memory once, with patches of another size.
+
+        Raises:
+            ParameterError: it does not fit into every scan.
+        """
+        size = torch.tensor(patch, device=self._shapes.device)
+        if len(patch) != len(self.patch) or bool((size > self._shapes).any()):
+            raise ParameterError(f"A patch of {tuple(patch)} voxels does not fit into every scan.")
+        other = copy.copy(self)
+        other.patch = tuple(int(n) for n in patch)
+        other._orders = other._axis_orders().to(self._orders.device)
+        return other
+
+    def _axis_orders(self) -> Tensor:
+        return torch.tensor(_axis_orders(self.patch, self._spacings, turn=self._turns))
 
     @property
     def has_target(self) -> bool:

@@ -31,6 +31,7 @@ class Checkpoint:
         validation: the last validation's values.
         settings: fingerprint of the configuration; a resumed run must have the same.
         trainer: ``state_dict`` of the trainer; empty for most.
+        patience: how long validations have not become better.
     """
 
     step: int
@@ -42,6 +43,7 @@ class Checkpoint:
     validation: dict[str, float]
     settings: str
     trainer: dict[str, Any] = field(default_factory=dict)
+    patience: dict[str, Any] = field(default_factory=dict)
 
     def save(self, directory: Path) -> None:
         """Write ``last.pt`` into the directory.

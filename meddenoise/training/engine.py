@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,11 @@ from meddenoise.errors import ConfigError, MeddenoiseError, ModelError
 from meddenoise.training.accelerator import make_accelerator
 from meddenoise.training.average import WeightAverage
 from meddenoise.training.checkpoint import Checkpoint
+from meddenoise.training.growth import Growth
 from meddenoise.training.interrupt import StopRequest
 from meddenoise.training.lock import run_lock
 from meddenoise.training.monitor import Monitor
+from meddenoise.training.patience import Patience
 from meddenoise.training.schedule import ema_decay, learning_rate
 from meddenoise.training.trainer import Trainer
 from meddenoise.training.validate import validate
@@ -57,6 +60,7 @@ class Result:
         voxels_per_second: that went through the network in training steps of this process
             group since it was started; ``None`` if it made no step.
         validation: the last validation's values.
+        stopped_early: validations no longer became better (``training.patience``).
     """
 
     network: nn.Module
@@ -64,6 +68,7 @@ class Result:
     seconds: float
     voxels_per_second: float | None
     validation: dict[str, float]
+    stopped_early: bool = False
 
 
 class Engine:
@@ -76,6 +81,8 @@ class Engine:
         val: where validation patches come from; they and their noise are the same every time.
         settings: steps, learning rate and the like.
         batch: patches a step, over all processes together.
+        patch_from: voxels per axis of the patches at the start, which then grow; ``None`` for no
+            growth.
         seed: every random number is a function of it and of the step.
         directory: for checkpoints and logs; ``None`` keeps nothing on disk.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
@@ -95,6 +102,7 @@ class Engine:
         val: PatchSampler | None = None,
         settings: TrainingConfig | None = None,
         batch: int = 4,
+        patch_from: Sequence[int] | None = None,
         seed: int = 0,
         directory: Path | None = None,
         device: str = "auto",
@@ -120,6 +128,8 @@ class Engine:
         if batch % self.world:
             raise ConfigError(f"data.batch {batch} does not divide among {self.world} processes.")
         self.batch = batch // self.world
+        self.growth = Growth(self.train, patch_from, self.batch)
+        self.patience = Patience(self.settings.patience)
         self.directory = directory
         network = fast_layout(network.to(self.accelerator.device), len(train.patch))
         if not any(p.requires_grad for p in network.parameters()):
@@ -158,7 +168,7 @@ class Engine:
     def _run(self, resume: bool) -> Result:
         if resume:
             self._restore()
-        voxels = self.batch * self.world * math.prod(self.train.patch)
+        voxels = 0
         monitor = Monitor(
             self.accelerator, self.directory, self.settings, self.step, self._progress
         )
@@ -166,35 +176,36 @@ class Engine:
         with monitor, StopRequest() as stop:
             while not self._finished():
                 started = time.perf_counter()
-                loss, terms = self._step()
+                patches, batch = self.growth.at(self.progress)
+                loss, terms = self._step(patches, batch)
                 self.step += 1
+                voxels += batch * self.world * math.prod(patches.patch)
                 busy += time.perf_counter() - started
                 self._elapse(time.perf_counter() - began)
-                rate = voxels * (self.step - first) / busy
                 last, stopping = self._finished(), self._anywhere(stop.requested)
+                looking = last or self.step % self.settings.validate_every == 0
                 saving = last or stopping or self.step % self.settings.checkpoint_every == 0
-                if not self._finite(loss, certainly=saving):
+                if not self._finite(loss, certainly=saving or looking):
                     raise self._diverged()
-                monitor.step(self.step, self.progress, loss, terms, rate)
-                if self.val and (last or self.step % self.settings.validate_every == 0):
-                    frozen = (self._draws(f"validation {n}") for n in range(self._looks))
-                    self._validation = validate(
-                        self.trainer, self.average.network, self.val, frozen, self.accelerator
-                    )
+                monitor.step(self.step, self.progress, loss, terms, voxels / busy)
+                if self.val and looking:
+                    self._validation = self._validate(self.val)
                     monitor.validation(self.step, self._validation)
-                if saving:
+                    self.patience.look(self._validation)
+                    last = last or self.patience.over
+                if saving or last:
                     self._save()
                 if stopping and not last:
                     raise Interrupted(self._stopped())
         # A module of the user's goes back without the precision that Accelerate put around it.
         self.accelerator.unwrap_model(self.network, keep_fp32_wrapper=False)
-        made = self.step - first
         return Result(
             self.average.network,
             self.step,
             self.seconds,
-            voxels * made / busy if made else None,
+            voxels / busy if self.step > first else None,
             self._validation,
+            self.patience.over and self.progress < 1,
         )
 
     @property
@@ -206,15 +217,27 @@ class Engine:
         return min(done, 1.0)
 
     def _finished(self) -> bool:
-        return self.progress >= 1
+        return self.progress >= 1 or self.patience.over
 
-    def _draws(self, step: int | str) -> Draws:
+    def _draws(self, step: int | str, batch: int) -> Draws:
         rank = self.accelerator.process_index
         device = self.accelerator.device
-        return Draws(self.seed, step, self.batch, rank, self.world, device, self.progress)
+        return Draws(self.seed, step, batch, rank, self.world, device, self.progress)
 
-    def _step(self) -> tuple[Tensor, dict[str, Tensor]]:
-        """One update of the weights."""
+    def _validate(self, patches: PatchSampler) -> dict[str, float]:
+        """A look at the frozen patches."""
+        frozen = (self._draws(f"validation {n}", self.batch) for n in range(self._looks))
+        return validate(
+            self.trainer,
+            self.average.network,
+            patches,
+            frozen,
+            self.accelerator,
+            risk=self.patience.limit is not None,
+        )
+
+    def _step(self, patches: PatchSampler, batch: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """One update of the weights, by so many patches."""
         rate = learning_rate(
             self.trainer.schedule(self.progress),
             peak=self.settings.learning_rate,
@@ -222,10 +245,10 @@ class Engine:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        draws = self._draws(self.step)
-        batch = self.train.draw(draws)
+        draws = self._draws(self.step, batch)
+        drawn = patches.draw(draws)
         with self.accelerator.autocast():
-            loss, terms = self.trainer.training_step(self.network, batch, draws)
+            loss, terms = self.trainer.training_step(self.network, drawn, draws)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         if self.settings.clip is not None:
@@ -288,6 +311,7 @@ class Engine:
             validation=self._validation,
             settings=self._settings(),
             trainer=self.trainer.state_dict(),
+            patience=self.patience.state_dict(),
         ).save(self.directory / "checkpoint")
 
     def _restore(self) -> None:
@@ -313,6 +337,8 @@ class Engine:
         if saved.scaler is not None and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(saved.scaler)
         self.trainer.load_state_dict(saved.trainer)
+        if saved.patience:
+            self.patience.load_state_dict(saved.patience)
         self.step, self.seconds = saved.step, saved.seconds
         self._validation = saved.validation
 

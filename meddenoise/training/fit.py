@@ -144,7 +144,8 @@ def fit_prepared(
         as_items,
         normalise=data.normalise,
         dims=config.dims,
-        with_sigma=trainer.needs_sigma,
+        # Without the truth, an estimate of the error by the noise's level ends a run early.
+        with_sigma=trainer.needs_sigma or config.training.patience is not None,
         sigma=trainer.sigma,
         stabilise=stabilise,
         drawn=getattr(trainer, "noise", None),
@@ -164,6 +165,7 @@ def fit_prepared(
         ),
         settings=config.training,
         batch=data.batch,
+        patch_from=data.patch_from,
         seed=config.seed,
         directory=directory,
         device=device,

@@ -10,27 +10,10 @@ from torch import Tensor, nn
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch
 from meddenoise.training.known_noise import KnownNoiseTrainer
+from meddenoise.training.risk import PROBE, divergence
 from meddenoise.training.trainer import register_trainer
 
-__all__ = ["SureTrainer", "divergence"]
-
-# Of sigma: small beside the noise, and large beside the rounding of half precision.
-_PROBE = 0.1
-
-
-def divergence(probe: Tensor, output: Tensor, moved: Tensor, step: Tensor) -> Tensor:
-    """The divergence of a network by one random direction, voxel by voxel.
-
-    ``b (f(y + step b) - f(y)) / step``, whose mean over draws of b is df_i/dy_i (Ramani, Blu and
-    Unser, IEEE TIP 17:1540, 2008, equation 10).
-
-    Args:
-        probe: b, random signs; any shape.
-        output: f(y).
-        moved: f(y + step b).
-        step: broadcasts to ``probe``.
-    """
-    return probe * (moved - output) / step
+__all__ = ["SureTrainer"]
 
 
 @register_trainer("sure")
@@ -62,7 +45,7 @@ class SureTrainer(KnownNoiseTrainer):
         probe = 2.0 * draws.integers("probe", 2, *batch.image.shape[1:]) - 1
         if batch.valid is not None:
             probe = probe * batch.valid  # what was filled in has no noise
-        step = _PROBE * sigma
+        step = PROBE * sigma
         moved = replace(batch, image=batch.image + step * probe)
         both = torch.cat([self.network_input(batch), self.network_input(moved)])
         output, other = network(both).float().chunk(2)

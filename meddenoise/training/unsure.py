@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch, Item
 from meddenoise.errors import ParameterError
-from meddenoise.training.sure import divergence
+from meddenoise.training.risk import divergence
 from meddenoise.training.trainer import Trainer, register_trainer
 
 __all__ = ["UnsureTrainer"]

@@ -138,6 +138,7 @@ def _metrics(rows: list[dict[str, Any]], result: Result, denoiser: Denoiser) -> 
         "validation": result.validation,
         "train": {
             "steps": result.steps,
+            "stopped_early": result.stopped_early,
             "seconds": round(result.seconds, 2),
             "voxels_per_second": result.voxels_per_second,
             "parameters": denoiser.info["network"]["parameters"],

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from meddenoise.config import Config, InferenceConfig, NormaliseConfig, SplitConfig, parse
+from meddenoise.errors import ConfigError
 
 
 def test_shares_add_up_and_training_gets_some() -> None:
@@ -49,3 +50,10 @@ def test_an_error_about_a_part_names_its_line() -> None:
 
 def test_the_json_schema_has_the_sections() -> None:
     assert set(Config.model_json_schema()["properties"]) == set(Config.model_fields)
+
+
+@pytest.mark.parametrize("first", [[32, 32], [128, 32, 16]])
+def test_patches_that_cannot_grow(first: list[int]) -> None:
+    data = {"images": "a", "patch": [64, 64, 32], "patch_from": first}
+    with pytest.raises(ConfigError, match=r"does not grow to data\.patch"):
+        parse({"data": data, "trainer": {"name": "noise2void"}})

@@ -147,6 +147,21 @@ def test_patches_shrink_to_the_smallest_scan() -> None:
     assert sampler.draw(draws(batch=3)).image.shape == (3, 1, 5, 8, 3)
 
 
+def test_patches_of_another_size_of_the_same_scans() -> None:
+    sampler = PatchSampler([item(9, 9, 5)], (8, 8, 4), augment="rotations")
+    small = sampler.cut_to((4, 4, 4))
+    shape = small.draw(draws(batch=2)).image.shape
+    assert shape == (2, 1, 4, 4, 4)
+    assert sampler.draw(draws(batch=2)).image.shape == (2, 1, 8, 8, 4)
+    # Equal sizes turn in all planes, unequal ones in one.
+    assert len(small._orders) == 6
+    assert len(sampler._orders) == 2
+    assert small._image.data_ptr() == sampler._image.data_ptr()
+    for wrong in ((10, 4, 4), (4, 4)):
+        with pytest.raises(ParameterError, match="does not fit into every scan"):
+            sampler.cut_to(wrong)
+
+
 def test_a_scan_of_one_voxel() -> None:
     assert PatchSampler([item(1, 1)], (4, 4)).draw(draws(batch=2)).image.tolist() == [[[[0.0]]]] * 2
 

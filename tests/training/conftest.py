@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def make() -> Make:
         network: torch.nn.Module | None = None,
         batch: int = 4,
         seed: int = 0,
+        patch_from: Sequence[int] | None = None,
         **settings: Any,
     ) -> Engine:
         torch.manual_seed(0)
@@ -66,6 +67,7 @@ def make() -> Make:
             val=sampler(target=target),
             settings=TrainingConfig(**options),
             batch=batch,
+            patch_from=patch_from,
             seed=seed,
             directory=directory,
             device="cpu",

@@ -16,7 +16,7 @@ from meddenoise.data.patches import Batch
 from meddenoise.errors import ConfigError, ParameterError
 from meddenoise.training import R2RTrainer, SureTrainer, Trainer, build_trainer
 from meddenoise.training.prepare import Prepared, as_items
-from meddenoise.training.sure import divergence
+from meddenoise.training.risk import divergence
 from meddenoise.volume import Volume
 
 ROWS, SIDE = 32, 48

@@ -11,7 +11,7 @@ from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.mppca import FEWEST_VOLUMES
 from meddenoise.volume import Volume
 
-__all__ = ["SHORTEST_TRAINING", "Choice", "choose"]
+__all__ = ["SHORTEST_TRAINING", "STABILISED", "Choice", "choose", "noise_seen", "visible"]
 
 SHORTEST_TRAINING = 30.0
 """Seconds below which a network learns too little on 2 cores to be better than a filter."""
@@ -19,7 +19,8 @@ SHORTEST_TRAINING = 30.0
 # Of the scan's 99.9th percentile: less is no noise, but what floats cannot tell.
 _ROUNDING = 1e-6
 
-_STABILISED = {"rician": "rician", "poisson_gaussian": "anscombe"}
+STABILISED = {"rician": "rician", "poisson_gaussian": "anscombe"}
+"""How noise of a model is stabilised."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,10 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
         ParameterError: the noise cannot be estimated.
     """
     noise = estimate(volume)
-    stabilise = _STABILISED.get(noise.model, "none")
-    seen = [_seen(noise, sigma, _visible(noise, volume))]
-    if sigma is None and not _visible(noise, volume):
+    stabilise = STABILISED.get(noise.model, "none")
+    shown = visible(noise, volume)
+    seen = [noise_seen(noise, sigma) if shown or sigma is not None else "No noise can be seen."]
+    if sigma is None and not shown:
         return Choice("identity", False, "none", (*seen, "So the scan is left as it is."))
     if stabilise != "none":
         kind = "Rician" if stabilise == "rician" else "photon"
@@ -101,16 +103,15 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
     return Choice("nlmeans", False, stabilise, tuple(seen))
 
 
-def _visible(noise: NoiseEstimate, volume: Volume) -> bool:
+def visible(noise: NoiseEstimate, volume: Volume) -> bool:
     """Whether it is more than rounding."""
     return noise.sigma > _ROUNDING * reference_intensity(volume.array[volume.valid])
 
 
-def _seen(noise: NoiseEstimate, sigma: float | None, visible: bool) -> str:
+def noise_seen(noise: NoiseEstimate, sigma: float | None = None) -> str:
+    """A sentence on a scan's noise."""
     if sigma is not None:
         return f"The noise has a sigma of {sigma:.4g}, as was said, and is {_named(noise)}."
-    if not visible:
-        return "No noise can be seen."
     return f"The noise is estimated to be {_named(noise)}, with a sigma of {noise.sigma:.4g}."
 
 

@@ -14,8 +14,19 @@ from meddenoise.noise import build_noise
 from meddenoise.noise.registry import NOISES
 from meddenoise.registry import Registry
 from meddenoise.training.trainer import TRAINERS, build_trainer
+from meddenoise.workflows.choosing_trainer import AUTO
 
 __all__ = ["check_config", "config_schema"]
+
+
+_BY_SCANS = {
+    "title": AUTO,
+    "description": "Looks at the scans' noise and chooses a trainer.",
+    "type": "object",
+    "properties": {"name": {"const": AUTO}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
 
 
 def config_schema() -> dict[str, Any]:
@@ -24,6 +35,7 @@ def config_schema() -> dict[str, Any]:
     properties = schema["properties"]
     properties["network"] = _one_of(NETWORKS)
     properties["trainer"] = _one_of(TRAINERS)
+    properties["trainer"]["oneOf"].append(_BY_SCANS)
     properties["noise"] = {"anyOf": [_noise(schema), {"type": "null"}], "default": None}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "meddenoise configuration"
@@ -39,9 +51,11 @@ def check_config(path: str | Path, overrides: Iterable[str] = ()) -> str:
     config = load(path, overrides)
     part, dims = "trainer", config.dims
     try:
-        trainer = build_trainer(config.trainer.name, **config.trainer.options)
+        inputs = 1
+        if config.trainer.name != AUTO:
+            inputs = build_trainer(config.trainer.name, **config.trainer.options).inputs
         part = "network"
-        build_network(config.network.name, dims, trainer.inputs, **config.network.options)
+        build_network(config.network.name, dims, inputs, **config.network.options)
         part = "noise"
         if config.noise is not None and config.noise.name is not None:
             build_noise(config.noise.name, **config.noise.options)

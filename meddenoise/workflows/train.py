@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from meddenoise.training import Result, SupervisedTrainer, Trainer, build_traine
 from meddenoise.training.fit import fit_prepared, new_network, stabilisation_of
 from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
+from meddenoise.workflows.choosing_trainer import AUTO, choose_trainer
 from meddenoise.workflows.provenance import provenance
 from meddenoise.workflows.run_directory import check_directory, claimed, directory_of
 
@@ -76,8 +78,10 @@ def train(
     """
     config = _as_config(config, overrides)
     noise = _noise(config)
-    trainer = trainer or _trainer(config, noise)
-    network = new_network(config, trainer.inputs)
+    by_scans = trainer is None and config.trainer.name == AUTO
+    if not by_scans:
+        trainer = trainer or _trainer(config, noise)
+        network = new_network(config, trainer.inputs)
     data = config.data
     cases = find_cases(data.images, data.targets, series=data.series, units=data.units or "")
     shares = data.split
@@ -91,6 +95,14 @@ def train(
         for case in dict.fromkeys((*split.train, *split.val))
     }
     learned = [scans[case.name] for case in split.train]
+    if by_scans:
+        config, why = choose_trainer(config, learned)
+        data = config.data
+        if first:
+            warnings.warn(" ".join(why), stacklevel=2)
+        trainer = _trainer(config, noise)
+        network = new_network(config, trainer.inputs)
+    assert trainer is not None
     stabilise = stabilisation_of(config, trainer, learned)
     for case in split.test:
         if first and case.name not in scans and not case.is_sample:

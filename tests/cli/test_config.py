@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
+PLACE = Path(__file__).parents[2] / "configs"
+# Pretraining has a recipe of its own, with no scans in it.
+CONFIGS = [file for file in sorted(PLACE.glob("*.yaml")) if not file.stem.startswith("pretrain")]
+N2V = PLACE / "mri_n2v.yaml"
 
 
 def test_the_schema_is_json_schema(cli: Any) -> None:
@@ -44,7 +47,7 @@ def test_every_config_is_valid_and_shows_its_defaults(cli: Any, config: Path) ->
     ],
 )
 def test_what_is_wrong_is_named(cli: Any, override: str, told: str) -> None:
-    said = cli("config", "show", CONFIGS[0], "--set", override)
+    said = cli("config", "show", N2V, "--set", override)
     assert said.status == 2
     assert told in said.sentence
     assert said.out == ""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from meddenoise.config import Config, dump, load, parse
+from meddenoise.config.pretrain import load_pretrain
 from meddenoise.errors import ConfigError
 
 TEXT = """\
@@ -197,6 +198,8 @@ def test_every_default_is_spelled_out() -> None:
 
 def test_the_configs_in_the_repository_read() -> None:
     files = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+    # Pretraining has a recipe of its own, with no scans in it.
+    files = [file for file in files if not file.stem.startswith("pretrain")]
     assert len(files) >= 4
     for file in files:
         assert load(file).name == file.stem

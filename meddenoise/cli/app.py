@@ -15,6 +15,7 @@ from meddenoise.cli import (
     info,
     methods,
     networks,
+    pretrain,
     simulate,
     train,
 )
@@ -52,6 +53,7 @@ def _root(
 
 
 app.command("train")(train.train)
+app.command("pretrain")(pretrain.pretrain)
 app.command("denoise")(denoise.denoise)
 app.command("methods")(methods.methods)
 app.command("networks")(networks.networks)

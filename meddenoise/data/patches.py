@@ -13,7 +13,7 @@ import copy
 import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from torch import Tensor
 from meddenoise.data.draws import Draws
 from meddenoise.errors import ParameterError
 
-__all__ = ["Batch", "Item", "PatchSampler"]
+__all__ = ["Batch", "Item", "PatchSampler", "Sampler"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,26 @@ class Batch:
     sigma: Tensor | None = None
     origins: tuple[Any, ...] | None = None
     data_range: Tensor | None = None
+
+
+class Sampler(Protocol):
+    """Where batches come from: scans (:class:`PatchSampler`), or anything else."""
+
+    patch: tuple[int, ...]
+    """Voxels per axis."""
+
+    @property
+    def has_target(self) -> bool:
+        """Whether there are clean partners."""
+
+    def to(self, device: torch.device) -> Sampler:
+        """Make the batches on that device."""
+
+    def cut_to(self, patch: Sequence[int]) -> Sampler:
+        """The same with patches of another size."""
+
+    def draw(self, draws: Draws) -> Batch:
+        """One batch; the same draws give the same batch."""
 
 
 class PatchSampler:

@@ -60,6 +60,7 @@ class LightNet(nn.Module):
         cell: voxels of a cell: one number, or one for each axis (``[2, 2, 1]`` for thick slices).
         strides: by how much each axis of cells shrinks from level to level; see :class:`UNet`.
         residual: predict the difference from the input; see :class:`UNet`.
+        bias: give the convolutions biases; see there.
         inputs: channels of the input, of which the first is the image.
 
     Raises:
@@ -73,6 +74,7 @@ class LightNet(nn.Module):
         cell: int | Sequence[int] = 2,
         strides: Sequence[int | Sequence[int]] | None = None,
         residual: bool = False,
+        bias: bool = True,
         inputs: int = 1,
     ) -> None:
         super().__init__()
@@ -83,8 +85,8 @@ class LightNet(nn.Module):
             )
         parts = math.prod(self.cell)
         self.residual = residual
-        self.body = UNet(dims, channels, strides, inputs=inputs * parts)
-        self.body.out = conv(dims, channels[0], parts, kernel=1)
+        self.body = UNet(dims, channels, strides, bias=bias, inputs=inputs * parts)
+        self.body.out = conv(dims, channels[0], parts, kernel=1, bias=bias)
         if residual:
             start_as_zero(self.body.out)
         grid = zip(self.body.multiple, self.body.halo, self.cell, strict=True)

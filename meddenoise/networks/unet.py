@@ -23,11 +23,11 @@ __all__ = ["UNet"]
 class _Block(nn.Sequential):
     """Two convolutions, each with a leaky ReLU."""
 
-    def __init__(self, dims: int, inputs: int, outputs: int) -> None:
+    def __init__(self, dims: int, inputs: int, outputs: int, bias: bool) -> None:
         super().__init__(
-            conv(dims, inputs, outputs),
+            conv(dims, inputs, outputs, bias=bias),
             nn.LeakyReLU(0.1, inplace=True),
-            conv(dims, outputs, outputs),
+            conv(dims, outputs, outputs, bias=bias),
             nn.LeakyReLU(0.1, inplace=True),
         )
 
@@ -57,6 +57,8 @@ class UNet(nn.Module):
         top_skip: hand the features of the finest level over to the way up.
         attention: weight what is handed over by what the coarser levels see (Oktay et al.,
             MIDL 2018).
+        bias: give the convolutions biases; without them, and without ``attention``, the network is
+            homogeneous, as :class:`DRUNet` is.
         inputs: channels of the input, of which the first is the image.
     """
 
@@ -69,6 +71,7 @@ class UNet(nn.Module):
         pool: Literal["max", "blur"] = "max",
         top_skip: bool = True,
         attention: bool = False,
+        bias: bool = True,
         inputs: int = 1,
     ) -> None:
         super().__init__()
@@ -81,23 +84,24 @@ class UNet(nn.Module):
         self.pool = max_pool if pool == "max" else max_blur_pool
         self.multiple = multiple_of(dims, steps)
         self.down = nn.ModuleList(
-            _Block(dims, above, here)
+            _Block(dims, above, here, bias)
             for above, here in zip((inputs, *channels), channels, strict=False)
         )
         # Halving the features before the grid grows, not after it, saves most of the arithmetic
         # of a step up.
         self.narrow = nn.ModuleList(
-            conv(dims, below, here, kernel=1) for here, below in itertools.pairwise(channels)
+            conv(dims, below, here, kernel=1, bias=bias)
+            for here, below in itertools.pairwise(channels)
         )
         skips = [top_skip, *[True] * len(channels)]
         self.up = nn.ModuleList(
-            _Block(dims, 2 * here if skip else here, here)
+            _Block(dims, 2 * here if skip else here, here, bias)
             for here, skip in zip(channels[:-1], skips, strict=False)
         )
         if attention:
             self.gates = nn.ModuleList(AttentionGate(dims, here) for here in channels[:-1])
         self.attention = attention
-        self.out = conv(dims, channels[0], 1, kernel=1)
+        self.out = conv(dims, channels[0], 1, kernel=1, bias=bias)
         if residual:
             start_as_zero(self.out)
         # Two convolutions a level, down and up.

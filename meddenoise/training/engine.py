@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from meddenoise.config import TrainingConfig
 from meddenoise.data.draws import Draws
-from meddenoise.data.patches import PatchSampler
+from meddenoise.data.patches import Sampler
 from meddenoise.devices import fast_layout
 from meddenoise.errors import ConfigError, MeddenoiseError, ModelError
 from meddenoise.training.accelerator import make_accelerator
@@ -97,9 +97,9 @@ class Engine:
         self,
         trainer: Trainer,
         network: nn.Module,
-        train: PatchSampler,
+        train: Sampler,
         *,
-        val: PatchSampler | None = None,
+        val: Sampler | None = None,
         settings: TrainingConfig | None = None,
         batch: int = 4,
         patch_from: Sequence[int] | None = None,
@@ -224,7 +224,7 @@ class Engine:
         device = self.accelerator.device
         return Draws(self.seed, step, batch, rank, self.world, device, self.progress)
 
-    def _validate(self, patches: PatchSampler) -> dict[str, float]:
+    def _validate(self, patches: Sampler) -> dict[str, float]:
         """A look at the frozen patches."""
         frozen = (self._draws(f"validation {n}", self.batch) for n in range(self._looks))
         return validate(
@@ -236,7 +236,7 @@ class Engine:
             risk=self.patience.limit is not None,
         )
 
-    def _step(self, patches: PatchSampler, batch: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def _step(self, patches: Sampler, batch: int) -> tuple[Tensor, dict[str, Tensor]]:
         """One update of the weights, by so many patches."""
         rate = learning_rate(
             self.trainer.schedule(self.progress),

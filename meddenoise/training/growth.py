@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from meddenoise.data.patches import PatchSampler
+from meddenoise.data.patches import Sampler
 
 __all__ = ["Growth"]
 
@@ -25,7 +25,7 @@ class Growth:
         batch: full patches a step, on this process.
     """
 
-    def __init__(self, sampler: PatchSampler, first: Sequence[int] | None, batch: int) -> None:
+    def __init__(self, sampler: Sampler, first: Sequence[int] | None, batch: int) -> None:
         full = sampler.patch
         start = full if first is None else tuple(map(min, first, full))
         self._stages = [(sampler, batch)]
@@ -36,7 +36,7 @@ class Growth:
                 more = batch * math.prod(full) // math.prod(size)
                 self._stages.insert(0, (sampler.cut_to(size), more))
 
-    def at(self, progress: float) -> tuple[PatchSampler, int]:
+    def at(self, progress: float) -> tuple[Sampler, int]:
         """The patches of a step, and how many, when that share of the run is done."""
         last = len(self._stages) - 1
         return self._stages[min(int(progress / _UNTIL * last), last)]

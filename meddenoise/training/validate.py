@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from meddenoise.data.draws import Draws
-from meddenoise.data.patches import Batch, PatchSampler
+from meddenoise.data.patches import Batch, Sampler
 from meddenoise.training.risk import PROBE, divergence
 from meddenoise.training.trainer import Trainer
 
@@ -22,7 +22,7 @@ __all__ = ["validate"]
 def validate(
     trainer: Trainer,
     network: nn.Module,
-    patches: PatchSampler,
+    patches: Sampler,
     draws: Iterable[Draws],
     accelerator: Accelerator,
     *,

@@ -15,6 +15,8 @@ HOMOGENEOUS = [
     ("drunet", {"channels": [3, 4], "blocks": 1, "residual": True}),
     ("nafnet", {"channels": [3, 4], "blocks": 2}),
     ("nafnet", {"channels": [3, 4], "blocks": 1, "residual": False}),
+    ("unet", {"channels": [3, 4], "bias": False}),
+    ("light", {"channels": [3, 4], "bias": False}),
 ]
 NOT = [
     ("drunet", {"channels": [3, 4], "blocks": 1, "bias": True}),

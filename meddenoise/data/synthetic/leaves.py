@@ -54,9 +54,7 @@ def _paint(
         slice(max(0, int(c - reach)), min(n, int(c + reach) + 1))
         for c, n in zip(centre, shape, strict=True)
     )
-    offset = torch.stack(
-        [place[box] - c for place, c in zip(places, centre, strict=True)], dim=-1
-    )
+    offset = torch.stack([place[box] - c for place, c in zip(places, centre, strict=True)], dim=-1)
     along = (offset @ axes).abs() / stretch
     kind = uniform(0, 1, generator)
     if kind < 0.5:

@@ -30,9 +30,7 @@ def white(clean: Tensor, generator: torch.Generator) -> Pair:
 def uneven(clean: Tensor, generator: torch.Generator) -> Pair:
     """Stronger here and weaker there, up to twice: what is left where a noise map is wrong."""
     variation = uniform(1.1, 2.0, generator)
-    noisy = varying(
-        clean, 1.0, variation=variation, distribution="gaussian", generator=generator
-    )
+    noisy = varying(clean, 1.0, variation=variation, distribution="gaussian", generator=generator)
     return noisy, clean
 
 
@@ -73,9 +71,7 @@ def counted(clean: Tensor, generator: torch.Generator) -> Pair:
     light = (clean - low).clamp(min=0)
     share = uniform(0.2, 0.8, generator)
     mean = max(float(light.mean()), 1e-3)
-    noisy = poisson_gaussian(
-        light, share / mean, sigma=(1 - share) ** 0.5, generator=generator
-    )
+    noisy = poisson_gaussian(light, share / mean, sigma=(1 - share) ** 0.5, generator=generator)
     return noisy + low, clean
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from meddenoise.data.patches import Batch
 from meddenoise.data.synthetic.anatomy import Anatomy
 from meddenoise.data.synthetic.contrast import ct_contrast, mr_contrast, paint
 from meddenoise.data.synthetic.fields import uniform
-from meddenoise.data.synthetic.noisy import KINDS
+from meddenoise.data.synthetic.noisy import KINDS, Pair
 from meddenoise.data.synthetic.pool import Pool
 from meddenoise.data.synthetic.scanner import blurred, shaded, thick_slices
 from meddenoise.errors import ParameterError
@@ -43,8 +44,6 @@ class SyntheticSampler:
         ParameterError: a patch of another number of axes, or larger than an anatomy.
     """
 
-    has_target = True
-
     def __init__(
         self,
         patch: Sequence[int],
@@ -64,9 +63,20 @@ class SyntheticSampler:
                 f"A patch of {' x '.join(map(str, patch))} voxels is larger than the anatomies, "
                 f"which have {size} along each axis."
             )
-        self.patch = tuple(patch)
+        self.patch: tuple[int, ...] = tuple(patch)
         self.ct, self.low, self.high = ct, low, high
         self.pool = Pool(seed, (size,) * 3, size=pool, every=every)
+
+    @property
+    def has_target(self) -> bool:
+        """The truth is always known."""
+        return True
+
+    def cut_to(self, patch: Sequence[int]) -> SyntheticSampler:
+        """The same anatomies, in memory once, with patches of another size."""
+        other = copy.copy(self)
+        other.patch = tuple(patch)
+        return other
 
     def to(self, device: torch.device) -> SyntheticSampler:
         """Make everything on that device."""
@@ -80,8 +90,11 @@ class SyntheticSampler:
         noisy, clean, references, spacings = [], [], [], []
         for row, generator in enumerate(draws.generators("patch")):
             anatomy = self.pool.at(place, which[row])
-            image, reference, spacing = self._clean(anatomy, generator)
+            image, reference, spacing, masked = self._clean(anatomy, generator)
             pair = _kind(generator)(image, generator)
+            if masked and uniform(0, 1, generator) < 0.5:  # cut out after the noise came
+                inside = image != 0
+                pair = pair[0] * inside, pair[1] * inside
             zero = _zero(pair[1], generator)
             noisy.append(pair[0] - zero)
             clean.append(pair[1] - zero)
@@ -89,23 +102,26 @@ class SyntheticSampler:
             spacings.append(spacing)
         image, target = (torch.stack(parts)[:, None] for parts in (noisy, clean))
         column = (-1, 1, *[1] * len(self.patch))
-        reference = torch.tensor(references, device=image.device)
+        ranges = torch.tensor(references, device=image.device)
         return Batch(
             image=image,
             target=target,
             valid=None,
-            shift=torch.zeros_like(reference).view(column),
-            scale=torch.ones_like(reference).view(column),
-            reference=reference,
+            shift=torch.zeros_like(ranges).view(column),
+            scale=torch.ones_like(ranges).view(column),
+            reference=ranges,
             spacing=torch.tensor(spacings, device=image.device),
-            sigma=torch.ones_like(reference),
-            data_range=reference,
+            sigma=torch.ones_like(ranges),
+            data_range=ranges,
         )
 
     def _clean(
         self, anatomy: Anatomy, generator: torch.Generator
-    ) -> tuple[Tensor, float, list[float]]:
-        """A patch in units of its noise, the range of intensities in them, and the voxel size."""
+    ) -> tuple[Tensor, float, list[float], bool]:
+        """A patch in units of its noise, the range of intensities in them, and the voxel size.
+
+        Last, whether all around the body is exactly 0.
+        """
         dims = len(self.patch)
         is_ct = uniform(0, 1, generator) < self.ct
         thickness = _thickness(generator) if dims == 3 else 1
@@ -137,7 +153,7 @@ class SyntheticSampler:
             span = 1.0
             sigma = uniform(self.low, self.high, generator, log=True)
         spacing = [float(thickness) if a == axis else 1.0 for a in range(dims)]
-        return image / sigma, span / sigma, spacing
+        return image / sigma, span / sigma, spacing, masked
 
 
 def _thickness(generator: torch.Generator) -> int:
@@ -154,13 +170,9 @@ def _run(size: int, whole: int, generator: torch.Generator) -> Tensor:
     return run.flip(0) if uniform(0, 1, generator) < 0.5 else run
 
 
-def _kind(generator: torch.Generator):  # type: ignore[no-untyped-def]
-    place, sum_ = uniform(0, 1, generator), 0.0
-    for kind, often in KINDS:
-        sum_ += often
-        if place < sum_:
-            return kind
-    return KINDS[0][0]
+def _kind(generator: torch.Generator) -> Callable[[Tensor, torch.Generator], Pair]:
+    often = torch.tensor([share for _, share in KINDS], device=generator.device)
+    return KINDS[int(torch.multinomial(often, 1, generator=generator))][0]
 
 
 def _zero(clean: Tensor, generator: torch.Generator) -> float:

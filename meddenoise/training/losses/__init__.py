@@ -2,6 +2,7 @@
 
 from meddenoise.training.losses.compared import Compared
 from meddenoise.training.losses.frequency import focal_frequency, frequency
+from meddenoise.training.losses.logarithmic import log_l2
 from meddenoise.training.losses.random_features import random_features
 from meddenoise.training.losses.registry import loss_names, register_loss
 from meddenoise.training.losses.structural import ms_ssim, ssim
@@ -17,6 +18,7 @@ __all__ = [
     "frequency",
     "l1",
     "l2",
+    "log_l2",
     "loss_names",
     "ms_ssim",
     "random_features",

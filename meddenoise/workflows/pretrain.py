@@ -1,0 +1,149 @@
+"""A network for any scan, trained on procedural anatomy: no scan is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from meddenoise._version import __version__
+from meddenoise.config import NormaliseConfig
+from meddenoise.config.load import validated
+from meddenoise.config.pretrain import PretrainConfig, load_pretrain
+from meddenoise.data.synthetic import SyntheticSampler
+from meddenoise.inference import Denoiser
+from meddenoise.io import atomic_file
+from meddenoise.networks import build_network
+from meddenoise.training import Engine, Result, SupervisedTrainer
+from meddenoise.workflows.run_directory import check_directory, claimed
+
+__all__ = ["Pretrained", "pretrain"]
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A finished run.
+
+    Attributes:
+        model: the model file.
+        result: how the training went.
+    """
+
+    model: Path
+    result: Result
+
+
+def pretrain(
+    config: PretrainConfig | Mapping[str, Any] | str | Path,
+    *,
+    overrides: Iterable[str] = (),
+    output: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+) -> Pretrained | None:
+    """Train on endless procedural anatomy, and write a model file with its provenance.
+
+    The network learns images in units of their noise's standard deviation;
+    :class:`meddenoise.pretrained.ReadyDenoiser` brings scans into these units.
+
+    Args:
+        config: a YAML file, its contents as a dictionary, or a :class:`PretrainConfig`.
+        overrides: ``key.sub=value`` each.
+        output: the run directory; else ``output`` of the configuration, else ``runs/NAME``.
+        resume: go on from the checkpoint in it.
+        overwrite: replace it.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+        progress: show a progress bar.
+
+    Returns:
+        The run; ``None`` on all but the first of several processes.
+
+    Raises:
+        ConfigError: the configuration does not make sense.
+        OutputError: the directory exists, or cannot be written.
+    """
+    config = _as_config(config, overrides)
+    told = config.synthetic.model_dump()
+    batch = told.pop("batch")
+    sampler = SyntheticSampler(**told, seed=config.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = build_network(config.network.name, dims=config.dims, **config.network.options)
+    trainer = SupervisedTrainer(loss=config.loss)
+    directory = Path(output or config.output or Path("runs") / config.name).expanduser()
+    first = int(os.environ.get("RANK", "0")) == 0
+    if first:
+        check_directory(directory, [], resume=resume, overwrite=overwrite)
+    with claimed(directory, resume=resume) if first else nullcontext():
+        if first:
+            _write(directory / "config.yaml", config)
+        engine = Engine(
+            trainer,
+            network,
+            sampler,
+            val=SyntheticSampler(**told, seed=config.seed),
+            settings=config.training,
+            batch=batch,
+            seed=config.seed,
+            directory=directory,
+            device=device,
+            progress=progress,
+            fingerprint=config.model_dump_json(exclude={"output", "training", "inference"}),
+        )
+        result = engine.run(resume=resume)
+    if not first:
+        return None
+    denoiser = Denoiser(
+        result.network,
+        dims=config.dims,
+        normalise=NormaliseConfig(method="fixed"),
+        inference=config.inference,
+        device=device,
+        info=_info(config, result),
+    )
+    return Pretrained(denoiser.save(directory / "model.safetensors"), result)
+
+
+def _as_config(
+    config: PretrainConfig | Mapping[str, Any] | str | Path, overrides: Iterable[str]
+) -> PretrainConfig:
+    if isinstance(config, (str, Path)):
+        return load_pretrain(config, overrides)
+    values = config.model_dump(mode="json") if isinstance(config, PretrainConfig) else config
+    return validated(PretrainConfig, values, overrides)[0]
+
+
+def _info(config: PretrainConfig, result: Result) -> dict[str, Any]:
+    """What the model file says of itself: all that is needed to make it again."""
+    return {
+        "network": {
+            "name": config.network.name,
+            "dims": config.dims,
+            "options": config.network.options,
+            "parameters": sum(p.numel() for p in result.network.parameters()),
+        },
+        "trainer": {"name": "supervised", "loss": config.loss},
+        "training": {
+            "steps": result.steps,
+            "seconds": round(result.seconds, 1),
+            "seed": config.seed,
+            "validation": result.validation,
+            "settings": config.training.model_dump(mode="json"),
+        },
+        "data": {"procedural": config.synthetic.model_dump(mode="json")},
+        "software": {"meddenoise": __version__, "torch": torch.__version__},
+    }
+
+
+def _write(path: Path, config: PretrainConfig) -> None:
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    with atomic_file(path, overwrite=True) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")

@@ -179,14 +179,18 @@ class TrainingConfig(Strict):
 class InferenceConfig(Strict):
     """How a trained network runs over a volume.
 
-    ``tile`` is the window in voxels (null: the whole volume if it fits ``tile_voxels``);
+    ``tile`` is the window in voxels (null: the whole volume if it fits ``tile_voxels``, which by
+    default follows from the memory that is free, or from ``memory``, the GiB that the whole
+    process may take); ``precision`` is what convolutions are computed in (sums are float32);
     ``flips`` averages over mirrored copies, at 2^dims times the cost; ``restore`` puts back
     from the residual what is stronger than the noise (null: if the trainer's networks ignore a
     voxel's own value, as Noise2Void's do).
     """
 
     tile: Annotated[list[Positive], Field(min_length=2, max_length=3)] | None = None
-    tile_voxels: Positive = 2**22
+    tile_voxels: Positive | None = None
+    memory: Annotated[float, Field(ge=0.75)] | None = None
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
     flips: bool = False
     restore: bool | None = None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,14 @@ from torch import Tensor, nn
 
 from meddenoise._version import __version__
 from meddenoise.config import InferenceConfig, NormaliseConfig, StabiliseConfig
-from meddenoise.devices import choose_device, fast_layout
+from meddenoise.devices import choose_device
 from meddenoise.errors import ConfigError, ModelError, ParameterError
+from meddenoise.inference.compute import Compute
 from meddenoise.inference.export import exported
 from meddenoise.inference.model_file import file_hash, load_model, save_model
+from meddenoise.inference.planes import through
 from meddenoise.inference.restore import restore
 from meddenoise.inference.stabilised import stabilisation_around
-from meddenoise.inference.tiles import plan_tiles
-from meddenoise.networks import with_noise_map
-from meddenoise.networks.layers import crop_to, pad_to_multiple
 from meddenoise.noise.scan_level import scan_sigma
 from meddenoise.noise.stabilise import Stabilisation
 from meddenoise.transforms.normalisation import Normalisation
@@ -67,13 +65,14 @@ class Denoiser:
     ) -> None:
         self.device = choose_device(device)
         network, self.info = exported(network, info or {})
-        self.network = fast_layout(network.to(self.device).eval(), dims)
+        self.network = network
         self.dims = dims
         self.normalise = normalise or NormaliseConfig()
         self.inference = inference or InferenceConfig()
         tile = self.inference.tile
         if tile is not None and len(tile) != dims:
             raise ConfigError(f"inference.tile has {len(tile)} axes and the network {dims}.")
+        self.compute = Compute(network, dims, self.device, self.inference)
         self.noise_map = noise_map
         self.stabilise = stabilise or StabiliseConfig()
         self.name = "a model in memory"
@@ -245,21 +244,15 @@ class Denoiser:
             return array.copy()
         normalisation = Normalisation.fit(values, **self.normalise.model_dump())
         mean = values.mean(dtype=np.float64)
-        filled = array if measured is None else np.where(measured, array, mean)
-        x = torch.from_numpy(np.array(normalisation.apply(filled), dtype=np.float32))[None, None]
+        filled = array if measured is None else np.where(measured, array, array.dtype.type(mean))
         level = self._level(array, measured, sigma)
-        if level is not None:
-            x = with_noise_map(x, torch.as_tensor(level / normalisation.scale))
-        with torch.inference_mode():
-            thick = array.ndim > self.dims
-            y = self._slices(x[0], progress) if thick else self.run(x, progress)[0]
-        result = y.numpy().astype(array.dtype, copy=False)
-        if not np.isfinite(result).all():
-            raise ModelError(
-                "The network's output is not finite: the model is damaged, or was trained on "
-                "scans of other intensities than this one."
-            )
-        clean = np.asarray(normalisation.invert(result), dtype=array.dtype)
+        if array.ndim == 2:
+            flat = None if level is None else level[..., None] if level.ndim else level
+            clean = through(self.compute.planes, filled[..., None], normalisation, flat, progress)[
+                ..., 0
+            ]
+        else:
+            clean = through(self.compute.planes, filled, normalisation, level, progress)
         if not self.inference.restore:
             return clean
         try:
@@ -298,67 +291,28 @@ class Denoiser:
             )
         return level.astype(np.float32)
 
-    def _slices(self, x: Tensor, progress: Callable[[float], None] | None) -> Tensor:
-        """``(C, X, Y, Z)``, each slice along the last axis for itself, many in a batch."""
-        stack = x.movedim(-1, 0).contiguous()
-        parts = stack.split(max(1, self.inference.tile_voxels // stack[0].numel()))
-        done = [
-            self.run(part, _share(progress, number, len(parts)))
-            for number, part in enumerate(parts)
-        ]
-        return torch.cat(done).movedim(0, -1)
-
     def run(self, x: Tensor, progress: Callable[[float], None] | None = None) -> Tensor:
-        """The network over normalised ``(N, C, *spatial)`` on the CPU: ``(N, *spatial)``, by tiles.
+        """The network over one normalised image ``(1, C, *spatial)`` on the CPU: ``(1, *spatial)``.
 
-        The images are padded first to the network's coarsest grid, so that mirrored copies
-        and tiles all lie on it in the same way.
+        It is padded first to the network's coarsest grid, so that mirrored copies and tiles all lie
+        on it in the same way.
         """
-        size = x.shape[2:]
-        # A network that does not say how it sees is taken for one with three halvings.
-        multiple = getattr(self.network, "multiple", (8,) * self.dims)
-        x = pad_to_multiple(x, multiple)
-        plan = plan_tiles(
-            x.shape[2:],
-            halo=getattr(self.network, "halo", (16,) * self.dims),
-            multiple=multiple,
-            tile=self.inference.tile,
-            voxels=max(1, self.inference.tile_voxels // len(x)),
-            overlap=self.inference.overlap,
-        )
-        if len(plan) == 1:
-            return crop_to(self._forward(x), size)[:, 0]
-        total, weight = torch.zeros_like(x[:, :1]), torch.zeros(x.shape[2:])
-        for done, where in enumerate(plan, start=1):
-            w = plan.weights(where)
-            here = (slice(None), slice(None), *where)
-            total[here] += w * self._forward(x[here])
-            weight[where] += w
-            if progress:
-                progress(done / len(plan))
-        return crop_to(total / weight, size)[:, 0]
+        flat = x[0] if x.ndim == 5 else x[0].unsqueeze(-1)
+        y = torch.empty(flat.shape[1:])
+        done = 0
+        for part in self.compute.planes(
+            flat.shape[1:],
+            lambda: iter(flat.movedim(-1, 0).split(_planes_a_part(flat.shape[1:]))),
+            inputs=len(flat),
+            progress=progress,
+        ):
+            y[..., done : done + len(part)] = part.movedim(0, -1)
+            done += len(part)
+        return (y if x.ndim == 5 else y[..., 0])[None]
 
-    def _forward(self, x: Tensor) -> Tensor:
-        """``(N, 1, *spatial)`` on the CPU; with flips, the mean over all mirrored copies.
 
-        ``x`` is ``(N, C, *spatial)``.
-        """
-        x = x.to(self.device)
-        axes = range(2, x.ndim)
-        flips = self.inference.flips
-        mirrors = [
-            c for n in range(len(axes) + 1 if flips else 1) for c in itertools.combinations(axes, n)
-        ]
-        total = torch.zeros_like(x[:, :1])
-        for mirror in mirrors:
-            y = self.network(x.flip(mirror))
-            if y.shape != total.shape:
-                raise ModelError(
-                    f"The network gives shape {tuple(y.shape)} for an input of {tuple(x.shape)}: "
-                    "it must keep the shape, for any size, and give one channel."
-                )
-            total += y.float().flip(mirror)
-        return (total / len(mirrors)).cpu()
+def _planes_a_part(shape: Sequence[int]) -> int:
+    return max(1, 2**22 // (shape[0] * shape[1]))
 
 
 def _share(

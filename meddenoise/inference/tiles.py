@@ -11,7 +11,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -56,21 +57,46 @@ class TilePlan:
     def weights(self, where: tuple[slice, ...]) -> Tensor:
         """``(*tile)`` float32: 0 in the halo at an inner border, 1 inside, linear between.
 
-        Separable; all tiles' weights at a voxel together are above 0, to be divided out.
+        The weights of all tiles that cover a voxel add up to 1. Tiles lie in rows along every axis
+        and weights are products of one factor an axis, so that each axis is made to add up for
+        itself, and no volume of weights is needed.
         """
-        whole = torch.ones(self.tile)
+        whole = torch.ones(())
         for axis, part in enumerate(where):
-            ramp = torch.ones(self.tile[axis])
-            starts = self.starts[axis]
-            number = starts.index(part.start)
-            if number > 0:
-                rise = self._rise(axis, starts[number - 1] + self.tile[axis] - part.start)
-                ramp[: len(rise)] *= rise
-            if number < len(starts) - 1:
-                rise = self._rise(axis, part.stop - starts[number + 1])
-                ramp[self.tile[axis] - len(rise) :] *= rise.flip(0)
-            whole = whole * ramp.view([-1 if a == axis else 1 for a in range(len(self.shape))])
+            factor = self.factor(axis, self.starts[axis].index(part.start))
+            whole = whole.unsqueeze(-1) * factor
         return whole
+
+    def factor(self, axis: int, number: int) -> Tensor:
+        """``(tile[axis],)``: what the ``number``-th tile along an axis counts for there."""
+        return self._factors[axis][number]
+
+    @cached_property
+    def _factors(self) -> tuple[tuple[Tensor, ...], ...]:
+        factors = []
+        for axis, starts in enumerate(self.starts):
+            ramps = [self._ramp(axis, number) for number in range(len(starts))]
+            total = torch.zeros(self.shape[axis])
+            for start, ramp in zip(starts, ramps, strict=True):
+                total[start : start + len(ramp)] += ramp
+            factors.append(
+                tuple(
+                    ramp / total[start : start + len(ramp)]
+                    for start, ramp in zip(starts, ramps, strict=True)
+                )
+            )
+        return tuple(factors)
+
+    def _ramp(self, axis: int, number: int) -> Tensor:
+        """A tile's weight along one axis, before it is shared with its neighbours."""
+        ramp, starts, tile = torch.ones(self.tile[axis]), self.starts[axis], self.tile[axis]
+        if number > 0:
+            rise = self._rise(axis, starts[number - 1] + tile - starts[number])
+            ramp[: len(rise)] *= rise
+        if number < len(starts) - 1:
+            rise = self._rise(axis, starts[number] + tile - starts[number + 1])
+            ramp[tile - len(rise) :] *= rise.flip(0)
+        return ramp
 
     def _rise(self, axis: int, shared: int) -> Tensor:
         """From 0 to 1 over the voxels that two neighbours share; one's rise is the other's fall."""
@@ -89,6 +115,7 @@ def plan_tiles(
     multiple: Sequence[int],
     tile: Sequence[int] | None = None,
     voxels: int = 2**21,
+    deepest: int | None = None,
     overlap: float = 0.25,
 ) -> TilePlan:
     """Chooses tiles: the whole volume if it is small enough, else those with the least work.
@@ -99,6 +126,7 @@ def plan_tiles(
         multiple: the voxels between two of the network's coarsest level, per axis.
         tile: the tile's shape, if the user wants a certain one; rounded down to ``multiple``.
         voxels: at most so many voxels a tile, if not.
+        deepest: at most so many voxels of a tile along the last axis.
         overlap: at least this fraction of a tile is shared with the next one; more, to be
             exact, where the tile is larger than twice the halo and that costs at most 3.5
             times the volume.
@@ -109,9 +137,11 @@ def plan_tiles(
     if any(s % m for s, m in zip(shape, multiple, strict=True)):
         raise ParameterError(f"The shape {tuple(shape)} is no multiple of {tuple(multiple)}.")
     axes = [_Axis(s, h, m, overlap) for s, h, m in zip(shape, halo, multiple, strict=True)]
+    if deepest is not None:
+        axes[-1] = replace(axes[-1], most=max(deepest, axes[-1].multiple))
     if tile is not None:
         chosen = [
-            min(max(t // a.multiple * a.multiple, a.multiple), a.size)
+            min(max(t // a.multiple * a.multiple, a.multiple), a.size, a.longest)
             for t, a in zip(tile, axes, strict=True)
         ]
         cost = math.prod(
@@ -133,6 +163,7 @@ class _Axis:
     halo: int
     multiple: int
     overlap: float
+    most: int | None = None
 
     def starts(self, tile: int, *, exact: bool) -> tuple[int, ...]:
         """Evenly placed first voxels; none if the tile is too small to be exact."""
@@ -149,6 +180,12 @@ class _Axis:
         gaps = -(-way // step)
         return tuple(self.multiple * (i * way // gaps) for i in range(gaps + 1))
 
+    @property
+    def longest(self) -> int:
+        """The longest tile that is allowed."""
+        most = self.size if self.most is None else self.most // self.multiple * self.multiple
+        return min(self.size, most)
+
     def view(self, tile: int) -> float:
         """How far a tile reaches, in halos; the whole axis is as good as any number of them."""
         return math.inf if tile >= self.size else tile / max(self.halo, 1)
@@ -156,7 +193,7 @@ class _Axis:
     def choices(self, *, exact: bool) -> list[tuple[int, int]]:
         """(tile, count): the smallest tile for each count, the whole axis first."""
         smallest: dict[int, int] = {}
-        for tile in range(self.size, 0, -self.multiple):
+        for tile in range(self.longest, 0, -self.multiple):
             starts = self.starts(tile, exact=exact)
             if starts:
                 smallest[len(starts)] = tile

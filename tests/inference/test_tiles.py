@@ -38,7 +38,7 @@ def test_tiles_lie_within_and_on_the_grid(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("options", PLANS)
-def test_weights_add_up_to_something_everywhere(options: dict[str, Any]) -> None:
+def test_weights_add_up_to_one_everywhere(options: dict[str, Any]) -> None:
     plan = plan_tiles(**options)
     total = torch.zeros(plan.shape)
     for where in plan:
@@ -47,7 +47,7 @@ def test_weights_add_up_to_something_everywhere(options: dict[str, Any]) -> None
         assert float(weights.min()) >= 0
         assert float(weights.max()) <= 1
         total[where] += weights
-    assert float(total.min()) > 1e-3
+    assert torch.allclose(total, torch.ones(plan.shape), atol=1e-6)
 
 
 @pytest.mark.parametrize("options", PLANS[:4])
@@ -63,6 +63,13 @@ def test_in_an_exact_plan_the_halo_at_an_inner_border_counts_for_nothing(
                 assert not counted.narrow(axis, 0, halo).any()
             if part.stop < plan.shape[axis]:
                 assert not counted.narrow(axis, plan.tile[axis] - halo, halo).any()
+
+
+def test_tiles_are_no_deeper_than_is_allowed() -> None:
+    plan = plan_tiles((64, 64, 64), halo=(3,) * 3, multiple=(4,) * 3, deepest=31)
+    assert plan.tile == (64, 64, 28)
+    plan = plan_tiles((64, 64), halo=(3, 3), multiple=(4, 4), tile=(64, 64), deepest=18)
+    assert plan.tile == (64, 16)
 
 
 def test_what_fits_is_one_tile() -> None:

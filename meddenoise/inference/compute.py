@@ -1,0 +1,241 @@
+"""One tile through a network: layout, precision, flips, and what its memory allows."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from meddenoise.config import InferenceConfig
+from meddenoise.devices import fast_layout
+from meddenoise.errors import ModelError, ParameterError
+from meddenoise.inference.layers import layered, padded, sliced
+from meddenoise.inference.layout import quicker_layout
+from meddenoise.inference.memory import available_memory, bytes_per_voxel, is_out_of_memory
+from meddenoise.inference.tiles import TilePlan, plan_tiles
+
+__all__ = ["Compute"]
+
+# Of what is available, this share is for tiles, and never more than so many bytes: beyond it larger
+# tiles save little work.
+_SHARE, _MOST = 0.35, 4 * 2**30
+# For a scan that is streamed: tiles, and the planes of a layer of them.
+_LEAN_TILES, _LEAN_PLANES = 700 * 2**20, 550 * 2**20
+# Small volumes need no count of what they take.
+_SMALL = 2**19
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Compute:
+    """A network on a device, ready to be run over volumes of any size.
+
+    Args:
+        network: maps ``(N, C, *spatial)`` to ``(N, 1, *spatial)``; moved and frozen.
+        dims: 2 or 3.
+        device: where it runs.
+        settings: tiles, overlap, flips and precision.
+
+    Raises:
+        ParameterError: a precision that the device does not have.
+    """
+
+    def __init__(
+        self, network: nn.Module, dims: int, device: torch.device, settings: InferenceConfig
+    ) -> None:
+        self.device, self.dims, self.settings = device, dims, settings
+        if settings.precision == "fp16" and device.type == "cpu":
+            raise ParameterError(
+                "inference.precision fp16 needs a GPU: take bf16 or fp32 on a CPU."
+            )
+        self.network = fast_layout(network.to(device).eval(), dims).requires_grad_(False)
+        # A network that does not say how it sees is taken for one with three halvings.
+        self.multiple = tuple(getattr(self.network, "multiple", (8,) * dims))
+        self.halo = tuple(getattr(self.network, "halo", (16,) * dims))
+        self._cost: dict[int, float] = {}
+        self._laid: tuple[tuple[int, ...], torch.memory_format] | None = None
+
+    def planes(
+        self,
+        shape: Sequence[int],
+        planes: Callable[[], Iterator[Tensor]],
+        *,
+        inputs: int = 1,
+        lean: bool = False,
+        progress: Callable[[float], None] | None = None,
+    ) -> Iterator[Tensor]:
+        """The network over ``(X, Y, Z)``, or over every plane of it in 2-D.
+
+        Args:
+            shape: of the volume.
+            planes: begins to give its normalised planes, parts ``(n, inputs, X, Y)`` float32.
+            inputs: channels.
+            lean: take as little memory as a scan that does not fit in needs.
+            progress: called with the finished fraction.
+
+        Yields:
+            ``(n, X, Y)`` float32, the result's planes in order, on the CPU.
+
+        Raises:
+            ModelError: the network gives another shape.
+            ParameterError: not even the smallest tile fits into the memory.
+        """
+        limit, begun = self._most_voxels(shape, inputs, lean), False
+        while True:
+            plan = self.plan(shape, limit, inputs=inputs, lean=lean)
+            try:
+                for part in self._over(plan, planes(), shape, limit, progress):
+                    begun = True
+                    yield part
+                return
+            except Exception as fault:
+                if not is_out_of_memory(fault):
+                    raise
+                limit = self._smaller(plan, begun, fault)
+
+    def _smaller(self, plan: TilePlan, begun: bool, fault: Exception) -> int:
+        """Half as many voxels a tile, if that is still possible."""
+        tile = " x ".join(map(str, plan.tile))
+        limit = math.prod(plan.tile) // 2
+        if begun or limit < math.prod(self.multiple) or self.settings.tile is not None:
+            raise ParameterError(
+                f"There is not enough memory for tiles of {tile} voxels: free some, or give "
+                f"inference.tile_voxels at most {limit:,}."
+            ) from fault
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        warnings.warn(
+            f"There is not enough memory for tiles of {tile} voxels: smaller ones, of at most "
+            f"{limit:,} voxels, are tried instead.",
+            stacklevel=3,
+        )
+        return limit
+
+    def plan(
+        self, shape: Sequence[int], voxels: int, *, inputs: int = 1, lean: bool = False
+    ) -> TilePlan:
+        """The tiles of a volume (of a plane in 2-D), padded to the network's coarsest grid."""
+        size = [-(-n // m) * m for n, m in zip(shape, self.multiple, strict=False)]
+        deepest = None
+        if lean and self.dims == 3:
+            budget = self._lean_share() * _LEAN_PLANES
+            deepest = int(budget // (4 * (inputs + 0.5) * size[0] * size[1]))
+        return plan_tiles(
+            size,
+            halo=self.halo,
+            multiple=self.multiple,
+            tile=self.settings.tile,
+            voxels=voxels,
+            deepest=deepest,
+            overlap=self.settings.overlap,
+        )
+
+    def _lean_share(self) -> float:
+        """What is asked for by ``memory``, as a multiple of the least that is planned with."""
+        asked = self.settings.memory
+        return (
+            1.0 if asked is None else max(asked - 0.6, 0.1) * 2**30 / (_LEAN_TILES + _LEAN_PLANES)
+        )
+
+    def _most_voxels(self, shape: Sequence[int], inputs: int, lean: bool) -> int:
+        """Voxels of a tile that the memory allows."""
+        asked = self.settings.tile_voxels
+        if asked is not None:
+            return asked
+        if math.prod(shape[: self.dims]) <= _SMALL and not lean and self.settings.memory is None:
+            return _SMALL
+        if inputs not in self._cost:
+            self._cost[inputs] = bytes_per_voxel(self.network, self.dims, inputs)
+        free = available_memory(self.device)
+        if lean and self.device.type == "cpu":
+            budget = min(self._lean_share() * _LEAN_TILES, _SHARE * free)
+        elif self.settings.memory is not None and self.device.type == "cpu":
+            budget = max(self.settings.memory - 0.5, 0.1) * 2**30
+        else:
+            budget = min(_SHARE * free, _MOST) if self.device.type == "cpu" else 0.8 * free
+        return max(int(budget / self._cost[inputs]), math.prod(self.multiple))
+
+    def _over(
+        self,
+        plan: TilePlan,
+        planes: Iterator[Tensor],
+        shape: Sequence[int],
+        most: int,
+        progress: Callable[[float], None] | None,
+    ) -> Iterator[Tensor]:
+        depth = shape[2] if len(shape) > 2 else 1
+        batches = 1 if self.dims == 3 else -(-depth // max(1, most // math.prod(plan.tile)))
+        ends = itertools.count(1)
+        tiles = len(plan) * batches
+
+        def told() -> None:
+            if progress:
+                progress(min(next(ends) / tiles, 1.0))
+
+        fitted = (padded(part, plan) for part in planes)
+        if self.dims == 2:
+            found = sliced(self.launch, fitted, plan, most=most, told=told)
+        else:
+            found = layered(self.launch, fitted, plan, told=told)
+        left = depth
+        for part in found:
+            if left > 0:
+                yield part[:left, : shape[0], : shape[1]]
+                left -= len(part)
+
+    def launch(self, x: Tensor) -> Callable[[], Tensor]:
+        """Begin ``(N, C, *tile)``; what comes back waits for ``(N, 1, *tile)`` float32 on the CPU.
+
+        With flips it is the mean over all mirrored copies.
+        """
+        if self.device.type != "cuda":
+            result = self._mean(x.to(self.device)).cpu()
+            return lambda: result
+        there = self._mean(x.pin_memory().to(self.device, non_blocking=True))
+        here = torch.empty(there.shape, dtype=there.dtype, pin_memory=True)
+        here.copy_(there, non_blocking=True)
+        finished = torch.cuda.Event()
+        finished.record(torch.cuda.current_stream(self.device))
+
+        def wait() -> Tensor:
+            finished.synchronize()
+            return here
+
+        return wait
+
+    def _mean(self, x: Tensor) -> Tensor:
+        axes = range(2, x.ndim)
+        most = len(axes) + 1 if self.settings.flips else 1
+        mirrors = [c for n in range(most) for c in itertools.combinations(axes, n)]
+        total: Tensor | None = None
+        with torch.inference_mode(), self._typed():
+            x = x.contiguous(memory_format=self._layout(x))
+            for mirror in mirrors:
+                y = self.network(x.flip(mirror) if mirror else x)
+                if y.shape != (len(x), 1, *x.shape[2:]):
+                    raise ModelError(
+                        f"The network gives shape {tuple(y.shape)} for an input of "
+                        f"{tuple(x.shape)}: it must keep the shape, for any size, and give one "
+                        "channel."
+                    )
+                y = y.float().flip(mirror) if mirror else y.float()
+                total = y if total is None else total.add_(y)
+        assert total is not None
+        return total / len(mirrors) if len(mirrors) > 1 else total
+
+    def _layout(self, x: Tensor) -> torch.memory_format:
+        """On a CPU the weights are channels-last, and what comes out of them follows."""
+        if self.device.type != "cuda":
+            return torch.contiguous_format
+        shape = tuple(x.shape)
+        if self._laid is None or self._laid[0] != shape:
+            self._laid = shape, quicker_layout(self.network, x)
+        return self._laid[1]
+
+    def _typed(self) -> AbstractContextManager[object]:
+        kind = _TYPES.get(self.settings.precision)
+        return nullcontext() if kind is None else torch.autocast(self.device.type, dtype=kind)

@@ -1,0 +1,201 @@
+"""A network over a volume of any size: planes go in from first to last, and finished ones come out.
+
+Tiles lie in layers across the last axis, along which scans are stored plane by plane. Of the
+input only the planes of one layer are kept, and of the result only those that the next layer still
+changes, so the memory does not depend on how many planes there are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from meddenoise.inference.tiles import TilePlan
+
+__all__ = ["Launch", "layered", "padded", "sliced"]
+
+# A tile (N, C, *tile) on the CPU to a function that waits for its result (N, 1, *tile), on the CPU
+# as well: on a GPU the next tile is begun before the last one's result is fetched.
+Launch = Callable[[Tensor], Callable[[], Tensor]]
+
+# Finished planes are handed on in parts of about so many voxels.
+_PART = 2**22
+
+
+def padded(planes: Tensor, plan: TilePlan) -> Tensor:
+    """``(n, C, X, Y)``, its far ends repeated up to the plan's first two axes."""
+    pads = [0, plan.shape[1] - planes.shape[3], 0, plan.shape[0] - planes.shape[2]]
+    return F.pad(planes, pads, mode="replicate") if any(pads) else planes
+
+
+def sliced(
+    launch: Launch, planes: Iterator[Tensor], plan: TilePlan, *, most: int, told: Callable[[], None]
+) -> Iterator[Tensor]:
+    """A 2-D network over every plane for itself.
+
+    Args:
+        launch: the network on ``(N, C, *tile)``.
+        planes: parts ``(n, C, X, Y)`` of the input, padded to the plan.
+        plan: the tiles of a plane.
+        most: voxels that go through the network at once.
+        told: called after each tile of a batch of planes.
+
+    Yields:
+        ``(n, X, Y)`` float32, in order.
+    """
+    batch = max(1, most // math.prod(plan.tile))
+    for part in _batches(planes, batch):
+        if len(plan) == 1:
+            yield launch(part)()[:, 0]
+            told()
+            continue
+        total = torch.zeros(len(part), *plan.shape)
+        for where, result in _in_turn(launch, ((w, part[:, :, w[0], w[1]]) for w in plan)):
+            total[:, where[0], where[1]] += result[:, 0] * plan.weights(where)
+            told()
+        yield total
+
+
+def _batches(parts: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """The same planes in batches of ``size``, the last one perhaps smaller."""
+    waiting: list[Tensor] = []
+    count = 0
+    for part in parts:
+        for piece in part.split(size):
+            waiting.append(piece)
+            count += len(piece)
+            if count >= size:
+                whole = torch.cat(waiting) if len(waiting) > 1 else waiting[0]
+                yield whole[:size]
+                waiting = [whole[size:]] if count > size else []
+                count -= size
+    if waiting:
+        yield torch.cat(waiting)
+
+
+def _in_turn(
+    launch: Launch, tiles: Iterator[tuple[tuple[slice, ...], Tensor]]
+) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
+    """Each tile's place and result; one tile is always under way."""
+    waiting: tuple[tuple[slice, ...], Callable[[], Tensor]] | None = None
+    for where, x in tiles:
+        begun = (where, launch(x))
+        if waiting is not None:
+            yield waiting[0], waiting[1]()
+        waiting = begun
+    if waiting is not None:
+        yield waiting[0], waiting[1]()
+
+
+def layered(
+    launch: Launch, planes: Iterator[Tensor], plan: TilePlan, *, told: Callable[[], None]
+) -> Iterator[Tensor]:
+    """A 3-D network over a volume.
+
+    Args:
+        launch: the network on ``(1, C, *tile)``.
+        planes: parts ``(n, C, X, Y)`` of the input, padded to the plan's first two axes; where they
+            end before its third does, the last plane is repeated.
+        plan: the tiles.
+        told: called after each tile.
+
+    Yields:
+        ``(n, X, Y)`` float32, finished planes in order; together as many as the plan has.
+    """
+    window = _Window(planes, plan.tile[2])
+    starts = plan.starts[2]
+    lives = [_live(plan, number) for number in range(len(starts))]
+    if len(plan) == 1:
+        x = window.at(0).permute(1, 2, 3, 0)[None].contiguous()
+        del window
+        result = launch(x)()
+        told()
+        yield from result[0, 0].permute(2, 0, 1).split(_part(plan))
+        return
+    room = max(last - first for first, last in lives)
+    total = torch.zeros(room, *plan.shape[:2])
+    across = [*itertools.product(*plan.starts[:2])]
+    for number, start in enumerate(starts):
+        first, last = lives[number]
+        here = window.at(start)
+        depth = plan.factor(2, number)[first - start : last - start]
+
+        def tiles(
+            here: Tensor = here, start: int = start
+        ) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
+            for corner in across:
+                where = tuple(slice(c, c + t) for c, t in zip(corner, plan.tile, strict=False))
+                x = here[:, :, where[0], where[1]].permute(1, 2, 3, 0)[None]
+                yield where, x.contiguous()
+
+        for where, result in _in_turn(launch, tiles()):
+            flat = plan.factor(0, plan.starts[0].index(where[0].start))[:, None] * plan.factor(
+                1, plan.starts[1].index(where[1].start)
+            )
+            live = result[0, 0, :, :, first - start : last - start].permute(2, 0, 1)
+            total[: last - first, where[0], where[1]] += live * flat * depth[:, None, None]
+            told()
+        # What lies before the next layer's first voxel that counts is finished.
+        until = lives[number + 1][0] if number + 1 < len(starts) else last
+        done = until - first
+        for part in total[:done].split(_part(plan)):
+            yield part.clone()
+        rest = last - until
+        total[:rest] = total[done : done + rest].clone()
+        total[rest:] = 0
+
+
+def _part(plan: TilePlan) -> int:
+    return max(1, _PART // math.prod(plan.shape[:2]))
+
+
+def _live(plan: TilePlan, number: int) -> tuple[int, int]:
+    """First and last plane, plus one, for which a layer's tiles count."""
+    counts = plan.factor(2, number).nonzero()
+    start = plan.starts[2][number]
+    return start + int(counts[0]), start + int(counts[-1]) + 1
+
+
+class _Window:
+    """The last ``depth`` planes of those that have come."""
+
+    def __init__(self, planes: Iterator[Tensor], depth: int) -> None:
+        self._planes, self._depth = planes, depth
+        self._kept: Tensor | None = None
+        self._first = self._end = 0
+        self._spare: Tensor | None = None
+
+    def at(self, start: int) -> Tensor:
+        """``(depth, C, X, Y)``: the planes from ``start`` on; never go back."""
+        if self._kept is None:
+            self._spare = next(self._planes)
+            self._kept = torch.empty(self._depth, *self._spare.shape[1:])
+        elif start > self._first:
+            rest = max(self._end - start, 0)
+            moved = self._kept[self._end - self._first - rest : self._end - self._first]
+            # Parts that do not overlap are moved without a copy of all.
+            step = max(start - self._first, 1)
+            for begin in range(0, rest, step):
+                self._kept[begin : min(begin + step, rest)] = moved[begin : begin + step]
+        self._first = start
+        self._fill()
+        return self._kept
+
+    def _fill(self) -> None:
+        assert self._kept is not None
+        while (room := self._first + self._depth - self._end) > 0:
+            part = self._spare if self._spare is not None else next(self._planes, None)
+            place = self._end - self._first
+            if part is None:  # the last plane, repeated
+                self._kept[place:] = self._kept[place - 1]
+                self._end += room
+                return
+            taken = part[:room]
+            self._kept[place : place + len(taken)] = taken
+            self._end += len(taken)
+            self._spare = part[room:] if len(part) > room else None

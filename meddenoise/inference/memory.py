@@ -1,0 +1,127 @@
+"""How much memory there is, and how much of it a network takes for a voxel."""
+
+from __future__ import annotations
+
+import math
+import os
+import weakref
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = ["available_memory", "bytes_per_voxel", "is_out_of_memory"]
+
+_CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+# oneDNN and cuDNN reorder what they are given into buffers of their own.
+_BUFFERS = 1.25
+
+
+def available_memory(device: torch.device | None = None) -> int:
+    """Bytes that can still be had: of a GPU's memory, or of this machine's (or container's).
+
+    The smallest of what the system says is available, what the container may still take and what
+    the process may (``ulimit -v``).
+    """
+    if device is not None and device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    found = [_system(), *(_left(*pair) for pair in _CGROUPS), _address_space()]
+    return min((n for n in found if n is not None), default=2**32)
+
+
+def _system() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        try:
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        except (ValueError, OSError, AttributeError):
+            return None
+    told = dict(line.split(":", 1) for line in lines if ":" in line)
+    return int(told["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in told else None
+
+
+def _left(limit: str, usage: str) -> int | None:
+    """What a control group may still take; ``None`` without a limit."""
+    try:
+        most, used = Path(limit).read_text().strip(), Path(usage).read_text().strip()
+        return max(int(most) - int(used), 0) if most.isdigit() and int(most) < 2**60 else None
+    except (OSError, ValueError):
+        return None
+
+
+def _address_space() -> int | None:
+    try:
+        import resource
+    except ImportError:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        used = 0
+    return max(limit - used, 0)
+
+
+def is_out_of_memory(fault: BaseException) -> bool:
+    """Whether numpy or torch (on a CPU or a GPU) could not get its memory."""
+    return (
+        isinstance(fault, (MemoryError, torch.cuda.OutOfMemoryError))
+        or "can't allocate memory" in str(fault)
+        or "could not create a memory object" in str(fault)
+    )
+
+
+class _Peak(TorchDispatchMode):
+    """Adds up the tensors that live at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self._users: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for made in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(made, Tensor):
+                self._count(made)
+        return result
+
+    def _count(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if not self._users.get(key):
+            self.now += size
+            self.most = max(self.most, self.now)
+        self._users[key] = self._users.get(key, 0) + 1
+        weakref.finalize(tensor, self._forget, key, size)
+
+    def _forget(self, key: int, size: int) -> None:
+        self._users[key] -= 1
+        if not self._users[key]:
+            self.now -= size
+
+
+def bytes_per_voxel(network: nn.Module, dims: int, inputs: int = 1) -> float:
+    """Memory of a forward pass in float32 without gradients, per voxel of its input.
+
+    The most that lives at once, counted in a pass over a small image of zeros. Weights do not
+    count.
+    """
+    side = {2: 64, 3: 32}[dims]
+    shape = [-(-side // m) * m for m in getattr(network, "multiple", (8,) * dims)]
+    first = next(network.parameters(), torch.empty(0))
+    x = torch.zeros(1, inputs, *shape, device=first.device)
+    # Not in inference mode, in which a tensor that is changed in place is not told from its view.
+    with torch.no_grad(), _Peak() as peak:
+        network(x)
+    return max(_BUFFERS * peak.most / math.prod(shape), 8.0)

@@ -1,0 +1,88 @@
+"""Planes of a scan on their way to a network and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meddenoise.errors import ModelError
+from meddenoise.transforms.normalisation import Normalisation
+
+__all__ = ["as_input", "in_units", "plane_ranges", "through"]
+
+# A part of a scan is about so many voxels, and so some tens of megabytes.
+_PART = 2**22
+
+
+def plane_ranges(shape: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last plane, plus one, of parts of ``(X, Y, Z)`` with a few million voxels each."""
+    step = max(1, _PART // max(1, shape[0] * shape[1]))
+    for first in range(0, shape[2], step):
+        yield first, min(first + step, shape[2])
+
+
+def as_input(
+    planes: NDArray[np.floating],
+    normalisation: Normalisation,
+    level: NDArray[np.floating] | None = None,
+) -> Tensor:
+    """What a network gets of some planes.
+
+    Args:
+        planes: ``(X, Y, n)``, in the scan's units; finite.
+        normalisation: of the scan.
+        level: the noise's sigma in the scan's units, one number or ``(X, Y, n)``: a second channel.
+
+    Returns:
+        ``(n, 1, X, Y)`` float32, or ``(n, 2, X, Y)``.
+    """
+    x = np.empty((planes.shape[2], 1 if level is None else 2, *planes.shape[:2]), np.float32)
+    x[:, 0] = normalisation.apply(planes).transpose(2, 0, 1)
+    if level is not None:
+        scaled = level / normalisation.scale
+        x[:, 1] = scaled.transpose(2, 0, 1) if scaled.ndim else scaled
+    return torch.from_numpy(x)
+
+
+def in_units(part: Tensor, normalisation: Normalisation, dtype: np.dtype) -> NDArray[np.floating]:
+    """A network's ``(n, X, Y)`` as ``(X, Y, n)`` in the scan's units.
+
+    Raises:
+        ModelError: numbers that are not finite.
+    """
+    result = part.numpy().transpose(1, 2, 0).astype(dtype, copy=False)
+    if not np.isfinite(result).all():
+        raise ModelError(
+            "The network's output is not finite: the model is damaged, or was trained on "
+            "scans of other intensities than this one."
+        )
+    return np.asarray(normalisation.invert(result), dtype=dtype)
+
+
+def through(
+    run: Callable[..., Iterator[Tensor]],
+    array: NDArray[np.floating],
+    normalisation: Normalisation,
+    level: NDArray[np.floating] | None,
+    progress: Callable[[float], None] | None,
+) -> NDArray[np.floating]:
+    """An image ``(X, Y, Z)`` in memory through ``run``, :meth:`Compute.planes`; as it came in."""
+    everywhere = level is not None and level.ndim > 0
+
+    def planes() -> Iterator[Tensor]:
+        for first, last in plane_ranges(array.shape):
+            here = level[..., first:last] if everywhere and level is not None else level
+            yield as_input(array[..., first:last], normalisation, here)
+
+    # Planes lie one after the other, as in most files: what is made in order is written in order.
+    out = np.empty(array.shape[::-1], array.dtype).transpose(2, 1, 0)
+    done = 0
+    inputs = 1 if level is None else 2
+    for part in run(array.shape, planes, inputs=inputs, progress=progress):
+        out[..., done : done + len(part)] = in_units(part, normalisation, array.dtype)
+        done += len(part)
+    return out

@@ -3,6 +3,7 @@
 from meddenoise.networks.autoencoder import Autoencoder
 from meddenoise.networks.dncnn import DnCNN
 from meddenoise.networks.drunet import DRUNet
+from meddenoise.networks.levelled import LevelledNet
 from meddenoise.networks.light import LightNet
 from meddenoise.networks.monai import (
     MonaiAttentionUnet,
@@ -22,6 +23,7 @@ __all__ = [
     "Autoencoder",
     "DRUNet",
     "DnCNN",
+    "LevelledNet",
     "LightNet",
     "MonaiAttentionUnet",
     "MonaiBasicUNet",

@@ -148,7 +148,7 @@ class SyntheticSampler:
             image = torch.where(inside, shaded(image, generator), 0.0)
         image = thick_slices(image, axis, thickness)
         if is_ct:
-            span, sigma = 1000.0, uniform(4, 80, generator, log=True)
+            span, sigma = 1000.0, uniform(6, 80, generator, log=True)
         else:
             span = 1.0
             sigma = uniform(self.low, self.high, generator, log=True)

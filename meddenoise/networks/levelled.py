@@ -1,0 +1,76 @@
+"""A network to which neither the zero nor the gain of a scan's intensities matters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from meddenoise.networks.layers import crop_to, pad_to_multiple, start_as_zero
+from meddenoise.networks.registry import register_network
+from meddenoise.networks.unet import UNet
+
+__all__ = ["LevelledNet"]
+
+# Of the Gaussian that takes the local level, in voxels, and how far it reaches.
+_SIGMA, _REACH = 2.0, 6
+
+
+@register_network("levelled")
+class LevelledNet(nn.Module):
+    """A U-Net without biases that sees how each voxel differs from its surroundings.
+
+    ``f(y) = y + g(y - blur(y))``, the blur a Gaussian of 2 voxels: g learns minus the noise.
+    Without biases g is homogeneous (see :class:`DRUNet`), and what is added to all of y is added
+    to f(y): ``f(a y + b) = a f(y) + b`` for any b and any a > 0 (networks with that property by
+    other means: Herbreteau, Moebel and Kervrann, "Normalization-Equivariant Neural Networks with
+    Application to Image Denoising", NeurIPS 2023).
+
+    In a flat region g sees the noise alone, however bright the region is. With intensities in
+    units of a weak noise, which run to hundreds, a U-Net without that was slow to learn.
+
+    Args:
+        dims: 2 or 3.
+        channels: features per level, top first; see :class:`UNet`.
+        strides: by how much each axis shrinks from level to level; see there.
+
+    Raises:
+        ConfigError: as :class:`UNet`.
+    """
+
+    def __init__(
+        self,
+        dims: int = 3,
+        channels: Sequence[int] = (16, 32, 64),
+        strides: Sequence[int | Sequence[int]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.body = UNet(dims, channels, strides, bias=False)
+        start_as_zero(self.body.out)  # begun as the identity
+        self.multiple = self.body.multiple
+        self.halo = tuple(reach + _REACH for reach in self.body.halo)
+        at = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
+        kernel = torch.exp(-(at**2) / (2 * _SIGMA**2))
+        self.register_buffer("kernel", kernel / kernel.sum(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, 1, *spatial)`` to the same shape."""
+        padded = pad_to_multiple(x, self.multiple)
+        with torch.autocast(x.device.type, enabled=False):
+            # In full precision: the level may be hundreds of times the noise.
+            exact = padded if padded.dtype == torch.float64 else padded.float()
+            detail = exact - self._blurred(exact)
+        return crop_to(padded + self.body(detail), x.shape[2:])
+
+    def _blurred(self, x: Tensor) -> Tensor:
+        dims = x.ndim - 2
+        convolve = F.conv3d if dims == 3 else F.conv2d
+        for axis in range(dims):
+            shape, pads = [1] * x.ndim, [0] * (2 * dims)
+            shape[axis + 2] = -1
+            pads[2 * (dims - 1 - axis)] = pads[2 * (dims - 1 - axis) + 1] = _REACH
+            kernel = self.get_buffer("kernel").to(x.dtype).view(shape)
+            x = convolve(F.pad(x, pads, mode="replicate"), kernel)
+        return x

@@ -155,11 +155,7 @@ class Denoiser:
                 impossible one, or one that cannot be estimated; a stabilisation that does not fit
                 the scan.
         """
-        if volume.dims < self.dims:
-            raise ModelError(
-                f"This model denoises {self.dims}-D scans and the image is {volume.dims}-D: "
-                f"use a model trained on {volume.dims}-D images."
-            )
+        self.check_fits(volume)
         around = stabilisation_around(
             volume, self.stabilise, sigma=sigma, asked=stabilise, coils=coils
         )
@@ -178,10 +174,24 @@ class Denoiser:
                 out[channel] = np.where(inside, clean, volume.array[channel])
             if progress:
                 progress((channel + 1) / volume.channels)
-        note = f"meddenoise {__version__} denoised with {self.name}"
-        if around.method != "none":
-            note += f", stabilised as {around.noise}"
-        return volume.with_array(out, note=note)
+        return volume.with_array(out, note=self.note(around))
+
+    def note(self, around: Stabilisation) -> str:
+        """A line of history for a result."""
+        stabilised = "" if around.method == "none" else f", stabilised as {around.noise}"
+        return f"meddenoise {__version__} denoised with {self.name}{stabilised}"
+
+    def check_fits(self, volume: Volume) -> None:
+        """Raise unless the network can be run over a scan of so many axes.
+
+        Raises:
+            ModelError: a 3-D network and a 2-D image.
+        """
+        if volume.dims < self.dims:
+            raise ModelError(
+                f"This model denoises {self.dims}-D scans and the image is {volume.dims}-D: "
+                f"use a model trained on {volume.dims}-D images."
+            )
 
     def denoise_array(
         self,
@@ -312,7 +322,7 @@ class Denoiser:
 
 
 def _planes_a_part(shape: Sequence[int]) -> int:
-    return max(1, 2**22 // (shape[0] * shape[1]))
+    return max(1, 2**20 // (shape[0] * shape[1]))
 
 
 def _share(

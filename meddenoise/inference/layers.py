@@ -24,7 +24,7 @@ __all__ = ["Launch", "layered", "padded", "sliced"]
 Launch = Callable[[Tensor], Callable[[], Tensor]]
 
 # Finished planes are handed on in parts of about so many voxels.
-_PART = 2**22
+_PART = 2**20
 
 
 def padded(planes: Tensor, plan: TilePlan) -> Tensor:

@@ -14,12 +14,12 @@ from meddenoise.transforms.normalisation import Normalisation
 
 __all__ = ["as_input", "in_units", "plane_ranges", "through"]
 
-# A part of a scan is about so many voxels, and so some tens of megabytes.
-_PART = 2**22
+# A part of a scan is about so many voxels, and so a few megabytes: several are under way at once.
+_PART = 2**20
 
 
 def plane_ranges(shape: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """First and last plane, plus one, of parts of ``(X, Y, Z)`` with a few million voxels each."""
+    """First and last plane, plus one, of parts of ``(X, Y, Z)`` with a million voxels each."""
     step = max(1, _PART // max(1, shape[0] * shape[1]))
     for first in range(0, shape[2], step):
         yield first, min(first + step, shape[2])

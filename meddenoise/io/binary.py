@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal
 
@@ -15,10 +16,12 @@ from meddenoise.errors import DamagedScan
 from meddenoise.io.storage import Storage
 
 __all__ = [
+    "Planes",
     "check_claim",
     "count_rest",
     "decompressor",
     "is_gzip",
+    "open_at",
     "open_maybe_gzip",
     "read_array",
     "read_exactly",
@@ -29,6 +32,9 @@ __all__ = [
 # Deflate cannot expand by more than this; bzip2 can, but not on anything measured.
 _MOST_EXPANSION = 1032
 _BLOCK = 1 << 24
+
+Planes = Iterable[NDArray[np.floating]]
+"""Parts ``(X, Y, n)`` of a scan in the order of its planes."""
 
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, OSError, ValueError)
 
@@ -44,6 +50,13 @@ def open_maybe_gzip(path: Path) -> BinaryIO:
     if is_gzip(path):
         return gzip.open(path, "rb")  # type: ignore[return-value]
     return open(path, "rb")
+
+
+def open_at(path: Path, offset: int) -> BinaryIO:
+    """The file, at a certain byte."""
+    stream = open(path, "rb")  # noqa: SIM115  (the caller closes it)
+    stream.seek(offset)
+    return stream
 
 
 def check_claim(path: Path, nbytes: int, available: int, *, compressed: bool) -> None:
@@ -127,7 +140,7 @@ def _bytes_of(values: NDArray) -> memoryview:
 
 def write_voxels(
     stream: Any,
-    values: NDArray[np.floating],
+    values: NDArray[np.floating] | Planes,
     storage: Storage,
     byteorder: Literal["<", ">"] = "<",
 ) -> int:
@@ -135,7 +148,8 @@ def write_voxels(
 
     Args:
         stream: anything with ``write``.
-        values: physical values in the file's order of axes.
+        values: physical values in the file's order of axes, slowest first; or parts of it,
+            ``(X, Y, n)``.
         storage: type and scale of what is written.
         byteorder: of what is written.
 
@@ -144,9 +158,11 @@ def write_voxels(
     """
     clipped = 0
     kind = storage.dtype.newbyteorder(byteorder)
-    for stored, here in storage.encode_in_parts(values):
-        stream.write(_bytes_of(stored.astype(kind, copy=False)))
-        clipped += here
+    parts = [values] if isinstance(values, np.ndarray) else (part.transpose() for part in values)
+    for part in parts:
+        for stored, here in storage.encode_in_parts(part):
+            stream.write(_bytes_of(stored.astype(kind, copy=False)))
+            clipped += here
     return clipped
 
 

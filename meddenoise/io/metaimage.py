@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 from meddenoise.errors import DamagedScan, FileError, GeometryError
 from meddenoise.io import binary
 from meddenoise.io.detached import data_files_beside, read_parts
+from meddenoise.io.planes import PlaneScan, check_length, plane_scan
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
 
-__all__ = ["MetaSource", "read_metaimage", "write_metaimage"]
+__all__ = ["MetaSource", "metaimage_planes", "read_metaimage", "write_metaimage"]
 
 _TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4",
@@ -60,7 +62,7 @@ class MetaSource(HeaderSource):
         return (self.path, *self.data_files)
 
     def details(self) -> dict[str, Any]:
-        return {"fields": [line.partition("=")[0].strip() for line in self.lines]}
+        return {"fields": [_key(line) for line in self.lines]}
 
 
 def read_metaimage(path: Path) -> Volume:
@@ -100,12 +102,43 @@ def read_metaimage(path: Path) -> Volume:
         lines=tuple(lines),
         data_files=files,
     )
-    modality = fields.get("Modality", "").removeprefix("MET_MOD_")
     return make_volume(
-        array.astype(storage.dtype_for(stored), copy=False),
-        source,
-        modality=modality if modality in ("CT", "MR", "US") else "",
+        array.astype(storage.dtype_for(stored), copy=False), source, modality=_modality(fields)
     )
+
+
+def _modality(fields: dict[str, str]) -> str:
+    modality = fields.get("Modality", "").removeprefix("MET_MOD_")
+    return modality if modality in ("CT", "MR", "US") else ""
+
+
+def metaimage_planes(path: Path) -> PlaneScan | None:
+    """The scan to be read plane by plane; ``None`` unless header and raw voxels are one file.
+
+    Raises:
+        FileError, GeometryError: as :func:`read_metaimage`, for what the header tells.
+    """
+    with open(path, "rb") as stream:
+        lines = _header_lines(stream, path)
+        begins = stream.tell()
+    fields = {key.strip(): value.strip() for key, _, value in (x.partition("=") for x in lines)}
+    sizes, stored_type = _sizes(fields, path), _stored_type(fields, path)
+    raw = _true(fields.get("BinaryData", "True")) and not _is_compressed(lines)
+    plain = fields["ElementDataFile"].upper() == "LOCAL" and "HeaderSize" not in fields
+    if not (raw and plain and len(sizes) > 2):
+        return None
+    check_length(path, begins, sizes, stored_type)
+    source = MetaSource(
+        path=path,
+        storage=Storage.of(stored_type),
+        shape=sizes[:3],
+        channels=sizes[3] if len(sizes) > 3 else 1,
+        affine=_affine(fields, len(sizes), path),
+        lines=tuple(lines),
+    )
+
+    begin = partial(binary.open_at, path, begins)
+    return plane_scan(source, begin, stored_type, compressed=False, modality=_modality(fields))
 
 
 def _header_lines(stream: Any, path: Path) -> list[str]:
@@ -231,9 +264,17 @@ def _read_text(stream: Any, path: Path, layout: tuple[int, ...], kind: np.dtype)
 
 
 def write_metaimage(
-    volume: Volume, path: Path, *, source: MetaSource | None, storage: Storage
+    volume: Volume,
+    path: Path,
+    *,
+    source: MetaSource | None,
+    storage: Storage,
+    planes: binary.Planes | None = None,
 ) -> int:
-    """Write one file, header and voxels, to ``path``; return how many voxels were clipped."""
+    """Write one file, header and voxels, to ``path``; return how many voxels were clipped.
+
+    With ``planes`` the voxels are theirs, one channel after the other, and not the volume's.
+    """
     keep = (
         source is not None
         and same_grid(source, volume)
@@ -245,13 +286,20 @@ def write_metaimage(
     if source is not None and keep and volume.channels == 1 and _count(lines) == 4:
         values = values[..., None]
     values = values.transpose(range(values.ndim)[::-1])
+    voxels = values if planes is None else planes
+    if planes is not None:  # compressed voxels would be gathered in memory first
+        lines = [
+            "CompressedData = False" if _key(line) == "CompressedData" else line
+            for line in lines
+            if _key(line) != "CompressedDataSize"
+        ]
     order: Literal["<", ">"] = ">" if _is_big_endian(lines) else "<"
     with open(path, "wb") as raw:
         if not _is_compressed(lines):
             raw.write(_header_bytes(lines, storage, 0))
-            return binary.write_voxels(raw, values, storage, order)
+            return binary.write_voxels(raw, voxels, storage, order)
         packed = _Packed()  # the header, which comes first, says how long it is
-        clipped = binary.write_voxels(packed, values, storage, order)
+        clipped = binary.write_voxels(packed, voxels, storage, order)
         parts = packed.end()
         raw.write(_header_bytes(lines, storage, sum(map(len, parts))))
         raw.writelines(parts)
@@ -285,6 +333,10 @@ def _value(lines: list[str], *keys: str) -> str:
         if key.strip() in keys:
             return value.strip()
     return ""
+
+
+def _key(line: str) -> str:
+    return line.partition("=")[0].strip()
 
 
 def _count(lines: list[str]) -> int:

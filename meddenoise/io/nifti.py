@@ -12,18 +12,19 @@ import math
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import DamagedScan, FileError, GeometryError
 from meddenoise.io import binary
+from meddenoise.io.planes import PlaneScan, check_length, plane_scan
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
 
-__all__ = ["NiftiSource", "read_nifti", "write_nifti"]
+__all__ = ["NiftiSource", "nifti_planes", "read_nifti", "write_nifti"]
 
 _SCALARS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
             1024: "i8", 1280: "u8"}  # fmt: skip
@@ -110,6 +111,45 @@ def read_nifti(path: Path) -> Volume:
     )
     array = storage.decode(stored) if storage.is_scaled else _as_floats(stored, storage)
     return make_volume(array.transpose(0, 3, 2, 1), source)
+
+
+def nifti_planes(path: Path) -> PlaneScan | None:
+    """The scan to be read plane by plane, compressed or not; ``None`` for a pair of files.
+
+    Raises:
+        FileError, GeometryError: as :func:`read_nifti`, for what the header tells.
+    """
+    compressed = binary.is_gzip(path)
+    with binary.open_maybe_gzip(path) as stream:
+        prefix = _read_prefix(stream, path)
+    header = _parse(prefix, path)
+    if bytes(header["magic"])[:2] == b"ni":
+        return None
+    shape, channels = _shape(header, path)
+    storage, stored_type = _storage(header, path)
+    sizes, rest = (channels, *shape), 0
+    if compressed:
+        nbytes = math.prod(sizes) * stored_type.itemsize
+        binary.check_claim(path, nbytes, path.stat().st_size, compressed=True)
+    else:
+        rest = check_length(path, len(prefix), sizes, stored_type)
+    source = NiftiSource(
+        path=path,
+        storage=storage,
+        shape=shape,
+        channels=channels,
+        affine=_affine(header, path),
+        oddities=_oddities(header, rest),
+        prefix=prefix,
+        byteorder=header.endianness,
+    )
+
+    def begin() -> BinaryIO:
+        stream = binary.open_maybe_gzip(path)
+        binary.skip_exactly(stream, len(prefix), path)
+        return stream
+
+    return plane_scan(source, begin, stored_type, compressed=compressed)
 
 
 def _as_floats(stored: NDArray, storage: Storage) -> NDArray:
@@ -234,15 +274,22 @@ def _read_pair(
 
 
 def write_nifti(
-    volume: Volume, path: Path, *, source: NiftiSource | None, storage: Storage, compress: bool
+    volume: Volume,
+    path: Path,
+    *,
+    source: NiftiSource | None,
+    storage: Storage,
+    compress: bool,
+    planes: binary.Planes | None = None,
 ) -> int:
     """Write to ``path`` and return how many voxels were clipped.
 
     With a source the header's bytes are kept; only what must change does: the type and scale
-    if ``storage`` is another, dimensions and transforms if the grid is another.
+    if ``storage`` is another, dimensions and transforms if the grid is another. With ``planes`` the
+    voxels are theirs, one channel after the other, and not the volume's.
     """
     array = volume.array if volume.dims == 3 else volume.array[..., None]
-    values = array.transpose(0, 3, 2, 1)
+    values = array.transpose(0, 3, 2, 1) if planes is None else planes
     prefix, byteorder = _prefix_for(volume, source, storage)
     with open(path, "wb") as raw:
         if not compress:

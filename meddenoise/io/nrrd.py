@@ -12,6 +12,7 @@ import gzip
 import io
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,11 +31,12 @@ from meddenoise.io.nrrd_fields import (
     sizes_of,
     stored_type_of,
 )
+from meddenoise.io.planes import PlaneScan, check_length, plane_scan
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
 
-__all__ = ["NrrdSource", "read_nrrd", "write_nrrd"]
+__all__ = ["NrrdSource", "nrrd_planes", "read_nrrd", "write_nrrd"]
 
 _MOST_HEADER = 1 << 20
 
@@ -106,6 +108,40 @@ def read_nrrd(path: Path) -> Volume:
         data_files=files,
     )
     return make_volume(array.astype(storage.dtype_for(stored), copy=False), source)
+
+
+def nrrd_planes(path: Path) -> PlaneScan | None:
+    """The scan to be read plane by plane; ``None`` unless it is one raw file in that order.
+
+    Raises:
+        FileError, GeometryError: as :func:`read_nrrd`, for what the header tells.
+    """
+    with open(path, "rb") as stream:
+        text = _header_text(stream, path)
+        fields = parse_fields(text, path)
+        sizes, stored_type = sizes_of(fields, path), stored_type_of(fields, path)
+        axes, affine, oddities = axes_of(fields, sizes, path)
+        raw = ENCODINGS.get(str(fields.get("encoding", "")).strip().lower()) == "raw"
+        plain = not ({"data file", "datafile"} & set(fields)) and not _skip(fields, "byte")
+        if not (raw and plain and axes in ((1, 2, 3), (1, 2, 3, 0))):
+            return None
+        for _ in range(_skip(fields, "line")):
+            stream.readline()
+        begins = stream.tell()
+    check_length(path, begins, sizes, stored_type)
+    source = NrrdSource(
+        path=path,
+        storage=Storage.of(stored_type),
+        shape=sizes[:3],
+        channels=sizes[3] if len(sizes) > 3 else 1,
+        affine=affine,
+        oddities=oddities,
+        text=text,
+        axes=axes,
+    )
+
+    begin = partial(binary.open_at, path, begins)
+    return plane_scan(source, begin, stored_type, compressed=False)
 
 
 def _header_text(stream: Any, path: Path) -> str:
@@ -190,8 +226,18 @@ def _arranged(stored: NDArray, axes: tuple[int, ...]) -> tuple[NDArray, tuple[in
     return values, tuple(int(n) for n in values.shape[1:]), int(values.shape[0])
 
 
-def write_nrrd(volume: Volume, path: Path, *, source: NrrdSource | None, storage: Storage) -> int:
-    """Write an attached-header file to ``path`` and return how many voxels were clipped."""
+def write_nrrd(
+    volume: Volume,
+    path: Path,
+    *,
+    source: NrrdSource | None,
+    storage: Storage,
+    planes: binary.Planes | None = None,
+) -> int:
+    """Write an attached-header file to ``path`` and return how many voxels were clipped.
+
+    With ``planes`` the voxels are theirs, one channel after the other, and not the volume's.
+    """
     keep = (
         source is not None
         and same_grid(source, volume)
@@ -206,17 +252,18 @@ def write_nrrd(volume: Volume, path: Path, *, source: NrrdSource | None, storage
     values = volume.array if 0 in axes else volume.array[0]
     shift = 0 if 0 in axes else 1
     values = values.transpose([axis - shift for axis in axes][::-1])
+    voxels = values if planes is None else planes
     encoding, text = _final_text(lines, storage)
     order: Literal["<", ">"] = ">" if _says_big_endian(text) else "<"
     with open(path, "wb") as raw:
         raw.write(text.encode("utf-8", "surrogateescape") + b"\n\n")
         if encoding == "gzip":
             with gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
-                return binary.write_voxels(packed, values, storage, order)
+                return binary.write_voxels(packed, voxels, storage, order)
         if encoding == "bzip2":
             with bz2.BZ2File(raw, "wb") as packed:
-                return binary.write_voxels(packed, values, storage, order)
-        return binary.write_voxels(raw, values, storage, order)
+                return binary.write_voxels(packed, voxels, storage, order)
+        return binary.write_voxels(raw, voxels, storage, order)
 
 
 def _says_big_endian(text: str) -> bool:

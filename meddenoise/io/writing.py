@@ -13,12 +13,14 @@ import numpy as np
 
 from meddenoise.errors import GeometryError, OutputError, ParameterError
 from meddenoise.io.atomic import atomic_files
+from meddenoise.io.binary import Planes
 from meddenoise.io.formats import EXTENSIONS, RASTER_FORMATS, format_of_name
 from meddenoise.io.source import HeaderSource
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
 
 __all__ = [
+    "PLANE_FORMATS",
     "ClippingWarning",
     "Compression",
     "Derivation",
@@ -32,6 +34,10 @@ __all__ = [
 Derivation = Literal["noise reduction", "noise simulation", "conversion"]
 #: Lossless transfer syntaxes that a DICOM series can be written in.
 Compression = Literal["rle", "jpegls", "jpeg2000"]
+
+
+# Formats that can be written plane by plane.
+PLANE_FORMATS = ("nifti", "nrrd", "metaimage")
 
 
 class ClippingWarning(UserWarning):
@@ -162,11 +168,16 @@ def write_report(
     keep_private: bool = False,
     allow_irregular: bool = False,
     beside: Mapping[Path, bytes] | None = None,
+    planes: Planes | None = None,
 ) -> WriteReport:
     """:func:`write`, returning all there is to know about it instead of warning.
 
     ``beside`` are further files and their contents, which appear together with the scan or not
     at all, by the same rules; not beside a DICOM series.
+
+    ``planes`` are the voxels of a scan that is not in memory, parts ``(X, Y, n)`` from first to
+    last, one channel after the other; ``volume`` then tells the rest. For volumes in NIfTI, NRRD
+    and MetaImage only.
     """
     target = Path(path).expanduser()
     beside = beside or {}
@@ -177,6 +188,11 @@ def write_report(
         raise ParameterError(f"compress is one of {known}, or None, not {compress!r}.")
     source = _source(volume, like)
     kind = _target_format(target, source)
+    if planes is not None and (kind not in PLANE_FORMATS or volume.dims != 3):
+        raise OutputError(
+            f"{target}: a scan that is read plane by plane is written to .nii, .nii.gz, .nrrd or "
+            ".mha only."
+        )
     for place in (target, *beside):
         _refuse_inputs(place, volume, like)
     if kind == "dicom":
@@ -210,7 +226,7 @@ def write_report(
     with atomic_files(files, overwrite=overwrite) as parts:
         for part, content in zip(parts, beside.values(), strict=False):
             part.write_bytes(content)
-        stored, clipped = _write_file(volume, parts[-1], kind, source, dtype)
+        stored, clipped = _write_file(volume, parts[-1], kind, source, dtype, planes)
     voxels = int(volume.array.size)
     return WriteReport(target, kind, str(stored), voxels, clipped, files, notes)
 
@@ -305,7 +321,12 @@ def _same_place(one: Path, other: Path) -> bool:
 
 
 def _write_file(
-    volume: Volume, part: Path, kind: str, source: HeaderSource | None, dtype: str
+    volume: Volume,
+    part: Path,
+    kind: str,
+    source: HeaderSource | None,
+    dtype: str,
+    planes: Planes | None,
 ) -> tuple[np.dtype, int]:
     """Write one file; the stored type and the number of clipped voxels."""
     storage = _storage(volume, kind, source, dtype)
@@ -315,18 +336,22 @@ def _write_file(
         own = source if isinstance(source, NiftiSource) else None
         compress = part.name.lower().endswith(".gz")
         return storage.dtype, write_nifti(
-            volume, part, source=own, storage=storage, compress=compress
+            volume, part, source=own, storage=storage, compress=compress, planes=planes
         )
     if kind == "nrrd":
         from meddenoise.io.nrrd import NrrdSource, write_nrrd
 
         nrrd_source = source if isinstance(source, NrrdSource) else None
-        return storage.dtype, write_nrrd(volume, part, source=nrrd_source, storage=storage)
+        return storage.dtype, write_nrrd(
+            volume, part, source=nrrd_source, storage=storage, planes=planes
+        )
     if kind == "metaimage":
         from meddenoise.io.metaimage import MetaSource, write_metaimage
 
         meta_source = source if isinstance(source, MetaSource) else None
-        return storage.dtype, write_metaimage(volume, part, source=meta_source, storage=storage)
+        return storage.dtype, write_metaimage(
+            volume, part, source=meta_source, storage=storage, planes=planes
+        )
     from meddenoise.io.raster import RasterSource, write_raster
 
     raster_source = source if isinstance(source, RasterSource) else None

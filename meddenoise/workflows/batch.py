@@ -17,6 +17,7 @@ from meddenoise.io import Sidecars, WriteReport, carry_sidecars, read, write_rep
 from meddenoise.io.sidecars import sidecars_beside
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import Job, check_place
+from meddenoise.workflows.streamed import open_large, write_streamed
 from meddenoise.workflows.ways import Progress, Way, way_to_denoise
 
 __all__ = ["Batch", "Outcome", "Progress", "Way", "check_contents", "way_to_denoise"]
@@ -111,7 +112,8 @@ class Batch:
         """
         began = time.perf_counter()
         check_place(job.scan.path, job.target, overwrite=self.overwrite)
-        volume = read(job.scan.path, series=job.scan.series)
+        large = None if self.way.stream is None else open_large(job)
+        volume = read(job.scan.path, series=job.scan.series) if large is None else large[0].head
         target = job.target_for(volume)
         sidecars = self.sidecars(job, volume, target)
         for place in (target, *sidecars.files):
@@ -120,21 +122,29 @@ class Batch:
                 raise OutputError(f"{place} is another input, and inputs are never overwritten.")
         if str(target) in made:
             raise OutputError(f"{target} is the result of another scan of the same name already.")
-        check_contents(volume, str(job.scan.path))
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("ignore")
             warnings.filterwarnings("always", category=UserWarning, module=r"meddenoise\.")
-            denoised = self.way.run(volume, progress)
-        report = write_report(
-            denoised, target, overwrite=self.overwrite, beside=sidecars.files, **self.writing
-        )
+            if large is not None and self.way.stream is not None:
+                report, untouched = write_streamed(
+                    self.way.stream, large[0], target, sidecars, progress=progress,
+                    overwrite=self.overwrite, **self.writing,
+                )  # fmt: skip
+            else:
+                check_contents(volume, str(job.scan.path))
+                denoised = self.way.run(volume, progress)
+                untouched = int(volume.array.size - np.count_nonzero(volume.valid))
+                report = write_report(
+                    denoised, target, overwrite=self.overwrite, beside=sidecars.files,
+                    **self.writing,
+                )  # fmt: skip
         heard = (*_oddities(volume), *(str(w.message) for w in said), *_written(report))
         return Outcome(
             input=str(job.scan.path),
             output=str(report.path),
             seconds=time.perf_counter() - began,
             voxels=volume.array.size,
-            untouched=int(volume.array.size - np.count_nonzero(volume.valid)),
+            untouched=untouched,
             clipped=report.clipped,
             notes=(*heard, *sidecars.notes),
         )

@@ -17,6 +17,9 @@ from meddenoise.workflows import refined as refined  # registers a method
 
 if TYPE_CHECKING:
     from meddenoise.inference import Denoiser
+    from meddenoise.inference.streaming import Streaming
+    from meddenoise.io.planes import PlaneScan
+    from meddenoise.workflows.streamed import Stream
 
 __all__ = ["AUTO", "Progress", "Way", "way_to_denoise"]
 
@@ -33,10 +36,13 @@ class Way:
     Attributes:
         name: for people: the method, or the model file and its hash.
         run: a noisy volume to a denoised one.
+        stream: how a scan is denoised plane by plane that is too large for the memory; ``None`` if
+            it cannot be.
     """
 
     name: str
     run: Callable[[Volume, Progress | None], Volume]
+    stream: Stream | None = None
 
 
 def way_to_denoise(
@@ -116,7 +122,15 @@ def way_to_denoise(
             progress=progress,
         )
 
-    return around.debiased(Way(denoiser.name, by_model), level)
+    def streamed(scan: PlaneScan) -> Streaming:
+        from meddenoise.inference.streaming import SAMPLE, Streaming
+
+        denoiser.check_fits(scan.head)
+        _compare_kinds(denoiser, scan.head)
+        known = level(scan.middle(SAMPLE)) if takes and sigma is not None else None
+        return Streaming(denoiser, scan, sigma=known, stabilise=stabilise, coils=coils)
+
+    return around.debiased(Way(denoiser.name, by_model, streamed), level)
 
 
 @dataclass(frozen=True)
@@ -169,7 +183,7 @@ class _Around:
             denoised = way.run(volume, progress)
             return debias_scan(volume, denoised, sigma=level(volume), coils=self.coils or 1)
 
-        return replace(way, run=run)
+        return replace(way, run=run, stream=None)
 
 
 def _level(sigma: str | float | None) -> Callable[[Volume], float | None]:

@@ -1,0 +1,352 @@
+"""A network over a scan that does not fit into the memory: planes in from disk, planes out to disk.
+
+What the whole scan says is found beforehand: mean and standard deviation, exactly, in a pass of
+their own; percentiles from evenly spaced planes of some 16 million voxels; the noise (for a model
+that is told it, or with a stabilisation) from as many voxels in the middle planes.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import ModelError, OutputError, ParameterError
+from meddenoise.inference.planes import as_input, in_units
+from meddenoise.inference.restore import curve_of_samples, restored_planes, sampled_planes
+from meddenoise.inference.stabilised import stabilisation_around
+from meddenoise.io.ahead import ahead
+from meddenoise.io.planes import PlaneScan
+from meddenoise.noise.curve import NoiseCurve
+from meddenoise.noise.scan_level import scan_sigma
+from meddenoise.noise.stabilise import Stabilisation
+from meddenoise.transforms.normalisation import Normalisation
+from meddenoise.volume import Volume
+
+if TYPE_CHECKING:
+    from meddenoise.inference.denoiser import Denoiser
+
+__all__ = ["SAMPLE", "Streaming"]
+
+SAMPLE = 2**24
+"""Voxels that percentiles and noise are estimated from."""
+
+Planes = Iterator[NDArray[np.floating]]
+
+
+@dataclass
+class _Sums:
+    """What a pass over a channel finds.
+
+    Attributes:
+        count: voxels that are finite.
+        mean, squares: their mean, and the sum of squares about it.
+        low, high: the smallest and the largest.
+        missing: voxels that are not finite.
+        sample: some of the values, in float32.
+    """
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    low: float = math.inf
+    high: float = -math.inf
+    missing: int = 0
+    sample: list[NDArray[np.floating]] | None = None
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing in it: no finite voxel, or all are the same."""
+        return not self.count or self.low == self.high
+
+    def add(self, values: NDArray[np.floating]) -> None:
+        """More values; Chan, Golub and LeVeque, "Updating formulae", 1979, equation 2.1."""
+        found = values[np.isfinite(values)] if not np.isfinite(values).all() else values
+        self.missing += values.size - found.size
+        if not found.size:
+            return
+        mean = float(found.mean(dtype=np.float64))
+        squares = float(np.square(found - mean, dtype=np.float64).sum())
+        total = self.count + found.size
+        apart = mean - self.mean
+        self.squares += squares + apart**2 * self.count * found.size / total
+        self.mean += apart * found.size / total
+        self.count = total
+        self.low, self.high = min(self.low, float(found.min())), max(self.high, float(found.max()))
+
+
+class Streaming:
+    """One scan that is denoised plane by plane.
+
+    Args:
+        denoiser: the network, with its normalisation.
+        scan: on disk.
+        sigma, stabilise, coils: as for a call of the denoiser, but sigma is one number.
+
+    Raises:
+        ModelError, ParameterError: as a call of the denoiser.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        scan: PlaneScan,
+        *,
+        sigma: float | None = None,
+        stabilise: str | None = None,
+        coils: int | None = None,
+    ) -> None:
+        self.denoiser, self.scan, self.sigma = denoiser, scan, sigma
+        self.around = self._around(stabilise, coils)
+        self.sums = [self._summed(channel) for channel in range(scan.head.channels)]
+
+    def _around(self, stabilise: str | None, coils: int | None) -> Stabilisation:
+        own = self.denoiser.stabilise
+        needed = own.method != "none" or stabilise not in (None, "none")
+        few = self.scan.middle(SAMPLE if needed else 1)
+        return stabilisation_around(few, own, sigma=self.sigma, asked=stabilise, coils=coils)
+
+    @property
+    def untouched(self) -> int:
+        """Voxels that are not finite, and stay as they are."""
+        return sum(sums.missing for sums in self.sums)
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing in any channel."""
+        return all(sums.blank for sums in self.sums)
+
+    @property
+    def head(self) -> Volume:
+        """The result without its voxels, as the scan's head."""
+        note = self.denoiser.note(self.around)
+        return self.scan.head.with_array(self.scan.head.array, note=note)
+
+    def _summed(self, channel: int) -> _Sums:
+        """A pass over a channel: of stabilised values, where it is stabilised."""
+        sums, sample = _Sums(), []
+        x, y, depth = self.scan.shape
+        every = max(1, math.ceil(x * y * depth / SAMPLE))
+        done = 0
+        for part in ahead(self.scan.planes(channel)):
+            values = self._forward(part, channel)
+            sums.add(values)
+            sample.append(values[..., -done % every :: every].astype(np.float32))
+            done += part.shape[2]
+        if self.denoiser.normalise.method == "percentile" and not sums.blank:
+            sums.sample = sample
+        return sums
+
+    def _forward(self, part: NDArray[np.floating], channel: int) -> NDArray[np.floating]:
+        """Stabilised, if that channel is."""
+        if self.around.stabilisers[channel] is None:
+            return part
+        finite = np.isfinite(part)
+        if finite.all():
+            return self.around.forward(part, channel)
+        # A stabiliser is not asked about what is no number; its place stays one.
+        known = self.around.forward(np.where(finite, part, 0).astype(part.dtype), channel)
+        return np.where(finite, known, np.nan).astype(known.dtype)
+
+    def _normalisation(self, channel: int) -> Normalisation:
+        sums, how = self.sums[channel], self.denoiser.normalise.model_dump()
+        if sums.sample is not None:
+            return Normalisation.fit(np.concatenate([s.ravel() for s in sums.sample]), **how)
+        if how["method"] == "standard":
+            # What Normalisation.fit finds, from two values with that mean and deviation.
+            spread = math.sqrt(sums.squares / sums.count)
+            pair = np.array([sums.mean - spread, sums.mean + spread])
+            return Normalisation.fit(pair, **how)
+        return Normalisation.fit(np.zeros(0), **how)
+
+    def _level(self, channel: int) -> NDArray[np.floating] | None:
+        """The noise map's one number."""
+        if not self.denoiser.noise_map:
+            return None
+        if self.around.stabilisers[channel] is not None:
+            return np.asarray(1.0, np.float32)
+        if self.sigma is not None:
+            return np.asarray(self.sigma, np.float32)
+        return np.asarray(scan_sigma(self.scan.middle(SAMPLE), channel), np.float32)
+
+    def planes(self, beside: Path, progress: Callable[[float], None] | None = None) -> Planes:
+        """The result, parts ``(X, Y, n)`` from first to last, one channel after the other.
+
+        Args:
+            beside: a directory with room for the scan in float32, if the result is restored from
+                its residual, which asks for the whole of it first. Nothing is left there.
+            progress: called with the finished fraction.
+        """
+        count = self.scan.head.channels
+        for channel in range(count):
+
+            def told(done: float, channel: int = channel) -> None:
+                if progress:
+                    progress((channel + done) / count)
+
+            if self.sums[channel].blank:
+                yield from self.scan.planes(channel)
+            else:
+                yield from self._channel(channel, beside, told)
+            told(1.0)
+
+    def _channel(self, channel: int, beside: Path, told: Callable[[float], None]) -> Planes:
+        normalisation, level = self._normalisation(channel), self._level(channel)
+        restores = bool(self.denoiser.inference.restore)
+        kept = _Samples(self.scan.shape) if restores else None
+        kind = self.scan.head.array.dtype
+
+        def given() -> Iterator:
+            done = 0
+            for part, mask in ahead(self._filled(channel)):
+                if kept is not None:
+                    kept.take(part, mask, done)
+                done += part.shape[2]
+                yield as_input(part, normalisation, level)
+
+        parts = (
+            in_units(part, normalisation, kind)
+            for part in self.denoiser.compute.planes(
+                self.scan.shape,
+                given,
+                inputs=1 if level is None else 2,
+                lean=True,
+                progress=lambda done: told(done * (0.9 if restores else 1)),
+            )
+        )
+        clean = parts if kept is None else self._restored(parts, channel, beside, kept)
+        yield from self._finished(clean, channel)
+
+    def _filled(
+        self, channel: int
+    ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.bool_] | None]]:
+        """What the network gets, before it is normalised: the mean where there is no number.
+
+        With it, where there is one; ``None`` for everywhere.
+        """
+        for part in self.scan.planes(channel):
+            values = self._forward(part, channel)
+            finite = np.isfinite(values) if self.sums[channel].missing else None
+            if finite is not None:
+                mean = values.dtype.type(self.sums[channel].mean)
+                values = np.where(finite, values, mean)
+            yield values, finite
+
+    def _restored(self, parts: Planes, channel: int, beside: Path, kept: _Samples) -> Planes:
+        """Restored from the residual, by way of a file of what the network gave."""
+        shape, kind = self.scan.shape, np.dtype(np.float32)
+        try:
+            spill = tempfile.TemporaryFile(dir=beside)  # noqa: SIM115  (closed below)
+        except OSError as fault:
+            raise OutputError(f"{beside} cannot be written to: {fault.strerror}.") from fault
+        with spill:
+            try:
+                for part in parts:
+                    spill.write(np.ascontiguousarray(part.transpose(), kind).data)
+                spill.flush()
+            except OSError as fault:
+                raise OutputError(
+                    f"{beside} has no room for the scan in float32 beside the result, which "
+                    f"restoring from the residual takes ({fault.strerror}): free some, or use a "
+                    "model with inference.restore false."
+                ) from fault
+            try:
+                curve = kept.curve(lambda first, last: _reread(spill, shape, first, last))
+            except ParameterError as fault:
+                warnings.warn(f"The residual was not looked at. {fault}", stacklevel=2)
+                yield from (part for _, part, _ in self._pairs(channel, spill))
+                return
+            yield from restored_planes(self._pairs(channel, spill), shape, curve)
+
+    def _pairs(self, channel: int, spill: BinaryIO) -> Iterator:
+        done = 0
+        for part, mask in ahead(self._filled(channel)):
+            count = part.shape[2]
+            clean = _reread(spill, self.scan.shape, done, done + count)
+            yield part, clean.astype(part.dtype, copy=False), mask
+            done += count
+
+    def _finished(self, parts: Planes, channel: int) -> Planes:
+        """Brought back from the stabilisation, and with what was no number as it was."""
+        originals = _Taken(self.scan.planes(channel)) if self.sums[channel].missing else None
+        for part in parts:
+            values = part
+            if self.around.stabilisers[channel] is not None:
+                values = self.around.inverse(part, channel)
+            values = values.astype(self.scan.head.array.dtype, copy=False)
+            if originals is not None:
+                before = originals.next(part.shape[2])
+                values = np.where(np.isfinite(before), values, before)
+            yield values
+
+
+def _reread(
+    spill: BinaryIO, shape: tuple[int, int, int], first: int, last: int
+) -> NDArray[np.float32]:
+    """``(X, Y, n)`` planes of the file."""
+    x, y, _ = shape
+    spill.seek(first * x * y * 4)
+    data = np.empty((last - first, y, x), np.float32)
+    if spill.readinto(data.data) != data.nbytes:  # type: ignore[attr-defined]
+        raise ModelError("The file between network and result ends too early.")
+    return data.transpose(2, 1, 0)
+
+
+class _Samples:
+    """The noisy slabs that the noise is estimated from, kept as they pass."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.places = sampled_planes(shape)
+        self._depth = shape[2]
+        self._noisy: list[list[NDArray[np.floating]]] = [[] for _ in self.places]
+        self._known: list[list[NDArray[np.bool_]]] = [[] for _ in self.places]
+
+    def take(self, part: NDArray[np.floating], mask: NDArray[np.bool_] | None, first: int) -> None:
+        """Planes from ``first`` on pass."""
+        for (_, rows, depth), kept, known in zip(
+            self.places, self._noisy, self._known, strict=True
+        ):
+            begin, end, _ = depth.indices(self._depth)
+            if first == 0:
+                kept.clear()  # the pass began anew
+                known.clear()
+            low, high = max(begin - first, 0), min(end - first, part.shape[2])
+            if low < high:
+                kept.append(part[:, rows, low:high].copy())
+                here = np.ones_like(kept[-1], bool) if mask is None else mask[:, rows, low:high]
+                known.append(here)
+
+    def curve(self, clean: Callable[[int, int], NDArray[np.floating]]) -> NoiseCurve:
+        """The curve, with the network's planes from ``clean(first, last)``."""
+        noisy = [np.concatenate(kept, axis=2) for kept in self._noisy]
+        found = []
+        for _, rows, depth in self.places:
+            begin, end, _ = depth.indices(self._depth)
+            found.append(clean(begin, end)[:, rows])
+        known = [np.concatenate(masks, axis=2) for masks in self._known]
+        return curve_of_samples(noisy, found, known)
+
+
+class _Taken:
+    """Planes in parts of any size."""
+
+    def __init__(self, planes: Planes) -> None:
+        self._planes = planes
+        self._spare: NDArray[np.floating] | None = None
+
+    def next(self, count: int) -> NDArray[np.floating]:
+        """The next ``count`` planes."""
+        parts: list[NDArray[np.floating]] = []
+        while count > 0:
+            part = next(self._planes) if self._spare is None else self._spare
+            parts.append(part[..., :count])
+            self._spare = part[..., count:] if part.shape[2] > count else None
+            count -= parts[-1].shape[2]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)

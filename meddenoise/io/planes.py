@@ -1,0 +1,163 @@
+"""Scans that are read plane by plane, so that one need not fit into the memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import FileError
+from meddenoise.io import binary
+from meddenoise.io.formats import sniff
+from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume
+from meddenoise.io.storage import Storage
+from meddenoise.volume import Volume
+
+__all__ = ["PlaneScan", "open_planes", "plane_scan"]
+
+_PART = 2**20
+
+
+@dataclass(frozen=True)
+class PlaneScan:
+    """A scan on disk whose voxels lie plane by plane, one channel after the other.
+
+    Attributes:
+        head: the scan without its voxels: shape, affine, units and header; its array is all zeros
+            and takes no memory.
+        begin: opens the file, decompressed, at its first voxel.
+        stored_type: of a voxel on disk.
+        storage: its scale.
+        path: for messages.
+        compressed: planes can only be passed over by reading them.
+    """
+
+    head: Volume
+    begin: Callable[[], BinaryIO]
+    stored_type: np.dtype
+    storage: Storage
+    path: Path
+    compressed: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(X, Y, Z)``."""
+        x, y, z = self.head.shape
+        return x, y, z
+
+    def planes(
+        self, channel: int = 0, first: int = 0, last: int | None = None
+    ) -> Iterator[NDArray[np.floating]]:
+        """Parts ``(X, Y, n)`` in physical units, of ``head``'s type; from ``first`` to ``last``.
+
+        Raises:
+            FileError: the file ends before, is damaged or cannot be read.
+        """
+        x, y, depth = self.shape
+        plane = x * y * self.stored_type.itemsize
+        until = depth if last is None else last
+        step = max(1, _PART // (x * y))
+        try:
+            with self.begin() as stream:
+                ahead = (channel * depth + first) * plane
+                if self.compressed:
+                    binary.skip_exactly(stream, ahead, self.path)
+                else:
+                    stream.seek(ahead, 1)
+                for begin in range(first, until, step):
+                    count = min(step, until - begin)
+                    stored = binary.read_array(stream, (count, y, x), self.stored_type, self.path)
+                    check_float64_holds(stored, self.path)
+                    yield self._decoded(stored).transpose(2, 1, 0)
+                if until == depth and channel == self.head.channels - 1 and self.compressed:
+                    binary.count_rest(stream, self.path)
+        except OSError as error:
+            raise FileError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+
+    def _decoded(self, stored: NDArray) -> NDArray[np.floating]:
+        kind = self.head.array.dtype
+        if not self.storage.is_scaled:
+            return stored.astype(kind, copy=False)
+        return self.storage.decode(stored, np.empty(stored.shape, kind))
+
+    def middle(self, voxels: int) -> Volume:
+        """The middle planes as a scan of their own: at least 16, or so many voxels a channel.
+
+        What is estimated of a scan that is not held in memory is estimated from them.
+        """
+        x, y, depth = self.shape
+        count = min(depth, max(16, voxels // (x * y)))
+        first = (depth - count) // 2
+        array = np.empty((self.head.channels, x, y, count), self.head.array.dtype)
+        for channel in range(self.head.channels):
+            done = 0
+            for part in self.planes(channel, first, first + count):
+                array[channel, ..., done : done + part.shape[2]] = part
+                done += part.shape[2]
+        return Volume(array, self.head.affine, units=self.head.units, modality=self.head.modality)
+
+
+def plane_scan(
+    source: HeaderSource,
+    begin: Callable[[], BinaryIO],
+    stored_type: np.dtype,
+    *,
+    compressed: bool,
+    modality: str = "",
+) -> PlaneScan | None:
+    """The scan with that header; ``None`` if it is no volume.
+
+    Wide integers are read as float64: whether float32 holds them is known when all are read.
+    """
+    if len(source.shape) != 3 or source.storage is None:
+        return None
+    kind = source.storage.working_dtype
+    array = np.broadcast_to(np.zeros((), kind), (source.channels, *source.shape))
+    head = make_volume(array, source, modality=modality)
+    return PlaneScan(head, begin, stored_type, source.storage, source.path, compressed)
+
+
+def open_planes(path: Path) -> PlaneScan | None:
+    """A scan that can be read plane by plane: NIfTI, or uncompressed NRRD or MetaImage in one file.
+
+    ``None`` for all else: such a scan can only be read as a whole.
+
+    Raises:
+        FileError, GeometryError: the header is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        kind = sniff(path)
+        if kind == "nifti":
+            from meddenoise.io.nifti import nifti_planes
+
+            return nifti_planes(path)
+        if kind == "nrrd":
+            from meddenoise.io.nrrd import nrrd_planes
+
+            return nrrd_planes(path)
+        if kind == "metaimage":
+            from meddenoise.io.metaimage import metaimage_planes
+
+            return metaimage_planes(path)
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return None
+
+
+def check_length(path: Path, begins: int, sizes: tuple[int, ...], kind: np.dtype) -> int:
+    """Bytes after the voxels of an uncompressed file.
+
+    Raises:
+        FileError: there are fewer bytes than voxels.
+    """
+    nbytes = math.prod(sizes) * kind.itemsize
+    left = path.stat().st_size - begins
+    binary.check_claim(path, nbytes, left, compressed=False)
+    return left - nbytes

@@ -1,0 +1,74 @@
+"""Denoises a scan that is too large to be held in memory, from file to file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meddenoise.errors import FileError
+from meddenoise.io import Sidecars, WriteReport, write_report
+from meddenoise.io.ahead import behind
+from meddenoise.io.formats import format_of_name
+from meddenoise.io.planes import PlaneScan, open_planes
+from meddenoise.io.writing import PLANE_FORMATS
+from meddenoise.workflows.places import Job
+
+if TYPE_CHECKING:
+    from meddenoise.inference.streaming import Streaming
+
+__all__ = ["STREAM_FROM", "Stream", "open_large", "write_streamed"]
+
+STREAM_FROM = 2**25
+"""A scan with so many voxels is not read into memory, where it can be read plane by plane."""
+
+# What denoises a scan that is read plane by plane.
+Stream = Callable[[PlaneScan], "Streaming"]
+
+
+def open_large(job: Job) -> tuple[PlaneScan, Path] | None:
+    """The scan to be read plane by plane, and where its result goes; ``None`` for any other.
+
+    Raises:
+        FileError, GeometryError: its header is damaged.
+    """
+    if job.scan.format == "dicom" or job.scan.series is not None:
+        return None
+    scan = open_planes(job.scan.path)
+    if scan is None or scan.head.channels * math.prod(scan.shape) < STREAM_FROM:
+        return None
+    target = job.target_for(scan.head)
+    return (scan, target) if format_of_name(target)[0] in PLANE_FORMATS else None
+
+
+def write_streamed(
+    stream: Stream,
+    scan: PlaneScan,
+    target: Path,
+    sidecars: Sidecars,
+    *,
+    progress: Callable[[float], None] | None = None,
+    **writing: Any,
+) -> tuple[WriteReport, int]:
+    """Denoise from file to file; what was written, and how many voxels were left as they were.
+
+    The network runs in this thread; reading ahead and writing behind have one each.
+
+    Raises:
+        InputError: nothing can be done; nothing is left behind.
+    """
+    streaming = stream(scan)
+    if streaming.blank:
+        low = streaming.sums[0].low
+        why = "no voxel is finite" if math.isinf(low) else f"it is constant, {low:g} everywhere"
+        raise FileError(f"There is nothing to denoise in {scan.path}: {why}.")
+    place = target.absolute().parent
+    while not place.exists():
+        place = place.parent
+    head = streaming.head
+    report = behind(
+        lambda planes: write_report(head, target, planes=planes, beside=sidecars.files, **writing),
+        streaming.planes(place, progress),
+    )
+    return report, streaming.untouched

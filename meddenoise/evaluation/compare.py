@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.evaluation.bias import bias
+from meddenoise.evaluation.gather import Region, all_channels, referenced, regions
+from meddenoise.evaluation.measured import Measured
 from meddenoise.evaluation.metrics import check_data_range, mae, psnr, rmse
 from meddenoise.evaluation.ssim import SSIM, ssim
 from meddenoise.volume import Volume
@@ -28,6 +32,7 @@ class Metrics:
         ssim: mean structural similarity; ``nan`` if the image is too small for its window.
         rmse: in ``units``.
         mae: in ``units``.
+        bias: mean of image minus reference, in ``units``.
         data_range: the peak of PSNR and SSIM, in ``units``.
         data_range_source: where it came from, in words.
         window: (centre, width) that both images were clipped to, if any.
@@ -39,12 +44,15 @@ class Metrics:
         mask_voxels: how many the mask held, ``None`` without one.
         mask_fraction: the same as a fraction of the image.
         units: of the reference, ``""`` if unknown.
+        extra: the other metrics by name, if they were asked for.
+        regions: one entry a label, if a map of them was given.
     """
 
     psnr: float
     ssim: float
     rmse: float
     mae: float
+    bias: float
     data_range: float
     data_range_source: str
     window: tuple[float, float] | None
@@ -55,6 +63,8 @@ class Metrics:
     mask_voxels: int | None
     mask_fraction: float | None
     units: str
+    extra: Mapping[str, Measured] = field(default_factory=dict)
+    regions: tuple[Region, ...] = ()
 
     def conventions(self) -> tuple[str, ...]:
         """What the numbers mean: range, window, mask, dimensionality; a sentence each."""
@@ -78,7 +88,9 @@ class Metrics:
         JSON has no infinity: a PSNR or SSIM that is no number becomes ``None``, and
         ``notes`` says why, for example ``{"psnr": "infinite: the images are identical"}``.
         """
-        result: dict[str, Any] = asdict(self)
+        result: dict[str, Any] = asdict(replace(self, extra={}, regions=()))
+        result["extra"] = {name: one.as_dict() for name, one in self.extra.items()}
+        result["regions"] = [region.as_dict() for region in self.regions]
         notes = {}
         if math.isinf(self.psnr):
             result["psnr"] = None
@@ -98,10 +110,12 @@ def compare(
     mask: Volume | NDArray | None = None,
     data_range: float | None = None,
     window: tuple[float, float] | None = None,
+    labels: Volume | NDArray | None = None,
+    extended: bool = False,
 ) -> Metrics:
-    """PSNR, SSIM, RMSE and MAE of an image against a reference.
+    """PSNR, SSIM, RMSE, MAE and bias of an image against a reference, and if asked all the others.
 
-    All channels count alike: PSNR, RMSE and MAE are over all voxels, SSIM is the mean of the
+    All channels count alike: PSNR, RMSE, MAE and bias are over all voxels, SSIM is the mean of the
     channels' by their voxels. Voxels that are not finite or padding in either are left out.
 
     Args:
@@ -114,16 +128,22 @@ def compare(
             the reference, never of the judged image.
         window: (centre, width): clip both images to it first, and take the width as the
             data range. Says how a reader at that window sees them.
+        labels: a map of regions on the same grid, whole numbers, 0 for none: bias, CNR and
+            contrast recovery of each.
+        extended: MS-SSIM, HFEN, GMSD, VIF, LPIPS, the error's noise power spectrum and structure,
+            noise left and edge widths as well (:mod:`meddenoise.evaluation.gather`); seconds to a
+            minute a volume.
 
     Raises:
         GeometryError: two volumes whose grids differ.
-        ParameterError: shapes that differ, nothing left to compare, a constant reference
-            without ``data_range``, a range or width that is not positive, or both
+        ParameterError: shapes, units or modalities that differ, nothing left to compare, a constant
+            reference without ``data_range``, a range or width that is not positive, or both
             ``window`` and ``data_range``.
     """
     truth, judged = _volume(reference), _volume(image)
     if isinstance(reference, Volume) and isinstance(image, Volume):
         truth.check_same_grid(judged, names=("the reference", "the image"))
+        _check_kind(truth, judged)
     elif truth.array.shape != judged.array.shape:
         raise ParameterError(
             f"The reference has shape {truth.array.shape} and the image {judged.array.shape} "
@@ -144,11 +164,28 @@ def compare(
         low, high = window[0] - window[1] / 2, window[0] + window[1] / 2
         x, y = np.clip(x, low, high), np.clip(y, low, high)
     similarity, convention = _mean_ssim(x, y, compared, peak)
+    more: dict[str, Measured] = {}
+    if extended:
+        parts = [
+            referenced(
+                one,
+                other,
+                mask=where,
+                data_range=peak,
+                low=_low(truth, window),
+                spacing=truth.spacing,
+                units=truth.units,
+            )
+            for one, other, where in zip(x, y, compared, strict=True)
+            if where.any()
+        ]
+        more = all_channels(parts)
     return Metrics(
         psnr=psnr(x, y, data_range=peak, mask=compared),
         ssim=similarity,
         rmse=rmse(x, y, mask=compared),
         mae=mae(x, y, mask=compared),
+        bias=bias(x, y, mask=compared),
         data_range=peak,
         data_range_source=peak_source,
         window=None if window is None else (float(window[0]), float(window[1])),
@@ -159,6 +196,8 @@ def compare(
         mask_voxels=None if mask is None else int(inside.sum()),
         mask_fraction=None if mask is None else float(inside.mean()),
         units=truth.units,
+        extra=more,
+        regions=() if labels is None else regions(x, y, _labels(labels, truth)),
     )
 
 
@@ -217,22 +256,54 @@ def _mean_ssim(
     return math.fsum(p.value * p.voxels for p in found) / total, found[0].convention
 
 
+def _low(truth: Volume, window: tuple[float, float] | None) -> float:
+    """Where the data range begins."""
+    if window is not None:
+        return window[0] - window[1] / 2
+    return float(np.percentile(truth.array[truth.valid], _PERCENTILES[0]))
+
+
+def _check_kind(truth: Volume, judged: Volume) -> None:
+    """Raise where headers say that two volumes are not of one kind; what is not said fits all."""
+    for what, one, other in (
+        ("units", truth.units, judged.units),
+        ("modalities", truth.modality, judged.modality),
+    ):
+        if one and other and one != other:
+            raise ParameterError(
+                f"The {what} differ: {one} in the reference and {other} in the image; they cannot "
+                "be compared."
+            )
+
+
+def _labels(labels: Volume | NDArray, truth: Volume) -> NDArray:
+    """The label map for every channel, as it is."""
+    values = _on_grid(labels, truth, "label map")
+    return np.broadcast_to(values, truth.array.shape)
+
+
 def _mask(mask: Volume | NDArray | None, truth: Volume) -> NDArray[np.bool_]:
     """The mask for every channel."""
     if mask is None:
         return np.ones(truth.array.shape, dtype=bool)
+    values = _on_grid(mask, truth, "mask")
+    inside = np.isfinite(values) & (values != 0)
+    return np.broadcast_to(inside, truth.array.shape)
+
+
+def _on_grid(mask: Volume | NDArray, truth: Volume, name: str) -> NDArray:
+    """A mask's or label map's values, checked to lie on the reference's grid."""
     if isinstance(mask, Volume):
         one = Volume(truth.array[: mask.channels], truth.affine)
-        one.check_same_grid(mask, names=("the reference", "the mask"))
+        one.check_same_grid(mask, names=("the reference", f"the {name}"))
         values = mask.array
     else:
         values = np.asarray(mask)
     if values.shape not in (truth.array.shape, truth.shape, (1, *truth.shape)):
         raise ParameterError(
-            f"The mask has shape {values.shape}, the image {truth.shape}: they must be the same."
+            f"The {name} has shape {values.shape}, the image {truth.shape}: they must be the same."
         )
-    inside = np.isfinite(values) & (values != 0)
-    return np.broadcast_to(inside, truth.array.shape)
+    return values
 
 
 def _volume(image: Volume | ArrayLike) -> Volume:

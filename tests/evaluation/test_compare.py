@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,3 +179,76 @@ def test_the_figures_of_a_known_crop(shared_data: Path) -> None:
     noisy = crop + 0.1 * np.random.default_rng(0).standard_normal(crop.shape)
     found = compare(crop, noisy, data_range=1)
     assert found.psnr == pytest.approx(19.99, abs=0.01)
+
+
+def test_all_metrics_of_a_volume_fit_json(scene: Callable[..., Any]) -> None:
+    clean, noisy = (image[None].astype(np.float32) for image in scene((48, 46, 24)))
+    found = compare(Volume(clean, np.eye(4)), Volume(noisy, np.eye(4)), extended=True)
+    assert found.bias == pytest.approx(0, abs=0.2)
+    values = {name: one.value for name, one in found.extra.items()}
+    for name in ("ms_ssim", "hfen", "gmsd", "vif", "error_nps_mean", "edge_width"):
+        assert values[name] is not None
+        assert found.extra[name].convention
+    assert values["noise_left"] == pytest.approx(12, rel=0.1)
+    assert values["error_nps_sigma"] == pytest.approx(12, rel=0.05)
+    assert abs(values["error_structure"]) < 0.1
+    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert told["extra"]["hfen"]["value"] == values["hfen"]
+    assert set(told["extra"]["hfen"]) == {"value", "unit", "convention"}
+    assert compare(clean, noisy).extra == {}
+
+
+def test_what_is_undefined_has_a_reason_and_no_value() -> None:
+    reference, image = pair()
+    found = compare(reference, image, extended=True, data_range=2500)
+    vif = found.as_dict()["extra"]["vif"]
+    assert vif["value"] is None
+    assert "at least 41 x 41" in vif["reason"]
+    same = compare(reference, reference, extended=True).as_dict()["extra"]
+    assert same["hfen"]["value"] == 0
+    assert same["error_nps_peak"]["value"] is None
+    assert same["error_structure"]["value"] is None
+    json.dumps(same, allow_nan=False)
+
+
+def test_channels_of_all_metrics_are_averaged(scene: Callable[..., Any]) -> None:
+    clean, noisy = scene((40, 36, 12))
+    both = [np.stack([image, image]) for image in (clean, noisy)]
+    both[1][1] = clean + 2 * (noisy - clean)
+    found = compare(*both, data_range=255, extended=True).extra["hfen"]
+    parts = [compare(clean, b, data_range=255, extended=True).extra["hfen"] for b in both[1]]
+    assert found.value == pytest.approx((parts[0].value + parts[1].value) / 2)
+    assert "mean of 2 channels" in found.convention
+
+
+def test_regions() -> None:
+    reference = np.full((1, 20, 20, 20), 100, np.float32)
+    reference[0, :5] = 40
+    draws = np.random.default_rng(0)
+    image = reference + draws.normal(0, 2, reference.shape).astype(np.float32)
+    image[0, :5] += 30
+    labels = np.full((20, 20, 20), 2)
+    labels[:5] = 1
+    volumes = [Volume(a, np.eye(4), units="HU") for a in (reference, image)]
+    found = compare(*volumes, labels=Volume(labels[None], np.eye(4)), data_range=1000)
+    small, large = found.regions
+    assert small.bias.bias == pytest.approx(30, abs=0.2)
+    assert small.background == 2
+    assert small.contrast_recovery.value == pytest.approx(0.5, abs=0.01)
+    assert small.cnr.value == pytest.approx(15, rel=0.05)
+    assert (large.background, large.cnr.value) == (None, None)
+    assert found.as_dict()["regions"][1]["cnr"]["reason"] == "it is the background itself"
+    with pytest.raises(ParameterError, match="label map has shape"):
+        compare(*volumes, labels=labels[1:], data_range=1000)
+    with pytest.raises(GeometryError, match="the label map"):
+        compare(*volumes, labels=Volume(labels[None], np.diag([2, 1, 1, 1])), data_range=1000)
+
+
+def test_units_and_modalities_that_differ() -> None:
+    reference, image = pair()
+    with pytest.raises(ParameterError, match="units differ: HU in the reference and SUV"):
+        compare(reference, Volume(image.array, np.eye(4), units="SUV"))
+    one = Volume(reference.array, np.eye(4), modality="MR")
+    with pytest.raises(ParameterError, match="modalities differ: MR in the reference and CT"):
+        compare(one, Volume(image.array, np.eye(4), modality="CT"))
+    assert compare(one, Volume(image.array, np.eye(4))).rmse == pytest.approx(30, rel=0.03)

@@ -1,0 +1,87 @@
+"""What metrics with a neighbourhood share: checked pairs, filled holes, slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meddenoise.errors import ParameterError
+
+__all__ = ["check_spacing", "checked_mask", "filled_pair", "slices_of"]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def filled_pair(
+    reference: ArrayLike, image: ArrayLike, mask: Mask | None, *, name: str
+) -> tuple[Array, Array, Mask]:
+    """Both images in double precision without holes, and the voxels to count.
+
+    A voxel that is not finite in either image gets the reference's mean in both, so that it is
+    alike in both; it does not count.
+
+    Args:
+        reference: ``(X, Y)`` or ``(X, Y, Z)``.
+        image: the same shape.
+        mask: bool, the same shape.
+        name: of the metric, for messages.
+
+    Raises:
+        ParameterError: another number of axes, shapes that differ, or nothing to count.
+    """
+    truth = np.asarray(reference, dtype=np.float64)
+    judged = np.asarray(image, dtype=np.float64)
+    if truth.ndim not in (2, 3):
+        raise ParameterError(f"{name} is for images of 2 or 3 axes, not of shape {truth.shape}.")
+    if truth.shape != judged.shape:
+        raise ParameterError(f"The reference has shape {truth.shape}, the image {judged.shape}.")
+    finite = np.isfinite(truth) & np.isfinite(judged)
+    counted = finite & checked_mask(mask, truth.shape)
+    if not counted.any():
+        raise ParameterError("The mask is empty: there is no voxel to compare.")
+    if not finite.all():
+        mean = truth[finite].mean()
+        truth, judged = np.where(finite, truth, mean), np.where(finite, judged, mean)
+    return truth, judged, counted
+
+
+def checked_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> Mask:
+    """The mask as bool, all of the image without one.
+
+    Raises:
+        ParameterError: another shape.
+    """
+    if mask is None:
+        return np.ones(shape, dtype=bool)
+    inside = np.asarray(mask).astype(bool, copy=False)
+    if inside.shape != shape:
+        raise ParameterError(f"The mask has shape {inside.shape}, the image {shape}.")
+    return inside
+
+
+def check_spacing(spacing: Sequence[float] | None, dims: int) -> tuple[float, ...]:
+    """Voxel sizes in mm, one an axis; 1 mm without any.
+
+    Raises:
+        ParameterError: another number of them, or one that is not positive.
+    """
+    if spacing is None:
+        return (1.0,) * dims
+    sizes = tuple(float(s) for s in spacing)
+    if len(sizes) != dims or not all(np.isfinite(s) and s > 0 for s in sizes):
+        raise ParameterError(
+            f"spacing needs {dims} positive numbers in mm, one an axis, not {tuple(spacing)}."
+        )
+    return sizes
+
+
+def slices_of(array: NDArray, spacing: Sequence[float] | None = None) -> NDArray:
+    """A volume as slices ``(S, X, Y)`` across its coarsest axis (the last if all are alike)."""
+    if array.ndim == 2:
+        return array[None]
+    sizes = check_spacing(spacing, 3)
+    across = 2 - int(np.argmax(sizes[::-1]))
+    return np.moveaxis(array, across, 0)

@@ -1,0 +1,166 @@
+"""Effective resolution: how wide the image's own edges are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meddenoise.errors import ParameterError
+from meddenoise.evaluation.fields import check_spacing, checked_mask, slices_of
+
+__all__ = ["EdgeWidth", "Edges", "edge_width", "find_edges"]
+
+_STRONGEST = 0.05
+_MOST = 20_000
+_FEWEST = 200
+_REACH = 4.0
+_STEP = 0.25
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Where edges are, within slices.
+
+    Attributes:
+        places: ``(n, 3)``: slice, then two coordinates in voxels.
+        normals: ``(n, 3)``: 0, then a unit vector across the edge, in voxels, towards the brighter.
+    """
+
+    places: Array
+    normals: Array
+
+
+@dataclass(frozen=True)
+class EdgeWidth:
+    """The mean edge of an image.
+
+    Attributes:
+        width: full width at half maximum of its line spread, mm.
+        edges: how many were averaged.
+    """
+
+    width: float
+    edges: int
+
+
+def find_edges(
+    image: ArrayLike,
+    *,
+    spacing: Sequence[float] | None = None,
+    mask: NDArray[np.bool_] | None = None,
+) -> Edges:
+    """The strongest edges within slices across the coarsest axis.
+
+    Places where the gradient's magnitude (Gaussian derivatives, sigma 1) is largest along its own
+    direction, the strongest twentieth of them, at most 20,000; each moved to the peak of a
+    parabola through its neighbours.
+
+    Args:
+        image: where to look: the reference, or else the denoised image, ``(X, Y)`` or
+            ``(X, Y, Z)``; finite.
+        spacing: voxel size in mm per axis.
+        mask: bool, the same shape.
+
+    Raises:
+        ParameterError: fewer than 200 edges.
+    """
+    from scipy.ndimage import gaussian_filter, map_coordinates
+
+    values = np.asarray(image, dtype=np.float64)
+    sizes = check_spacing(spacing, values.ndim)
+    shown = slices_of(values, sizes)
+    counted = slices_of(checked_mask(mask, values.shape), sizes).copy()
+    border = int(_REACH) + 2
+    for axis in (1, 2):
+        edge = np.moveaxis(counted, axis, 0)
+        edge[:border] = edge[max(len(edge) - border, 0) :] = False
+    slopes = [gaussian_filter(shown, (0, 1, 1), order=order) for order in ((0, 1, 0), (0, 0, 1))]
+    strength = np.hypot(*slopes)
+    if not counted.any() or np.ptp(strength[counted]) == 0:
+        raise ParameterError("There are no edges in the image to measure its resolution by.")
+    candidates = np.argwhere(counted & (strength >= np.quantile(strength[counted], 0.8)))
+    at = tuple(candidates.T)
+    normals = np.stack([slope[at] for slope in slopes], axis=1) / strength[at][:, None]
+    steps = np.concatenate([np.zeros((len(normals), 1)), normals], axis=1)
+    ahead, behind = (
+        map_coordinates(strength, (candidates + sign * steps).T, order=1) for sign in (1, -1)
+    )
+    middle = strength[at]
+    peak = (middle > ahead) & (middle >= behind)
+    order = np.argsort(-middle[peak], kind="stable")
+    count = min(_MOST, max(_FEWEST, round(_STRONGEST / 0.2 * len(order))))
+    kept = np.flatnonzero(peak)[order[:count]]
+    if len(kept) < _FEWEST:
+        raise ParameterError(
+            f"There are {len(kept)} edges in the image; its resolution wants {_FEWEST}."
+        )
+    curvature = ahead[kept] - 2 * middle[kept] + behind[kept]
+    shift = np.clip(0.5 * (behind[kept] - ahead[kept]) / np.minimum(curvature, -1e-12), -0.5, 0.5)
+    return Edges(candidates[kept] + shift[:, None] * steps[kept], steps[kept])
+
+
+def edge_width(
+    image: ArrayLike, edges: Edges, *, spacing: Sequence[float] | None = None
+) -> EdgeWidth:
+    """Full width at half maximum of the mean line spread over edges found elsewhere.
+
+    Profiles across all edges, interpolated by cubic splines, are added up (the strongest weigh
+    most), so that noise averages out: the same edges before and after tell what a denoiser does to
+    them. The figure holds the width of the anatomy and that of the interpolation as well: it is for
+    comparison, not an absolute resolution.
+
+    Args:
+        image: ``(X, Y)`` or ``(X, Y, Z)``, of the grid that the edges were found on; finite.
+        edges: of :func:`find_edges`.
+        spacing: voxel size in mm per axis.
+
+    Raises:
+        ParameterError: the mean profile is no edge (all blurred away, or drowned in noise).
+    """
+    from scipy.ndimage import map_coordinates
+
+    values = np.asarray(image, dtype=np.float64)
+    sizes = check_spacing(spacing, values.ndim)
+    across = None if values.ndim == 2 else 2 - int(np.argmax(sizes[::-1]))
+    shown = slices_of(values, sizes)
+    plane = np.array([1.0, *(s for axis, s in enumerate(sizes) if axis != across)])
+    offsets = np.arange(-_REACH, _REACH + _STEP / 2, _STEP)
+    line = np.zeros(len(offsets) - 1)
+    for number in np.unique(np.rint(edges.places[:, 0]).astype(int)):
+        here = np.rint(edges.places[:, 0]).astype(int) == number
+        places, normals = edges.places[here, 1:], edges.normals[here, 1:]
+        points = places[:, None] + offsets[:, None] * normals[:, None]
+        profile = map_coordinates(shown[number], points.reshape(-1, 2).T, order=3, mode="nearest")
+        line += np.diff(profile.reshape(len(places), -1), axis=1).sum(axis=0)
+    # An edge's profile is along its own normal, in voxels; in mm by the mean length of these.
+    length = float(np.linalg.norm(edges.normals * plane, axis=1).mean())
+    middles = (offsets[:-1] + _STEP / 2) * length
+    width = _full_width(middles, line)
+    if not (np.isfinite(width) and line.max() > 0):
+        raise ParameterError("The mean profile across the edges is no edge: no resolution.")
+    return EdgeWidth(width, len(edges.places))
+
+
+def _full_width(places: Array, line: Array) -> float:
+    """Full width at half maximum of a line spread, in the unit of ``places``.
+
+    Not a number if it does not fall to a half on both sides.
+    """
+    top = int(np.argmax(line))
+    half = line[top] / 2
+    left = np.flatnonzero(line[:top] < half)
+    right = np.flatnonzero(line[top:] < half)
+    if not left.size or not right.size:
+        return math.nan
+    a, b = int(left[-1]), top + int(right[0])
+    begin = places[a] + (half - line[a]) / (line[a + 1] - line[a]) * (places[a + 1] - places[a])
+    end = places[b - 1] + (line[b - 1] - half) / (line[b - 1] - line[b]) * (
+        places[b] - places[b - 1]
+    )
+    return float(end - begin)

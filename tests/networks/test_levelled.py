@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from meddenoise.errors import ConfigError
 from meddenoise.networks import build_network
 
 
-def drawn(name: str, dims: int) -> nn.Module:
+def drawn(name: str, dims: int, **options: Any) -> nn.Module:
     torch.manual_seed(0)
-    network = build_network(name, dims=dims, channels=[3, 4]).eval()
+    network = build_network(name, dims=dims, channels=[3, 4], **options).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape))
     return network
 
 
-def departure(name: str, dims: int, gain: float, shift: float) -> float:
-    network = drawn(name, dims)
+def departure(name: str, dims: int, gain: float, shift: float, **options: Any) -> float:
+    network = drawn(name, dims, **options)
     image = torch.randn(2, 1, *(13, 12, 10)[:dims])
     with torch.no_grad():
         change = network(image) - image
@@ -36,6 +39,27 @@ def test_neither_gain_nor_zero_matter(dims: int, gain: float, shift: float) -> N
 def test_to_a_plain_network_they_do() -> None:
     """The test above can fail."""
     assert departure("unet", 2, 1, 100) > 1
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_with_a_knee_the_zero_does_not_matter_but_the_gain_does(dims: int) -> None:
+    assert departure("levelled", dims, 1, 300, knee=3.0) < 1e-3
+    assert departure("levelled", dims, 50, 0, knee=3.0) > 0.1
+
+
+def test_edges_are_compressed() -> None:
+    """What the network takes away does not grow with an edge without limit."""
+    network = drawn("levelled", 2, knee=3.0)
+    step = torch.zeros(1, 1, 16, 16)
+    step[..., 8:] = 1
+    with torch.no_grad():
+        small, large = (float((network(a * step) - a * step).abs().max()) for a in (30, 3000))
+    assert large < 30 * small  # and not 100
+
+
+def test_a_knee_below_0() -> None:
+    with pytest.raises(ConfigError, match="at least 0"):
+        build_network("levelled", dims=2, knee=-1.0)
 
 
 def test_it_begins_as_the_identity() -> None:

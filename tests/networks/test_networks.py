@@ -46,6 +46,7 @@ CASES = [
     ("drunet", 2, {"channels": [3, 4, 4], "blocks": 1, "bias": True}),
     ("drunet", 3, {"channels": [2, 3], "blocks": 1, "strides": [[2, 2, 1]]}),
     ("levelled", 2, {"channels": [3, 4]}),
+    ("levelled", 2, {"channels": [3, 4], "knee": 2.0}),
     ("levelled", 3, {"channels": [2, 3], "strides": [[2, 2, 1]]}),
     ("light", 2, {"channels": [3, 4]}),
     ("light", 2, {"channels": [3], "cell": 3}),

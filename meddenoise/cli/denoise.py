@@ -56,7 +56,8 @@ def denoise(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="An option of the method; can be given several times.",
+            help="An option of the method, or of how a model is run (precision=bf16, memory=4, "
+            "flips=true); can be given several times.",
         ),
     ] = None,
     sigma: Annotated[
@@ -124,6 +125,23 @@ def denoise(
             "was assumed.",
         ),
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N|slurm",
+            help="Only the I-th of N shares of the scans; slurm: the share of this task of a job "
+            "array.",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local:N|tcp://HOST:PORT|slurm",
+            help="Denoise on a Dask cluster: N processes here, a scheduler, or jobs of Slurm "
+            "(slurm:N). Workers read and write the files themselves.",
+        ),
+    ] = None,
     bids: Annotated[
         bool,
         typer.Option(
@@ -143,7 +161,8 @@ def denoise(
     study, grid, rescale and bit depth); NIfTI, NRRD and MetaImage keep their header, and the
     `.json`, `.bval` and `.bvec` beside a NIfTI go along under the result's name. OUTPUT's
     extension may ask for another format. Voxels that are not finite, or padding, are kept as
-    they were. Of several scans, one that fails does not stop the others.
+    they were. Of several scans, one that fails does not stop the others, and one whose result is
+    there already is passed over.
 
     With --bids, every raw image of intensities in the dataset becomes one with `desc-denoised`
     in a derivative dataset; masks, phases, maps and field maps are passed over.
@@ -153,7 +172,7 @@ def denoise(
     from meddenoise.workflows.bids import denoise_bids
     from meddenoise.workflows.denoise import denoise_files
 
-    _check_together(bids, participant, series)
+    _check_together(bids, participant, series, spread=bool(shard or cluster))
     options: dict[str, Any] = {
         "model": model,
         "method": method,
@@ -176,15 +195,22 @@ def denoise(
         if bids:
             outcomes = denoise_bids(source, output, participants=participant or (), **options)
         else:
-            outcomes = denoise_files(source, output, series=series, **options)
+            outcomes = denoise_files(
+                source, output, series=series, shard=shard, cluster=cluster, **options
+            )
     _tell(outcomes, as_json)
 
 
-def _check_together(bids: bool, participant: list[str] | None, series: str | None) -> None:
+def _check_together(bids: bool, participant: list[str] | None, series: str | None, *, spread: bool) -> None:
     if participant and not bids:
         raise ParameterError("--participant chooses in a BIDS dataset: say --bids as well.")
     if series is not None and bids:
         raise ParameterError("--series chooses in DICOM, and a BIDS dataset holds none.")
+    if spread and bids:
+        raise ParameterError(
+            "--shard and --cluster are for a directory of scans: of a BIDS dataset, choose by "
+            "--participant."
+        )
 
 
 def _tell(outcomes: list[Outcome], as_json: bool) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from meddenoise._version import __version__
 from meddenoise.config import InferenceConfig, NormaliseConfig, StabiliseConfig
+from meddenoise.config.load import validated
 from meddenoise.devices import choose_device
 from meddenoise.errors import ConfigError, ModelError, ParameterError
 from meddenoise.inference.compute import Compute
@@ -84,25 +85,36 @@ class Denoiser:
         *,
         network: nn.Module | None = None,
         device: str | torch.device = "auto",
+        inference: Mapping[str, Any] | None = None,
     ) -> Denoiser:
         """The denoiser in a model file.
 
+        Args:
+            path: the model file.
+            network: the module to take the weights, if no registry knows it.
+            device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+            inference: what is to be other than the file says: ``{"precision": "bf16"}``.
+
         Raises:
+            ConfigError: no such setting of :class:`~meddenoise.config.InferenceConfig`.
             ModelError: see :func:`meddenoise.inference.model_file.load_model`.
         """
         network, info = load_model(path, network)
         try:
             normalise = NormaliseConfig(**info["normalise"])
-            inference = InferenceConfig(**info.get("inference", {}))
+            settings = InferenceConfig(**info.get("inference", {}))
             stabilise = StabiliseConfig(**info.get("stabilise", {}))
         except ValidationError as fault:
             keys = ", ".join(".".join(map(str, error["loc"])) for error in fault.errors())
             raise ModelError(f"{path} has a description that makes no sense: {keys}.") from None
+        if inference:
+            asked = {**settings.model_dump(), **inference}
+            settings, _ = validated(InferenceConfig, asked, file="inference")
         denoiser = cls(
             network,
             dims=info["network"]["dims"],
             normalise=normalise,
-            inference=inference,
+            inference=settings,
             device=device,
             info=info,
             noise_map=info["network"].get("inputs", 1) == 2,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,24 @@ import numpy as np
 
 from meddenoise.errors import FileError, InputError, OutputError
 from meddenoise.io import Sidecars, WriteReport, carry_sidecars, read, write_report
+from meddenoise.io.ahead import ahead
+from meddenoise.io.planes import PlaneScan
 from meddenoise.io.sidecars import sidecars_beside
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import Job, check_place
 from meddenoise.workflows.streamed import open_large, write_streamed
 from meddenoise.workflows.ways import Progress, Way, way_to_denoise
 
-__all__ = ["Batch", "Outcome", "Progress", "Way", "check_contents", "way_to_denoise"]
+__all__ = [
+    "Batch",
+    "Opened",
+    "Outcome",
+    "Progress",
+    "Way",
+    "check_contents",
+    "inputs_of",
+    "way_to_denoise",
+]
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,23 @@ def _carried(job: Job, volume: Volume, target: Path) -> Sidecars:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """A scan that is ready to be denoised.
+
+    Attributes:
+        volume: the scan, without its voxels if it is too large for the memory.
+        target: where its result goes.
+        seconds: that reading it took.
+        large: the scan to be read plane by plane, if it is.
+    """
+
+    volume: Volume
+    target: Path
+    seconds: float
+    large: PlaneScan | None = None
+
+
+@dataclass(frozen=True)
 class Batch:
     """How every scan of one call is treated.
 
@@ -73,29 +101,90 @@ class Batch:
     sidecars: Callable[[Job, Volume, Path], Sidecars] = _carried
 
     def all(self, jobs: Sequence[Job], progress: Progress | None = None) -> list[Outcome]:
-        """One outcome a job; one that fails does not stop the others."""
+        """One outcome a job; one that fails does not stop the others.
+
+        The next scan is read while one is denoised. A scan whose result is there already is passed
+        over, unless it is to be replaced.
+        """
         outcomes: list[Outcome] = []
-        kept = {
-            os.path.realpath(path)
-            for job in jobs
-            for path in (job.scan.path, *sidecars_beside(job.scan.path))
-        }
-        for number, job in enumerate(jobs):
-            began = time.perf_counter()
-            made = {outcome.output for outcome in outcomes}
-            try:
-                share = _part(progress, number, len(jobs))
-                outcomes.append(self.one(job, share, made=made, inputs=kept))
-            except InputError as fault:
-                spent = time.perf_counter() - began
-                outcomes.append(Outcome(str(job.scan.path), None, spent, error=str(fault)))
+        kept = inputs_of(jobs)
+
+        def opened() -> Iterator[Opened | Outcome]:
+            for job in jobs:
+                began = time.perf_counter()
+                try:
+                    yield self.finished(job, job.target, kept) or self.open(job)
+                except InputError as fault:
+                    spent = time.perf_counter() - began
+                    yield Outcome(str(job.scan.path), None, spent, error=str(fault))
+
+        for number, (job, found) in enumerate(zip(jobs, ahead(opened()), strict=True)):
+            share = _part(progress, number, len(jobs))
+            if isinstance(found, Opened):
+                made = {outcome.output for outcome in outcomes}
+                found = self.tried(job, found, share, made=made, inputs=kept)
+            outcomes.append(found)
+            if share:
+                share(1.0)
         return outcomes
+
+    def tried(
+        self,
+        job: Job,
+        opened: Opened | None = None,
+        progress: Progress | None = None,
+        *,
+        made: Collection[str | None] = (),
+        inputs: Collection[str] = (),
+    ) -> Outcome:
+        """:meth:`one`, with a failure as an outcome, and what is there already passed over."""
+        began = time.perf_counter()
+        try:
+            if opened is None:
+                done = self.finished(job, job.target, inputs)
+                if done is not None:
+                    return done
+                opened = self.open(job)
+            if str(opened.target) not in made:
+                done = self.finished(job, opened.target, inputs)
+                if done is not None:
+                    return done
+            return self.one(job, progress, opened=opened, made=made, inputs=inputs)
+        except InputError as fault:
+            spent = time.perf_counter() - began
+            return Outcome(str(job.scan.path), None, spent, error=str(fault))
+
+    def finished(self, job: Job, target: Path, inputs: Collection[str]) -> Outcome | None:
+        """That the result is there already; ``None`` if it is not, or is to be replaced.
+
+        Results appear whole or not at all, so what is there is whole.
+        """
+        whole = target.is_file() or (target.is_dir() and any(target.iterdir()))
+        if self.overwrite or not whole or os.path.realpath(target) in inputs:
+            return None
+        note = f"Passed over: {target} is there already; --overwrite does it again."
+        return Outcome(str(job.scan.path), None, 0.0, notes=(note,))
+
+    def open(self, job: Job) -> Opened:
+        """The scan, read, or opened if it is too large to be read.
+
+        Raises:
+            InputError: it cannot be read, or its result's place is taken.
+        """
+        began = time.perf_counter()
+        check_place(job.scan.path, job.target, overwrite=self.overwrite)
+        large = None if self.way.stream is None else open_large(job)
+        if large is not None:
+            return Opened(large[0].head, large[1], time.perf_counter() - began, large[0])
+        volume = read(job.scan.path, series=job.scan.series)
+        return Opened(volume, job.target_for(volume), time.perf_counter() - began)
 
     def one(
         self,
         job: Job,
         progress: Progress | None = None,
         *,
+        opened: Opened | None = None,
         made: Collection[str | None] = (),
         inputs: Collection[str] = (),
     ) -> Outcome:
@@ -104,6 +193,7 @@ class Batch:
         Args:
             job: the scan and its place.
             progress: called with the finished fraction.
+            opened: from :meth:`open`, if that was done ahead.
             made: the outputs of this call, which are not replaced.
             inputs: the real paths of all that this call reads, which is not replaced either.
 
@@ -111,10 +201,11 @@ class Batch:
             InputError: it cannot be read, denoised or written; nothing is left behind.
         """
         began = time.perf_counter()
-        check_place(job.scan.path, job.target, overwrite=self.overwrite)
-        large = None if self.way.stream is None else open_large(job)
-        volume = read(job.scan.path, series=job.scan.series) if large is None else large[0].head
-        target = job.target_for(volume)
+        if opened is None:
+            opened = self.open(job)
+        else:
+            began -= opened.seconds
+        volume, target, large = opened.volume, opened.target, opened.large
         sidecars = self.sidecars(job, volume, target)
         for place in (target, *sidecars.files):
             check_place(job.scan.path, place, overwrite=self.overwrite)
@@ -127,7 +218,7 @@ class Batch:
             warnings.filterwarnings("always", category=UserWarning, module=r"meddenoise\.")
             if large is not None and self.way.stream is not None:
                 report, untouched = write_streamed(
-                    self.way.stream, large[0], target, sidecars, progress=progress,
+                    self.way.stream, large, target, sidecars, progress=progress,
                     overwrite=self.overwrite, **self.writing,
                 )  # fmt: skip
             else:
@@ -148,6 +239,15 @@ class Batch:
             clipped=report.clipped,
             notes=(*heard, *sidecars.notes),
         )
+
+
+def inputs_of(jobs: Sequence[Job]) -> frozenset[str]:
+    """The real paths of all that some jobs read, which no job may write to."""
+    return frozenset(
+        os.path.realpath(path)
+        for job in jobs
+        for path in (job.scan.path, *sidecars_beside(job.scan.path))
+    )
 
 
 def check_contents(volume: Volume, name: str) -> None:

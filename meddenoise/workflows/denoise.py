@@ -18,7 +18,9 @@ from meddenoise.workflows.batch import (
     check_contents,
     way_to_denoise,
 )
+from meddenoise.workflows.cohort import denoise_cohort
 from meddenoise.workflows.places import plan
+from meddenoise.workflows.shards import parse_shard, shard_of
 
 __all__ = ["Outcome", "denoise", "denoise_files"]
 
@@ -104,6 +106,8 @@ def denoise_files(
     series: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    shard: str | None = None,
+    cluster: str | None = None,
     progress: Progress | None = None,
     **writing: Any,
 ) -> list[Outcome]:
@@ -126,6 +130,10 @@ def denoise_files(
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
+        shard: ``"i/n"``: only the i-th of n shares of the scans; ``"slurm"``: that of this task of
+            a job array.
+        cluster: ``"local:N"`` processes, ``"tcp://HOST:PORT"`` of a Dask scheduler, or ``"slurm"``:
+            where scans are denoised; every worker must see the files under the same names.
         progress: called with the finished fraction.
         writing: what else :func:`meddenoise.io.write` takes: ``dtype``, ``compress``, ...
 
@@ -135,19 +143,27 @@ def denoise_files(
     Raises:
         InputError: nothing could be done: no such input, no such model, an output in the way.
     """
-    way = way_to_denoise(
-        model,
-        method,
-        device,
-        options=options,
-        sigma=sigma,
-        stabilise=stabilise,
-        debias=debias,
-        coils=coils,
-        budget=budget,
-    )
+    share = None if shard is None else parse_shard(shard)
+    if cluster is not None:
+        from meddenoise.workflows.cluster import check_cluster
+
+        check_cluster(cluster)
+    how: dict[str, Any] = {
+        "model": None if model is None else os.fspath(model),
+        "method": method,
+        "device": device,
+        "options": dict(options or {}),
+        "sigma": sigma,
+        "stabilise": stabilise,
+        "debias": debias,
+        "coils": coils,
+        "budget": budget,
+    }
+    way = way_to_denoise(**how)
     jobs = plan(source, output, series=series)
+    if share is not None:
+        jobs = shard_of(jobs, share)
     batch = Batch(way, overwrite, writing)
-    if len(jobs) == 1:
-        return [batch.one(jobs[0], progress)]
-    return batch.all(jobs, progress)
+    return denoise_cohort(
+        jobs, batch, how, shared=share is not None, cluster=cluster, progress=progress
+    )

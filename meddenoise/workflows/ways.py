@@ -93,13 +93,13 @@ def way_to_denoise(
         raise ParameterError("--budget is for --method auto: it says how long that may train.")
     if method is not None:
         return around.debiased(_by_filter(method, dict(options or {}), level, around), level)
-    if options:
-        raise ParameterError("--set is for --method: a model has learnt its own.")
     from meddenoise.inference import Denoiser
     from meddenoise.inference.stabilised import check_asked
 
     assert model is not None
-    denoiser = Denoiser.load(Path(model).expanduser(), device=device)
+    denoiser = Denoiser.load(
+        Path(model).expanduser(), device=device, inference=options
+    )
     own = denoiser.stabilise.method
     around.check_method(own, str(model))
     check_asked(denoiser.stabilise, stabilise, coils)

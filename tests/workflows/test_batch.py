@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import meddenoise as md
+from meddenoise.workflows import batch as module
+from meddenoise.workflows.batch import Batch, Way
+from meddenoise.workflows.denoise import denoise_files
+from meddenoise.workflows.places import plan
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    place = tmp_path / "cohort"
+    for number in range(5):
+        array = np.random.default_rng(number).normal(100, 10, (6, 7, 8))
+        md.write(md.Volume.from_array(array), place / f"{number}.nii.gz")
+    return place
+
+
+def test_what_is_finished_is_passed_over(cohort: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    denoise_files(cohort, out, method="median")
+    (out / "3.nii.gz").unlink()
+    before = (out / "1.nii.gz").stat().st_mtime_ns
+    again = denoise_files(cohort, out, method="median")
+    assert [outcome.output is not None for outcome in again] == [False, False, False, True, False]
+    assert not any(outcome.error for outcome in again)
+    assert "1.nii.gz is there already; --overwrite does it again" in again[1].notes[0]
+    assert (out / "1.nii.gz").stat().st_mtime_ns == before
+    done = denoise_files(cohort, out, method="median", overwrite=True)
+    assert all(outcome.output for outcome in done)
+
+
+def test_failures_are_listed_and_stop_nothing(cohort: Path, tmp_path: Path) -> None:
+    (cohort / "1.nii.gz").write_bytes((cohort / "0.nii.gz").read_bytes()[:100])
+    outcomes = denoise_files(cohort, tmp_path / "out", method="median")
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True, True, True]
+    assert "1.nii.gz" in str(outcomes[1].error)
+
+
+def test_the_next_scan_is_read_while_one_is_denoised(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = threading.Event()
+    whole = module.read
+
+    def reading(path: Path, **how: object) -> md.Volume:
+        if path.name == "1.nii.gz":
+            began.set()
+        return whole(path, **how)  # type: ignore[arg-type]
+
+    def run(volume: md.Volume, _: object) -> md.Volume:
+        assert began.wait(10)
+        return volume
+
+    monkeypatch.setattr(module, "read", reading)
+    outcomes = Batch(Way("nothing", run)).all(plan(cohort, tmp_path / "out"))
+    assert all(outcome.output for outcome in outcomes)
+
+
+def test_reading_counts_in_the_time_that_is_told(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = module.read
+
+    def slowly(path: Path, **how: object) -> md.Volume:
+        time.sleep(0.2)
+        return whole(path, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "read", slowly)
+    way = Way("nothing", lambda volume, _: volume)
+    outcomes = Batch(way).all(plan(cohort, tmp_path / "out"))
+    assert all(0.2 < outcome.seconds < 5 for outcome in outcomes)
+
+
+def test_a_result_is_never_another_input(cohort: Path, tmp_path: Path) -> None:
+    jobs = plan(cohort, tmp_path / "out")
+    jobs[0] = replace(jobs[0], target=jobs[1].scan.path)
+    before = jobs[1].scan.path.read_bytes()
+    way = Way("nothing", lambda volume, _: volume)
+    outcomes = Batch(way, overwrite=True).all(jobs)
+    assert "another input" in str(outcomes[0].error)
+    assert jobs[1].scan.path.read_bytes() == before
+
+
+MANY = """
+import sys
+from pathlib import Path
+import torch
+from meddenoise.inference import Denoiser
+from meddenoise.networks import build_network
+from meddenoise.workflows.denoise import denoise_files
+
+torch.set_num_threads(1)
+cohort, out = map(Path, sys.argv[1:])
+info = {"network": {"name": "unet", "dims": 3, "options": {"channels": [1]}}}
+network = build_network("unet", dims=3, channels=[1])
+model = Denoiser(network, info=info, device="cpu").save(out.parent / "model.safetensors")
+seen = []
+
+def resident(done):
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    seen.append((done, pages * 4096 / 2**20))
+
+outcomes = denoise_files(cohort, out, model=model, device="cpu", progress=resident)
+assert all(outcome.output for outcome in outcomes), outcomes[0]
+quarter = max(size for done, size in seen if done <= 0.25)
+print(max(size for _, size in seen) - quarter)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux for its memory")
+def test_memory_stays_flat_over_many_volumes(tmp_path: Path) -> None:
+    cohort = tmp_path / "cohort"
+    cohort.mkdir()
+    # A quarter of a MiB each in float32: keeping one array of each would show.
+    array = np.random.default_rng(0).normal(100, 10, (40, 40, 40)).astype(np.int16)
+    first = md.write(md.Volume.from_array(array), cohort / "000.nii")
+    for number in range(1, 64):
+        (cohort / f"{number:03}.nii").hardlink_to(first)
+    done = subprocess.run(
+        [sys.executable, "-c", MANY, cohort, tmp_path / "out"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.splitlines()[-1]) < 7

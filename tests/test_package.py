@@ -54,7 +54,7 @@ def run(*words):
 scan, model, out = sys.argv[1:]
 import meddenoise
 look("import")
-from meddenoise.cli import main
+from meddenoise.cli import run as main  # not in a process started anew
 run("--version")
 run("--help")
 run("denoise", "--help")

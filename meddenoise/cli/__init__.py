@@ -14,8 +14,11 @@ __all__ = ["main", "run"]
 
 
 def main() -> NoReturn:
-    """The entry point of the process: :func:`run`, for training in a process started anew."""
-    if sys.argv[1:2] == ["train"]:
+    """The entry point of the process: :func:`run`, for networks in a process started anew."""
+    network = sys.argv[1:2] == ["train"] or (
+        sys.argv[1:2] == ["denoise"] and any(word.startswith("--model") for word in sys.argv)
+    )
+    if network:
         from meddenoise.cli.allocator import keep_memory
 
         keep_memory()

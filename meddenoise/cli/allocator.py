@@ -1,4 +1,4 @@
-"""Memory that a training step frees stays with the process, for the next step."""
+"""Memory that a step of a network frees stays with the process, for the next step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 __all__ = ["TUNABLES", "keep_memory"]
 
 # By default glibc gives every large tensor back to the kernel when it is freed and asks for zeroed
-# pages of 4 KiB again in the next step: a quarter of a step's time (benchmarks/throughput.py).
+# pages of 4 KiB again in the next step: a quarter of the time of a training step or of a tile
+# (benchmarks/throughput.py, benchmarks/speed.py).
 # Without mmap, and with huge pages, the same memory is used again.
 TUNABLES = (
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:"

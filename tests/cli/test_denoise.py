@@ -77,11 +77,43 @@ def test_wrong_options_are_said(cli: Any, scan: Path, words: list[str], told: st
     assert not output.exists()
 
 
-def test_a_model_takes_no_options(cli: Any, scan: Path, models: dict[int, Path]) -> None:
-    for option in (("--set", "size=3"), ("--sigma", "5%")):
-        said = cli("denoise", scan, scan.with_name("o.nii.gz"), "--model", models[3], *option)
+def test_a_model_takes_no_options_but_those_of_how_it_is_run(
+    cli: Any, scan: Path, models: dict[int, Path]
+) -> None:
+    refused = (
+        ("--set", "size=3", "there are: tile, tile_voxels"),
+        ("--sigma", "5%", "for --method"),
+    )
+    for option, value, told in refused:
+        said = cli("denoise", scan, scan.with_name("o.nii.gz"), "--model", models[3], option, value)
         assert said.status == 2
-        assert "is for --method" in said.sentence
+        assert told in said.sentence
+    for name, option in (("plain", "overlap=0.3"), ("flips", "flips=true")):
+        output = scan.with_name(f"{name}.nii.gz")
+        said = cli(
+            "denoise", scan, output, "--model", models[3], "--device", "cpu", "--set", option
+        )
+        assert said.status == 0
+    plain, flips = (md.read(scan.with_name(f"{n}.nii.gz")).array for n in ("plain", "flips"))
+    assert not np.allclose(plain, flips, rtol=1e-4)
+
+
+def test_shares_of_a_directory(cli: Any, tmp_path: Path) -> None:
+    for number in range(3):
+        array = np.random.default_rng(number).normal(100, 10, (6, 7, 8))
+        md.write(md.Volume.from_array(array), tmp_path / "in" / f"{number}.nii.gz")
+    words = ("denoise", tmp_path / "in", tmp_path / "out", "--method", "median", "--shard")
+    assert cli(*words, "2/2").status == 0
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["1.nii.gz"]
+    assert cli(*words, "1/2").status == 0
+    assert len([*(tmp_path / "out").iterdir()]) == 3
+    said = cli(*words, "3/2")
+    assert said.status == 2
+    assert "say I/N" in said.sentence
+    said = cli("denoise", tmp_path / "in", tmp_path / "x", "--method", "median", "--bids",
+               "--shard", "1/2")  # fmt: skip
+    assert said.status == 2
+    assert "--participant" in said.sentence
 
 
 def test_by_a_model(cli: Any, scan: Path, models: dict[int, Path]) -> None:

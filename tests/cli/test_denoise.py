@@ -11,6 +11,8 @@ import numpy as np
 import pydicom
 import pytest
 
+import meddenoise as md
+
 
 def values(path: Path) -> np.ndarray:
     return np.asarray(nib.load(path).dataobj)

@@ -8,7 +8,7 @@ CASES ?= 20000
 SEED ?= 1
 FORMATS ?=
 
-.PHONY: help demo test fuzz lint types check schema clean
+.PHONY: help demo pretrain test fuzz lint types check schema clean
 
 help: ## what there is to do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -21,6 +21,10 @@ $(SETUP): pyproject.toml constraints.txt
 
 demo: $(SETUP) ## train on the embedded sample and show where the results are (minutes)
 	$(BIN)/meddenoise train configs/mri_n2v.yaml --output runs/demo --overwrite
+
+pretrain: $(SETUP) ## train the weights that ship anew, on procedural anatomy, and put them in place
+	$(BIN)/meddenoise pretrain configs/pretrain_3d.yaml --resume
+	$(BIN)/python -m meddenoise.pretrained runs/pretrain_3d/model.safetensors
 
 test: $(SETUP) ## the test suite
 	$(BIN)/python -m pytest

@@ -27,17 +27,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 SMALL = 20_000
 THREADS = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
 ALONE = " alone"
+STABILISED = ", stabilised"
 AUTO = re.compile(r"auto(?:, ([0-9.]+) s)?")
+READY = re.compile(r"the network that ships(?:, ([0-9.]+) s of adapting)?")
 
 Method = Callable[[np.ndarray, dict[str, Any]], np.ndarray]
 
 
 def ours(name: str) -> Method:
-    """A filter of meddenoise as a user has it: told the noise's strength, or ``alone`` nothing."""
+    """A filter of meddenoise as a user has it: told the noise's strength, or ``alone`` nothing.
+
+    ``, stabilised``: Rician noise is stabilised around it.
+    """
     import meddenoise as md
     from meddenoise.filters import apply_filter
 
     method, alone = name.removesuffix(ALONE), name.endswith(ALONE)
+    method, stabilised = method.removesuffix(STABILISED), method.endswith(STABILISED)
 
     def run(noisy: np.ndarray, case: dict[str, Any]) -> np.ndarray:
         affine = np.diag([*case["spacing"], 1.0])
@@ -45,6 +51,10 @@ def ours(name: str) -> Method:
         volume = md.Volume.from_array(noisy, affine=affine, **known)
         if alone:
             return apply_filter(volume, method).array[0]
+        if stabilised and case["rician"]:
+            return apply_filter(
+                volume, method, sigma_noise=case["sigma"], stabilise="rician"
+            ).array[0]
         more = {"rician": True} if method == "nlmeans" and case["rician"] else {}
         return apply_filter(volume, method, sigma_noise=case["sigma"], **more).array[0]
 
@@ -68,6 +78,33 @@ def auto(name: str) -> Method:
         return md.denoise(volume, method="auto", budget=budget).array[0]
 
     return run
+
+
+def ready(name: str) -> Method:
+    """No method and no model, as a user begins; told nothing but what a file's header says."""
+    import meddenoise as md
+
+    match = READY.fullmatch(name)
+    assert match is not None
+    seconds = match[1]
+
+    def run(noisy: np.ndarray, case: dict[str, Any]) -> np.ndarray:
+        affine = np.diag([*case["spacing"], 1.0])
+        known = {"units": case["units"], "modality": case["modality"]}
+        volume = md.Volume.from_array(noisy, affine=affine, **known)
+        adapt = None if seconds is None or noisy.size < SMALL else float(seconds)
+        return md.denoise(volume, adapt=adapt).array[0]
+
+    return run
+
+
+def chosen(name: str) -> Method:
+    """A method by name."""
+    if name in PEERS:
+        return PEERS[name]
+    if AUTO.fullmatch(name):
+        return auto(name)
+    return ready(name) if READY.fullmatch(name) else ours(name)
 
 
 def bm4d_package(noisy: np.ndarray, case: dict[str, Any]) -> np.ndarray:
@@ -183,7 +220,7 @@ def main() -> None:
     cases = [case for case in cases if not Path(case["told"]).exists()]
     if not cases:
         return
-    method = PEERS.get(name) or (auto(name) if AUTO.fullmatch(name) else ours(name))
+    method = chosen(name)
     # What is imported and set up once is not the filter's time, nor its memory.
     small = np.random.default_rng(0).random((24, 24, 24), dtype=np.float32)
     first = {**cases[0], "sigma": 0.1, "range": 1.0, "clean": f"{cases[0]['out']}.warm.npy"}

@@ -51,6 +51,25 @@ def denoise(
             help="For --method auto: train on the scan itself for that long before it is denoised.",
         ),
     ] = None,
+    adapt: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Without --model and --method: train the network on the scan itself for that "
+            "long before it is denoised.",
+        ),
+    ] = None,
+    strength: Annotated[
+        float,
+        typer.Option(metavar="0..1", help="How much of what is found to be noise is taken away."),
+    ] = 1.0,
+    keep_noise: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Write input minus result there: a file; for several scans or DICOM, a directory.",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -157,12 +176,13 @@ def denoise(
 ) -> None:
     """Denoise a scan, or every scan in a directory; the result has the input's format.
 
-    Say how by --model or by --method. DICOM comes out as a new, derived series (new UIDs, same
-    study, grid, rescale and bit depth); NIfTI, NRRD and MetaImage keep their header, and the
-    `.json`, `.bval` and `.bvec` beside a NIfTI go along under the result's name. OUTPUT's
-    extension may ask for another format. Voxels that are not finite, or padding, are kept as
-    they were. Of several scans, one that fails does not stop the others, and one whose result is
-    there already is passed over.
+    Without --model and --method, a network does it that ships with meddenoise and was trained on
+    procedural anatomy alone; it says what it assumes of the noise. DICOM comes out as a new,
+    derived series (new UIDs, same study, grid, rescale and bit depth); NIfTI, NRRD and MetaImage
+    keep their header, and the `.json`, `.bval` and `.bvec` beside a NIfTI go along under the
+    result's name. OUTPUT's extension may ask for another format. Voxels that are not finite, or
+    padding, are kept as they were. Of several scans, one that fails does not stop the others, and
+    one whose result is there already is passed over.
 
     With --bids, every raw image of intensities in the dataset becomes one with `desc-denoised`
     in a derivative dataset; masks, phases, maps and field maps are passed over.
@@ -172,7 +192,7 @@ def denoise(
     from meddenoise.workflows.bids import denoise_bids
     from meddenoise.workflows.denoise import denoise_files
 
-    _check_together(bids, participant, series, spread=bool(shard or cluster))
+    _check_together(bids, participant, series, keep_noise, spread=bool(shard or cluster))
     options: dict[str, Any] = {
         "model": model,
         "method": method,
@@ -182,6 +202,8 @@ def denoise(
         "debias": debias,
         "coils": coils,
         "budget": budget,
+        "strength": strength,
+        "adapt": adapt,
         "device": device,
         "overwrite": overwrite,
         "dtype": dtype,
@@ -196,12 +218,25 @@ def denoise(
             outcomes = denoise_bids(source, output, participants=participant or (), **options)
         else:
             outcomes = denoise_files(
-                source, output, series=series, shard=shard, cluster=cluster, **options
+                source,
+                output,
+                series=series,
+                shard=shard,
+                cluster=cluster,
+                keep_noise=keep_noise,
+                **options,
             )
     _tell(outcomes, as_json)
 
 
-def _check_together(bids: bool, participant: list[str] | None, series: str | None, *, spread: bool) -> None:
+def _check_together(
+    bids: bool,
+    participant: list[str] | None,
+    series: str | None,
+    keep_noise: Path | None,
+    *,
+    spread: bool,
+) -> None:
     if participant and not bids:
         raise ParameterError("--participant chooses in a BIDS dataset: say --bids as well.")
     if series is not None and bids:
@@ -210,6 +245,11 @@ def _check_together(bids: bool, participant: list[str] | None, series: str | Non
         raise ParameterError(
             "--shard and --cluster are for a directory of scans: of a BIDS dataset, choose by "
             "--participant."
+        )
+    if keep_noise is not None and bids:
+        raise ParameterError(
+            "--keep-noise writes beside scans, and a derivative dataset holds results only: leave "
+            "one of the two out."
         )
 
 

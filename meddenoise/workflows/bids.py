@@ -48,6 +48,8 @@ def denoise_bids(
     debias: bool = False,
     coils: int | None = None,
     budget: float | None = None,
+    strength: float = 1.0,
+    adapt: float | None = None,
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -74,6 +76,8 @@ def denoise_bids(
         debias: as there.
         coils: as there.
         budget: as there, for each image.
+        strength: as there.
+        adapt: as there, for each image.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
         progress: called with the finished fraction.
@@ -98,6 +102,8 @@ def denoise_bids(
         debias=debias,
         coils=coils,
         budget=budget,
+        strength=strength,
+        adapt=adapt,
     )
     root, into = Path(dataset).expanduser(), Path(output).expanduser()
     derivative = _Derivative(root, into, read_description(root), way)

@@ -19,6 +19,8 @@ from meddenoise.workflows.batch import (
     way_to_denoise,
 )
 from meddenoise.workflows.cohort import denoise_cohort
+from meddenoise.workflows.kept_noise import check_places
+from meddenoise.workflows.kept_noise import keep_noise as write_noise
 from meddenoise.workflows.places import plan
 from meddenoise.workflows.shards import parse_shard, shard_of
 
@@ -36,6 +38,8 @@ def denoise(
     debias: bool = False,
     coils: int | None = None,
     budget: float | None = None,
+    strength: float = 1.0,
+    adapt: float | None = None,
     series: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -46,7 +50,8 @@ def denoise(
         scan: a volume, an array ``(X, Y[, Z])``, or a path that :func:`meddenoise.read` takes.
         model: a model file, or
         method: the name of a filter (``"bm4d"``, ``"median"``, ...), or ``"auto"``, which looks at
-            the scan's noise and chooses, and says what and why in a warning.
+            the scan's noise and chooses, and says what and why in a warning. Without either, the
+            network that ships with meddenoise is taken, and what it assumes is said in a warning.
         options: the filter's, by name; see :func:`meddenoise.filters.filter_options`.
         sigma: the noise's standard deviation in image units, or ``"10%"`` of the scan's 99.9th
             percentile, for a filter, a model with a noise map, the stabilisation or the bias;
@@ -57,6 +62,8 @@ def denoise(
         debias: take the bias of Rician noise off the result instead.
         coils: whose sum of squares a magnitude image is; 1 if None, or the model's.
         budget: seconds that ``"auto"`` may train on the scan; None for not at all.
+        strength: how much of what is found to be noise is taken away, 0 to 1.
+        adapt: seconds that the network that ships may train on the scan; None for not at all.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         progress: called with the finished fraction.
@@ -65,8 +72,8 @@ def denoise(
         The same grid, units and header; write it with :func:`meddenoise.write`.
 
     Raises:
-        ParameterError: not exactly one of ``model`` and ``method``, an impossible option, or a
-            stabilisation that does not fit the scan.
+        ParameterError: both ``model`` and ``method``, an impossible option, or a stabilisation
+            that does not fit the scan.
         InputError: the scan or the model cannot be used.
         FileError: a scan without a finite voxel, or a constant one.
     """
@@ -86,6 +93,8 @@ def denoise(
         debias=debias,
         coils=coils,
         budget=budget,
+        strength=strength,
+        adapt=adapt,
     )
     check_contents(volume, os.fspath(scan) if isinstance(scan, (str, os.PathLike)) else "the scan")
     return way.run(volume, progress)
@@ -103,6 +112,9 @@ def denoise_files(
     debias: bool = False,
     coils: int | None = None,
     budget: float | None = None,
+    strength: float = 1.0,
+    adapt: float | None = None,
+    keep_noise: str | os.PathLike[str] | None = None,
     series: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -127,6 +139,9 @@ def denoise_files(
         debias: as there.
         coils: as there.
         budget: as there, for each scan.
+        strength: as there.
+        adapt: as there, for each scan.
+        keep_noise: where to write input minus result: a file, or for several scans a directory.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
@@ -158,12 +173,21 @@ def denoise_files(
         "debias": debias,
         "coils": coils,
         "budget": budget,
+        "strength": strength,
+        "adapt": adapt,
     }
     way = way_to_denoise(**how)
     jobs = plan(source, output, series=series)
     if share is not None:
         jobs = shard_of(jobs, share)
     batch = Batch(way, overwrite, writing)
-    return denoise_cohort(
+    residuals = [] if keep_noise is None else plan(source, keep_noise, series=series)
+    if share is not None:
+        residuals = shard_of(residuals, share)
+    check_places(residuals, overwrite=overwrite)
+    outcomes = denoise_cohort(
         jobs, batch, how, shared=share is not None, cluster=cluster, progress=progress
     )
+    if keep_noise is None:
+        return outcomes
+    return write_noise(residuals, outcomes, overwrite=overwrite)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from meddenoise.errors import ParameterError
 from meddenoise.filters import apply_filter
 from meddenoise.volume import Volume
@@ -56,8 +58,10 @@ def way_to_denoise(
     debias: bool = False,
     coils: int | None = None,
     budget: float | None = None,
+    strength: float = 1.0,
+    adapt: float | None = None,
 ) -> Way:
-    """By a model file or by a filter.
+    """By a model file, by a filter, or without either by the network that ships with meddenoise.
 
     Args:
         model: a model file, or
@@ -72,34 +76,69 @@ def way_to_denoise(
         debias: take the bias of Rician noise off the result instead.
         coils: whose sum of squares a magnitude image is; 1 if ``None``, or the model's.
         budget: seconds that ``"auto"`` may train on each scan.
+        strength: how much of what is found to be noise is taken away, 0 to 1.
+        adapt: seconds that the network that ships with meddenoise may train on each scan.
 
     Raises:
-        ParameterError: not exactly one of the two, options for a model or for ``"auto"``, a sigma
-            or coils that nothing asks for, an impossible sigma or budget, a budget without
-            ``"auto"``, or two ways of taking one bias away.
+        ParameterError: both of the two, options for a model or for ``"auto"``, a sigma or coils
+            that nothing asks for, an impossible sigma, budget or strength, a budget without
+            ``"auto"``, ``adapt`` with a model or method, or two ways of taking one bias away.
         ConfigError: no such filter or option.
-        ModelError: the model file cannot be used.
+        ModelError: the model file cannot be used, or the weights that ship are missing or altered.
     """
-    if (model is None) == (method is None):
+    if not 0 <= strength <= 1:
+        raise ParameterError(f"--strength is {strength:g}: it is from 0 to 1.")
+    way = _full_strength(
+        model,
+        method,
+        device,
+        options=dict(options or {}),
+        sigma=sigma,
+        around=_Around(stabilise, debias, coils),
+        budget=budget,
+        adapt=adapt,
+    )
+    return way if strength == 1 else _blended(way, strength)
+
+
+def _full_strength(
+    model: str | os.PathLike[str] | None,
+    method: str | None,
+    device: str,
+    *,
+    options: dict[str, Any],
+    sigma: str | float | None,
+    around: _Around,
+    budget: float | None,
+    adapt: float | None,
+) -> Way:
+    """See :func:`way_to_denoise`."""
+    if model is not None and method is not None:
         raise ParameterError(
-            "Say how to denoise: either --model FILE (from 'meddenoise train') or --method NAME."
+            "Say --model FILE or --method NAME, not both; without either, the network that ships "
+            "with meddenoise is taken."
         )
-    around = _Around(stabilise, debias, coils)
+    if adapt is not None and (model is not None or method is not None):
+        raise ParameterError(
+            "--adapt trains the network that ships with meddenoise: leave out --model and "
+            "--method, or see --method auto --budget."
+        )
+    stabilise, debias, coils = around.stabilise, around.debias, around.coils
     around.check()
     level = _level(sigma)
     if method == AUTO:
-        return _by_choice(dict(options or {}), level, around, budget, device)
+        return _by_choice(options, level, around, budget, device)
     if budget is not None:
         raise ParameterError("--budget is for --method auto: it says how long that may train.")
     if method is not None:
-        return around.debiased(_by_filter(method, dict(options or {}), level, around), level)
+        return around.debiased(_by_filter(method, options, level, around), level)
+    if model is None:
+        return _by_what_ships(options, level, around, device, adapt)
     from meddenoise.inference import Denoiser
     from meddenoise.inference.stabilised import check_asked
 
     assert model is not None
-    denoiser = Denoiser.load(
-        Path(model).expanduser(), device=device, inference=options
-    )
+    denoiser = Denoiser.load(Path(model).expanduser(), device=device, inference=options)
     own = denoiser.stabilise.method
     around.check_method(own, str(model))
     check_asked(denoiser.stabilise, stabilise, coils)
@@ -131,6 +170,49 @@ def way_to_denoise(
         return Streaming(denoiser, scan, sigma=known, stabilise=stabilise, coils=coils)
 
     return around.debiased(Way(denoiser.name, by_model, streamed), level)
+
+
+def _by_what_ships(
+    options: dict[str, Any],
+    level: Callable[[Volume], float | None],
+    around: _Around,
+    device: str,
+    adapt: float | None,
+) -> Way:
+    """The network that ships with meddenoise; see :mod:`meddenoise.workflows.ready`."""
+    from meddenoise.workflows.ready import check_adapt, denoise_ready, load_all
+
+    check_adapt(adapt)
+    # Before anything is read: the weights may be altered, and options unknown.
+    networks = load_all(device, options)
+    stabilise = "none" if around.debias else around.stabilise
+
+    def run(volume: Volume, progress: Progress | None) -> Volume:
+        return denoise_ready(
+            volume,
+            networks,
+            sigma=level(volume),
+            stabilise=stabilise,
+            coils=around.coils,
+            adapt=adapt,
+            progress=progress,
+        )
+
+    return around.debiased(Way("the network that ships with meddenoise", run), level)
+
+
+def _blended(way: Way, strength: float) -> Way:
+    """The way, with only a share of what it takes away gone."""
+
+    def run(volume: Volume, progress: Progress | None) -> Volume:
+        denoised = way.run(volume, progress)
+        change = strength * (denoised.array - volume.array)
+        with_share = np.where(volume.valid, volume.array + change, denoised.array)
+        return denoised.with_array(
+            with_share.astype(denoised.array.dtype), note=f"blended, strength {strength:g}"
+        )
+
+    return replace(way, run=run, stream=None)
 
 
 @dataclass(frozen=True)

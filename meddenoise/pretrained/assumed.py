@@ -1,0 +1,183 @@
+"""What is assumed of a scan's noise before the network sees it, and whether the network knows such
+scans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddenoise.errors import InputError, ParameterError
+from meddenoise.noise.anscombe import Anscombe
+from meddenoise.noise.estimation import NoiseEstimate, estimate
+from meddenoise.noise.level import reference_intensity
+from meddenoise.noise.moments import check_magnitude
+from meddenoise.noise.rician_vst import RicianStabilisation
+from meddenoise.volume import Volume
+
+__all__ = ["Assumed", "assume"]
+
+# What the network was trained for; see configs/pretrain_3d.yaml and data/synthetic.
+# In percent of the noisy scan's 99.9th percentile, which strong noise raises.
+_WEAKEST, _STRONGEST = 0.5, 22.0
+_CORRELATED = 0.45
+_THICKEST = 4.0
+_MODALITIES = ("", "MR", "CT")
+
+# A map is taken where it differs so much from end to end: by less it may be chance and anatomy.
+_UNEVEN = 1.8
+# As far as it is believed, by its median.
+_MAP_RANGE = (0.4, 2.5)
+# Of the 99.9th percentile: less is no noise, but what floats cannot tell.
+_ROUNDING = 1e-6
+
+_AUTO = "--method auto looks at the scan and chooses, and with --budget trains on it"
+
+
+@dataclass(frozen=True, eq=False)
+class Assumed:
+    """How a scan is brought into units of its noise, and back.
+
+    Attributes:
+        scale: the noise's standard deviation in image units (for Rician noise that of the real and
+            the imaginary channel): a number, or float32 of the spatial shape; 0 where there is
+            none to be seen.
+        stabiliser: what makes noise of that scale Gaussian; ``None`` if it is.
+        white: whether it is independent from voxel to voxel.
+        said: what was found, a sentence each.
+        doubts: where the network does not know such scans, a sentence each.
+    """
+
+    scale: float | NDArray[np.float32]
+    stabiliser: RicianStabilisation | Anscombe | None
+    white: bool
+    said: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is no noise to be seen."""
+        return bool(np.max(self.scale) == 0)
+
+    def forward(self, array: NDArray[np.floating]) -> NDArray[np.floating]:
+        """A channel with noise of standard deviation 1."""
+        if isinstance(self.stabiliser, Anscombe):
+            return self.stabiliser.forward(array)
+        z = array / self.scale
+        return z if self.stabiliser is None else self.stabiliser.forward(z)
+
+    def inverse(self, array: NDArray[np.floating]) -> NDArray[np.floating]:
+        """A denoised channel in image units, without bias."""
+        if isinstance(self.stabiliser, Anscombe):
+            return self.stabiliser.inverse(array)
+        z = array if self.stabiliser is None else self.stabiliser.inverse(array)
+        return np.asarray(z * self.scale)
+
+
+def assume(
+    volume: Volume, *, sigma: float | None = None, stabilise: str | None = None, coils: int = 1
+) -> Assumed:
+    """Estimates the noise of a scan.
+
+    Args:
+        volume: the scan; of several channels all that follows is of the first with something in
+            it, or of a series of 6 and more.
+        sigma: the noise's standard deviation in image units, if it is known.
+        stabilise: ``"rician"``, ``"anscombe"`` or ``"none"``; by what is found for ``None`` and
+            ``"auto"``.
+        coils: whose sum of squares a magnitude image is.
+
+    Raises:
+        ParameterError: noise that cannot be estimated; a stabilisation that does not fit the scan,
+            or a sigma for photon noise.
+    """
+    try:
+        found = estimate(volume, coils=coils, with_map=sigma is None)
+    except InputError as fault:
+        raise ParameterError(f"{fault} Say --sigma and --method instead.") from None
+    way = stabilise if stabilise not in (None, "auto") else _way(found, volume)
+    kind = {"rician": "Rician", "anscombe": "that of counted photons"}.get(way, "Gaussian")
+    reference = reference_intensity(volume.array[volume.valid])
+    doubts = tuple(_doubts(found, volume, sigma))
+    white = not found.correlated
+    if sigma is None and found.sigma <= _ROUNDING * abs(reference):
+        return Assumed(0.0, None, white, ("No noise can be seen: the scan is left as it is.",), ())
+    if way == "anscombe":
+        return Assumed(1.0, _anscombe(found, sigma), white, (_said(kind, found, None),), doubts)
+    if way == "rician":
+        check_magnitude(volume.array[volume.valid])
+    stabiliser = RicianStabilisation(1.0, coils) if way == "rician" else None
+    scale: float | NDArray[np.float32] = found.sigma if sigma is None else sigma
+    said = [_said(kind, found, sigma)]
+    if sigma is None and found.map is not None and volume.channels == 1:
+        local = _map(found.map, found.sigma, volume.valid[0])
+        if local is not None:
+            scale = local
+            low, high = np.percentile(local[volume.valid[0]], (5, 95))
+            said.append(f"It varies from {low:.4g} to {high:.4g} over the scan: a map is taken.")
+    if np.max(scale) == 0:
+        raise ParameterError("sigma is 0: where there is no noise, there is nothing to take away.")
+    return Assumed(scale, stabiliser, white, tuple(said), doubts)
+
+
+def _way(found: NoiseEstimate, volume: Volume) -> str:
+    if found.model == "rician" and volume.array[volume.valid].min() >= 0:
+        return "rician"
+    return "anscombe" if found.photons is not None else "none"
+
+
+def _anscombe(found: NoiseEstimate, sigma: float | None) -> Anscombe:
+    if sigma is not None:
+        raise ParameterError(
+            "The noise is that of counted photons, which depends on the intensity, so that no one "
+            "sigma describes it: leave --sigma out, or say --stabilise none."
+        )
+    if found.photons is None:
+        raise ParameterError(
+            "The variance of the scan's noise is not seen to grow in a line with the intensity, as "
+            "that of counted photons does: leave --stabilise out."
+        )
+    return Anscombe(found.photons.gain, found.photons.variance)
+
+
+def _map(
+    local: NDArray[np.float32], sigma: float, valid: NDArray[np.bool_]
+) -> NDArray[np.float32] | None:
+    """The map where it is uneven enough to be believed, within limits."""
+    low, high = np.percentile(local[valid], (5, 95))
+    if not (low > 0 and high > _UNEVEN * low):
+        return None
+    middle = float(np.median(local[valid]))
+    clipped = np.clip(local, _MAP_RANGE[0] * middle, _MAP_RANGE[1] * middle)
+    return np.asarray(clipped, dtype=np.float32)
+
+
+def _said(kind: str, found: NoiseEstimate, sigma: float | None) -> str:
+    if sigma is not None:
+        return f"Taken: noise that is {kind}, with a sigma of {sigma:.4g}, as was said."
+    share = "" if found.percent is None else f" ({found.percent:.1f} % of the 99.9th percentile)"
+    return f"The noise is taken to be {kind}, with a sigma of {found.sigma:.4g}{share}."
+
+
+def _doubts(found: NoiseEstimate, volume: Volume, sigma: float | None) -> list[str]:
+    """Whatever the network was not trained for, and the alternative."""
+    doubts = []
+    percent = found.percent
+    if sigma is not None and found.reference > 0:
+        percent = 100 * sigma / found.reference
+    if percent is not None and percent > _STRONGEST:
+        doubts.append(f"noise of more than {_STRONGEST:g} % of the range of intensities")
+    if percent is not None and percent < _WEAKEST:
+        doubts.append(f"noise of less than {_WEAKEST:g} % of the range of intensities")
+    strong = [
+        "xyz"[axis] for axis, c in enumerate(found.correlation.nearest) if abs(c) > _CORRELATED
+    ]
+    if strong:
+        doubts.append(f"noise that is strongly correlated, as this is along {' and '.join(strong)}")
+    if max(volume.spacing) > _THICKEST * min(volume.spacing):
+        sizes = " x ".join(f"{s:.3g}" for s in volume.spacing)
+        doubts.append(f"voxels as unequal as {sizes} mm")
+    if volume.modality not in _MODALITIES:
+        doubts.append(f"the modality {volume.modality}")
+    return [f"The network was not trained for {what}: {_AUTO}." for what in doubts]

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from meddenoise.pretrained.ready import ReadyDenoiser
+
+
+@pytest.fixture(scope="module")
+def ready() -> ReadyDenoiser:
+    return ReadyDenoiser.load(device="cpu")
+
+
+def scene(contrast: float) -> tuple[np.ndarray, np.ndarray]:
+    """Solids and unit noise."""
+    draws = np.random.default_rng(0)
+    clean = contrast * (gaussian_filter(draws.normal(size=(40, 40, 32)), 4) > 0)
+    return clean, clean + draws.normal(size=clean.shape)
+
+
+@pytest.mark.parametrize(("contrast", "left"), [(3.0, 0.3), (10.0, 0.4), (40.0, 0.6)])
+def test_most_of_the_noise_goes(ready: ReadyDenoiser, contrast: float, left: float) -> None:
+    clean, noisy = scene(contrast)
+    found = ready(noisy)
+    assert found.dtype == np.float32
+    assert found.shape == noisy.shape
+    assert float(np.mean((found - clean) ** 2)) < left
+
+
+def test_the_zero_of_intensities_does_not_matter(ready: ReadyDenoiser) -> None:
+    _, noisy = scene(10.0)
+    here, there = (ready(noisy + shift, exact=True) - shift for shift in (0.0, 500.0))
+    assert float(np.abs(here - there).max()) < 0.02
+
+
+def test_rounding_is_small_beside_the_noise(ready: ReadyDenoiser) -> None:
+    _, noisy = scene(10.0)
+    apart = ready(noisy) - ready(noisy, exact=True)
+    assert float(apart.std()) < 0.05
+
+
+def test_what_was_not_measured_has_no_say(ready: ReadyDenoiser) -> None:
+    _, noisy = scene(5.0)
+    valid = np.ones(noisy.shape, dtype=bool)
+    valid[:4] = False
+    damaged = noisy.copy()
+    damaged[:4] = 1e4
+    np.testing.assert_allclose(ready(noisy, valid)[4:], ready(damaged, valid)[4:], atol=1e-3)
+
+
+def test_it_says_what_it_is(ready: ReadyDenoiser) -> None:
+    assert "sha256:" in ready.name

@@ -1,0 +1,179 @@
+"""Without a model and a method: the network that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import meddenoise as md
+from meddenoise.errors import ConfigError, ModelError, ParameterError
+from meddenoise.workflows.denoise import denoise_files
+
+
+def error(scans: Any, image: md.Volume) -> float:
+    """Mean squared error in the tissue, of the noise's variance."""
+    clean = scans.anatomy()
+    inside = np.zeros(clean.shape, dtype=bool)
+    inside[10:-10, 2:-2, 2:-2] = True
+    return float(np.mean((image.array[0] - clean)[inside] ** 2)) / scans.sigma**2
+
+
+@pytest.mark.parametrize("kind", ["white", "rician"])
+def test_noise_goes_and_what_was_assumed_is_said(scans: Any, kind: str) -> None:
+    noisy = scans.scan(kind)
+    with pytest.warns(UserWarning, match="The noise is taken to be") as said:
+        clean = md.denoise(noisy, device="cpu")
+    assert error(scans, clean) < 0.25
+    assert clean.array.dtype == noisy.array.dtype
+    assert "the network that ships with it (model_3d.safetensors sha256:" in clean.history[-1]
+    assert ("Rician" in str(said[0].message)) == (kind == "rician")
+
+
+def test_the_bias_of_rician_noise_goes_too(scans: Any) -> None:
+    noisy = scans.scan("rician")
+    with pytest.warns(UserWarning, match="The noise is taken"):
+        clean = md.denoise(noisy, device="cpu")
+    air = (slice(1, 6),)
+    assert float(noisy.array[0][air].mean()) > 1.2 * scans.sigma
+    assert float(clean.array[0][air].mean()) < 0.6 * scans.sigma
+
+
+def test_strength_blends(scans: Any) -> None:
+    noisy = scans.scan("white")
+    with pytest.warns(UserWarning, match="The noise is taken"):
+        none, half, whole = (
+            md.denoise(noisy, strength=strength, device="cpu").array for strength in (0.0, 0.5, 1.0)
+        )
+    np.testing.assert_array_equal(none, noisy.array)
+    np.testing.assert_allclose(half, (noisy.array + whole) / 2, rtol=1e-4, atol=1e-3)
+
+
+def test_strength_is_for_any_method(scans: Any) -> None:
+    noisy = scans.scan("white")
+    half, whole = (md.denoise(noisy, method="median", strength=s).array for s in (0.5, 1.0))
+    np.testing.assert_allclose(half, (noisy.array + whole) / 2, rtol=1e-5, atol=1e-3)
+
+
+def test_a_sigma_that_is_said(scans: Any) -> None:
+    noisy = scans.scan("white")
+    with pytest.warns(UserWarning, match="as was said"):
+        told, weak = (md.denoise(noisy, sigma=s, device="cpu") for s in (8.0, 2.0))
+    assert scans.sigma == 8.0
+    assert error(scans, told) < 0.25
+    # Of noise said to be weaker, more is taken for anatomy.
+    assert error(scans, weak) > 1.3 * error(scans, told)
+
+
+@pytest.mark.parametrize("gain", [1e-3, 1000.0])
+def test_the_gain_of_a_scan_does_not_matter(scans: Any, gain: float) -> None:
+    """Everything is in units of the noise, which grows with the scan."""
+    noisy = scans.scan("rician")
+    with pytest.warns(UserWarning, match="The noise is taken"):
+        once, other = (
+            md.denoise(noisy.with_array((g * noisy.array).astype(np.float32)), device="cpu").array
+            for g in (1.0, gain)
+        )
+    assert float(np.abs(other / gain - once).mean()) < 0.01 * scans.sigma
+
+
+def test_every_channel_is_denoised(scans: Any) -> None:
+    one, two = (scans.scan("white", seed) for seed in (1, 2))
+    both = md.Volume.from_array(np.concatenate([one.array, 3 * two.array]))
+    with pytest.warns(UserWarning, match="The noise is taken"):
+        clean = md.denoise(both, device="cpu")
+    assert clean.channels == 2
+    assert error(scans, one.with_array(clean.array[:1])) < 0.25
+    assert error(scans, two.with_array(clean.array[1:] / 3)) < 0.25
+
+
+def test_what_was_not_measured_stays(scans: Any) -> None:
+    noisy = scans.scan("white")
+    array = noisy.array.copy()
+    array[0, 20:23] = np.nan
+    with pytest.warns(UserWarning, match="The noise is taken"):
+        clean = md.denoise(noisy.with_array(array), device="cpu").array
+    assert np.isnan(clean[0, 20:23]).all()
+    assert np.isfinite(clean[0, 24:]).all()
+
+
+def test_a_scan_without_noise_is_left_as_it_is(scans: Any) -> None:
+    steps = np.round(scans.anatomy() / 50) * 50
+    volume = md.Volume.from_array(np.kron(steps[:16, :16, :16], np.ones((3, 3, 3))))
+    with pytest.warns(UserWarning, match="No noise can be seen"):
+        clean = md.denoise(volume, device="cpu")
+    np.testing.assert_array_equal(clean.array, volume.array)
+
+
+@pytest.mark.parametrize("kind", ["everywhere", "along x"])
+def test_strongly_correlated_noise_is_named_with_the_alternative(scans: Any, kind: str) -> None:
+    with pytest.warns(UserWarning, match=r"strongly correlated.*--method auto"):
+        md.denoise(scans.scan(kind), device="cpu")
+
+
+def test_an_image_in_the_plane_is_refused_with_the_alternative() -> None:
+    image = np.random.default_rng(0).normal(size=(64, 64))
+    with pytest.raises(ParameterError, match="--method auto"):
+        md.denoise(image, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"strength": 1.5}, "from 0 to 1"),
+        ({"strength": float("nan")}, "from 0 to 1"),
+        ({"adapt": 1.0}, "at least 5"),
+        ({"adapt": float("inf")}, "at least 5"),
+        ({"adapt": 30.0, "method": "bm4d"}, "leave out --model"),
+        ({"method": "bm4d", "model": "x.safetensors"}, "not both"),
+        ({"budget": 30.0}, "--budget is for --method auto"),
+        ({"stabilise": "ricain"}, "rician"),
+    ],
+)
+def test_what_makes_no_sense(scans: Any, how: dict[str, Any], told: str) -> None:
+    with pytest.raises(ParameterError, match=told):
+        md.denoise(scans.scan("white"), **how)
+
+
+def test_altered_weights_are_said_before_anything_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def altered(dims: int = 3) -> Path:
+        raise ModelError("The weights are not those that ship.")
+
+    monkeypatch.setattr("meddenoise.pretrained.ready.shipped_weights", altered)
+    with pytest.raises(ModelError, match="not those that ship"):
+        denoise_files(tmp_path / "no-such-scan.nii.gz", tmp_path / "out.nii.gz")
+
+
+def test_how_the_network_is_run_can_be_said(scans: Any, tmp_path: Path) -> None:
+    noisy = scans.scan("white")
+    with pytest.warns(UserWarning, match="The noise is taken"):
+        once, flipped = (
+            md.denoise(noisy, options={"flips": flips}, device="cpu").array
+            for flips in (False, True)
+        )
+    assert 0 < float(np.abs(once - flipped).mean()) < scans.sigma
+    with pytest.raises(ConfigError, match="flips"):
+        denoise_files(tmp_path / "none.nii.gz", tmp_path / "o.nii.gz", options={"flipps": True})
+
+
+def test_structure_in_the_residual_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    from meddenoise.pretrained.ready import ReadyDenoiser
+
+    def blur(self: ReadyDenoiser, array: np.ndarray, *_: Any, **__: Any) -> np.ndarray:
+        return gaussian_filter(array, 1.5).astype(np.float32)
+
+    draws = np.random.default_rng(0)
+    clean = 100.0 * (gaussian_filter(draws.normal(size=(48, 48, 48)), 4) > 0)
+    noisy = md.Volume.from_array(clean + 5 * draws.normal(size=clean.shape))
+    with pytest.warns(UserWarning, match="The noise is taken") as said:
+        md.denoise(noisy, device="cpu")
+    assert not any("holds structure" in str(each.message) for each in said)
+    monkeypatch.setattr(ReadyDenoiser, "__call__", blur)
+    with pytest.warns(UserWarning, match="holds structure"):
+        md.denoise(noisy, device="cpu")

@@ -1,7 +1,7 @@
 """``--method auto`` on one noisy scan, beside BM4D and CAREamics' self-supervised networks.
 
     python benchmarks/auto.py [--quick] [--seconds S] [--head NAME ...] [--level PERCENT ...]
-        [--careamics-level PERCENT ...] [--resume] [--json FILE]
+        [--careamics-level PERCENT ...] [--no-careamics] [--resume] [--json FILE]
 
 Truths: the central 96 x 96 x 48 voxels of three T1-weighted heads and one T2-weighted, clipped at
 0 and divided by their 99.9th percentile, with Gaussian and Rician noise of 3, 10 and 20 %, drawn
@@ -100,6 +100,7 @@ def main() -> None:
         choices=LEVELS,
         help="CAREamics only at these",
     )
+    parser.add_argument("--no-careamics", action="store_true", help="leave it out")
     parser.add_argument(
         "--resume", action="store_true", help="go on with a run that was cut off, in build/"
     )
@@ -120,7 +121,7 @@ def main() -> None:
     for name in ("nlmeans alone", PEER_BM4D, "auto", refined):
         results[name] = bench.run(name, cases)
     some = [case for case in cases if percent(case) in (options.careamics_level or LEVELS)]
-    networks = list(NETWORKS)[:1] if options.quick else NETWORKS
+    networks = [] if options.no_careamics else list(NETWORKS)[: 1 if options.quick else None]
     peers = {name: careamics(bench, options.peer_env, name, some, seconds) for name in networks}
 
     report = Report(f"One noisy scan and {seconds:g} seconds: auto, BM4D, CAREamics")
@@ -132,10 +133,10 @@ def main() -> None:
     for what, digits in (("psnr", 2), ("ssim", 3)):
         title = "PSNR in dB" if what == "psnr" else "SSIM"
         matrix(title, results, cases, lambda r, case, w=what: getattr(r, w)[case], digits)
-        shown = {name: results[name] for name in ("noisy", refined)} | peers
-        matrix(
-            f"{title}: CAREamics", shown, some, lambda r, case, w=what: getattr(r, w)[case], digits
-        )
+        if peers:
+            shown = {name: results[name] for name in ("noisy", refined)} | peers
+            told = f"{title}: CAREamics"
+            matrix(told, shown, some, lambda r, case, w=what: getattr(r, w)[case], digits)
     costs({name: result for name, result in results.items() if result.seconds}, cases)
     if options.json is not None:
         told = [*report.rows, *rows(results, cases), *rows(peers, some)]

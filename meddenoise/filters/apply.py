@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.filters.level import channel_sigmas
-from meddenoise.filters.registry import asks_noise, checked_options, get_filter, is_joint
+from meddenoise.filters.registry import (
+    asks_noise,
+    checked_options,
+    filter_options,
+    get_filter,
+    is_joint,
+)
 from meddenoise.noise.stabilise import find_stabilisation
 from meddenoise.volume import Volume
 
@@ -83,8 +89,14 @@ def apply_filter(
         shown |= _estimated(levels)
     given = {"spacing": volume.spacing, **checked}
 
-    def filtered(array: NDArray[np.floating], level: float | None) -> NDArray[np.floating]:
-        found: NDArray[np.floating] = function(array, sigma_noise=level, **given)
+    # A filter with a floor is to leave alone what no stabilisation makes Gaussian.
+    asks_floor = "floor" in filter_options(name) and checked.get("floor") is None
+
+    def filtered(
+        array: NDArray[np.floating], level: float | None, channel: int = 0
+    ) -> NDArray[np.floating]:
+        more = {"floor": around.floor(channel)} if asks_floor else {}
+        found: NDArray[np.floating] = function(array, sigma_noise=level, **{**given, **more})
         if np.shape(found) != array.shape:
             raise ParameterError(
                 f"The filter '{name}' turned shape {array.shape} into {np.shape(found)}: a "
@@ -106,7 +118,7 @@ def apply_filter(
         for channel, measured in enumerate(valid):
             if measured.any():
                 filled = around.forward(fill_invalid(volume.array[channel], measured), channel)
-                found = around.inverse(filtered(filled, levels[channel]), channel)
+                found = around.inverse(filtered(filled, levels[channel], channel), channel)
                 result[channel][measured] = found[measured]
     settings = "".join(f", {key} {value}" for key, value in shown.items())
     return volume.with_array(result, note=f"filtered by {name}{settings}")

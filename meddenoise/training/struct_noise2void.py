@@ -121,6 +121,8 @@ class StructNoise2VoidTrainer(Noise2VoidTrainer):
     """
 
     turns = False
+    # The residual holds correlated noise, which restoring would take for structure and put back.
+    blind = False
 
     def __init__(
         self,

@@ -48,7 +48,8 @@ class Trainer(ABC):
     """Whether partners, where there are any, are the truth that results are scored against."""
 
     blind: bool = False
-    """Whether its networks guess a voxel from the others; see ``inference.restore``."""
+    """Whether its networks guess a voxel from the others, whose noise says nothing of its own: then
+    the residual tells what they missed; see ``inference.restore``."""
 
     turns: ClassVar[bool] = True
     """Whether it may learn from quarter turns of a scan; noise with a direction forbids them."""

@@ -130,7 +130,7 @@ def _adapted(
     if not white:
         warnings.warn(
             "The noise is correlated, and a network that learned from it would keep it: it is not "
-            "adapted. --method auto --budget SECONDS trains against correlated noise.",
+            "adapted. --method auto takes a filter that bears correlated noise.",
             stacklevel=2,
         )
         return ready

@@ -23,6 +23,7 @@ def bm4d_refined(
     seconds: float = 120.0,
     seed: int = 0,
     device: str = "auto",
+    floor: float | None = None,
 ) -> NDArray[np.floating]:
     """BM4D, then a network trained on the scan itself corrects it; better with time.
 
@@ -36,6 +37,8 @@ def bm4d_refined(
         seconds: for filtering and training together; each channel of a 4-D scan takes so long.
         seed: of all random numbers.
         device: for the network.
+        floor: darker voxels are BM4D's own; around a Rician stabilisation those of an SNR below 2,
+            whose noise is not Gaussian even then.
 
     Returns:
         An array of the same shape and dtype.
@@ -59,4 +62,5 @@ def bm4d_refined(
         spacing=spacing,
         seed=seed,
         device=device,
+        floor=floor,
     ).image

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meddenoise.errors import ParameterError
-from meddenoise.filters import apply_filter
+from meddenoise.filters import apply_filter, filter_options
 from meddenoise.volume import Volume
 from meddenoise.workflows import refined as refined  # registers a method
 
@@ -336,17 +336,9 @@ def _by_choice(
         warnings.warn(" ".join(choice.why), stacklevel=2)
         stabilise = around.stabilise or ("none" if around.debias else choice.stabilise)
         coils = around.coils or 1
-        if choice.trains:
-            from meddenoise.training.trainer import build_trainer
-
-            assert budget is not None  # without one nothing is trained
-            trainer = build_trainer(choice.method, **choice.options)
-            denoiser = trainer.fit(
-                volume, stabilise=stabilise, coils=coils, device=device, batch=1,
-                **short_training(budget),
-            )  # fmt: skip
-            denoiser.name = f"a network trained on the scan itself by {choice.method}"
-            return denoiser(volume, progress=progress)
+        chosen = dict(choice.options)
+        if "device" in filter_options(choice.method):
+            chosen["device"] = device
         return apply_filter(
             volume,
             choice.method,
@@ -354,22 +346,10 @@ def _by_choice(
             sigma_noise=sigma if stabilise != "anscombe" else None,
             stabilise=stabilise,
             coils=coils,
-            **choice.options,
+            **chosen,
         )
 
     return around.debiased(Way(AUTO, run), level)
-
-
-def short_training(seconds: float) -> dict[str, Any]:
-    """The loop of a training by the clock."""
-    return {
-        "steps": 10**9,
-        "max_minutes": seconds / 60,
-        "learning_rate": 2e-3,
-        "ema": 0.98,
-        "validate_every": 10**9,
-        "checkpoint_every": 10**9,
-    }
 
 
 def _compare_kinds(denoiser: Denoiser, volume: Volume) -> None:

@@ -101,6 +101,22 @@ def test_the_filter_sees_noise_of_a_deviation_of_1() -> None:
 
 
 @pytest.mark.usefixtures("own_filters")
+def test_a_filter_with_a_floor_is_told_what_is_not_gaussian() -> None:
+    seen = []
+
+    @register_filter("careful")
+    def careful(array, *, spacing, sigma_noise=None, floor: float | None = None):  # type: ignore[no-untyped-def]
+        seen.append(floor)
+        return array
+
+    apply_filter(NOISY, "careful", stabilise="rician", sigma_noise=SIGMA)
+    apply_filter(NOISY, "careful", stabilise="rician", sigma_noise=SIGMA, floor=7.0)
+    apply_filter(NOISY, "careful")
+    low = RicianStabilisation(SIGMA).expected(np.array([2.0 * SIGMA]))[0]
+    assert seen == [pytest.approx(low), 7.0, None]
+
+
+@pytest.mark.usefixtures("own_filters")
 def test_a_joint_filter_gets_every_channel_stabilised() -> None:
     seen = []
 

@@ -96,6 +96,21 @@ def test_sigma_and_coils_may_be_told() -> None:
     assert find_stabilisation(tiny, "rician", sigma=2.0).stabilisers == (RicianStabilisation(2.0),)
 
 
+def test_above_the_floor_stabilised_noise_is_gaussian() -> None:
+    from scipy.stats import skew
+
+    found = find_stabilisation(MR, "rician", sigma=20.0)
+    floor = found.floor()
+    assert floor is not None
+    noise = np.random.default_rng(0).normal(0, 20, (2, 200_000))
+    told = {snr: found.forward(np.hypot(20 * snr + noise[0], noise[1])) for snr in (1, 2, 3)}
+    assert told[1].mean() < floor < told[3].mean()
+    assert told[2].mean() == pytest.approx(floor, abs=0.01)
+    assert abs(skew(told[3])) < 0.1 < 0.3 < abs(skew(told[1]))
+    assert find_stabilisation(MR, "none").floor() is None
+    assert find_stabilisation(XRAY, "anscombe").floor() is None
+
+
 def test_every_channel_has_its_own_sigma_and_blank_ones_none() -> None:
     one = head(48, 48, 32)
     array = np.stack([np.zeros_like(one), one, np.full_like(one, np.nan), 3 * one])

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 
 from meddenoise.errors import ParameterError
-from meddenoise.training.refine import _place, _recorrupted, refine
+from meddenoise.training.refine import _Bounds, _place, _recorrupted, refine
 
 SIGMA = 0.5
 
@@ -80,3 +81,37 @@ def test_parts_lie_inside_and_in_different_places() -> None:
 def test_impossible_numbers(seconds: float, sigma: float) -> None:
     with pytest.raises(ParameterError, match="above 0"):
         refine(scan(shape=(40, 40))[1], blur, sigma=sigma, seconds=seconds, spacing=(1, 1))
+
+
+@pytest.mark.parametrize("shape", [(40, 44), (28, 30, 32)])
+def test_a_correction_keeps_the_local_mean(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    filtered = torch.rand(1, 1, *shape, generator=generator)
+    # A step that is wider than the window, and something fine.
+    output = filtered + 0.3 + 0.1 * torch.randn(1, 1, *shape, generator=generator)
+    output[:, :, : shape[0] // 2] += 0.5
+    kept = _Bounds(-float("inf"), 1.0).keep(filtered, output) - filtered
+    assert abs(kept.mean().item()) < 0.02
+    # Away from the step the shift is gone and what is fine has stayed.
+    far = kept[:, :, : shape[0] // 2 - 5]
+    assert abs(far.mean().item()) < 0.02
+    assert far.std().item() == pytest.approx(0.1, rel=0.1)
+
+
+def test_below_the_floor_nothing_is_corrected() -> None:
+    filtered = torch.linspace(0, 4, 400).view(1, 1, 20, 20)
+    output = filtered + 0.1 * torch.randn(1, 1, 20, 20, generator=torch.Generator().manual_seed(0))
+    whole = _Bounds(-float("inf"), 1.0).keep(filtered, output) - filtered
+    kept = _Bounds(2.0, 1.0).keep(filtered, output) - filtered
+    dark, bright = filtered < 2, filtered > 3
+    assert (kept[dark] == 0).all()
+    torch.testing.assert_close(kept[bright], whole[bright])
+    between = ~dark & ~bright
+    assert (kept[between].abs() <= whole[between].abs() + 1e-6).all()
+
+
+def test_a_floor_above_all_leaves_the_filter_alone() -> None:
+    _, noisy = scan(shape=(64, 48))
+    done = refine(noisy, blur, sigma=SIGMA, seconds=2, spacing=(1, 1), floor=1e3)
+    assert not done.refined
+    assert np.array_equal(done.image, blur(noisy, SIGMA).astype(np.float32))

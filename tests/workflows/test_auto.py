@@ -41,18 +41,6 @@ def test_the_bias_of_rician_noise_goes_with_it(scans: Any) -> None:
     assert np.array_equal(as_it_is.array, plain.array)
 
 
-def test_a_network_is_trained_where_that_is_right(
-    scans: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("meddenoise.workflows.choosing.SHORTEST_TRAINING", 1.0)
-    volume = scans.scan("along x")
-    result, said = run(volume, budget=5)
-    assert "Taken: struct_noise2void" in said
-    assert "trained on the scan itself" in result.history[-1]
-    # How well depends on the machine; but nothing is lost by so short a training.
-    assert error(result, scans.anatomy()) < 1.02 * scans.sigma
-
-
 def test_with_time_the_filter_is_refined(scans: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("meddenoise.workflows.choosing.SHORTEST_TRAINING", 1.0)
     result, said = run(scans.scan("white"), budget=6)

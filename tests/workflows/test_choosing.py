@@ -13,7 +13,7 @@ from meddenoise.workflows.choosing import choose
 
 def test_white_noise_is_for_bm4d_and_with_time_for_its_refinement(scans: Any) -> None:
     found = choose(scans.scan("white"))
-    assert (found.method, found.trains, found.stabilise) == ("bm4d", False, "none")
+    assert (found.method, found.stabilise) == ("bm4d", "none")
     assert "independent" in " ".join(found.why)
     longer = choose(scans.scan("white"), budget=100)
     assert (longer.method, longer.options) == ("bm4d_refined", {"seconds": 100})
@@ -26,19 +26,24 @@ def test_rician_noise_is_stabilised(scans: Any) -> None:
     assert "Rician" in found.why[0]
 
 
-def test_noise_correlated_along_one_axis(scans: Any) -> None:
-    found = choose(scans.scan("along x"), budget=60)
-    assert (found.method, found.trains) == ("struct_noise2void", True)
-    extents = found.options["extents"]
-    assert extents[0] >= 1
-    assert extents[1:] == [0, 0]
-    assert choose(scans.scan("along x")).method == "nlmeans"  # there is no time to train
+@pytest.mark.parametrize("kind", ["along x", "everywhere"])
+@pytest.mark.parametrize("budget", [None, 600.0])
+def test_correlated_noise_is_for_whole_patches(scans: Any, kind: str, budget: float | None) -> None:
+    found = choose(scans.scan(kind), budget=budget)
+    assert (found.method, found.options) == ("nlmeans", {})
+    along = "x." if kind == "along x" else "x and y and z."
+    assert f"correlated along {along}" in " ".join(found.why)
 
 
-def test_noise_correlated_along_all_axes(scans: Any) -> None:
-    found = choose(scans.scan("everywhere"), budget=600)
-    assert (found.method, found.trains) == ("nlmeans", False)
-    assert "correlated along x and y and z" in " ".join(found.why)
+def test_weakly_correlated_noise_is_borne(scans: Any) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    noise = np.random.default_rng(1).standard_normal((56, 56, 40))
+    smooth = gaussian_filter(noise, (0.53, 0, 0), mode="wrap")
+    array = (scans.anatomy() + scans.sigma * smooth / smooth.std()).astype(np.float32)
+    found = choose(md.Volume.from_array(array), budget=600)
+    assert (found.method, found.options) == ("bm4d", {})
+    assert "weakly correlated along x" in " ".join(found.why)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("dipy") is None, reason="needs dipy")

@@ -16,6 +16,7 @@ from meddenoise.cli import (
     methods,
     networks,
     pretrain,
+    report,
     simulate,
     train,
 )
@@ -58,6 +59,7 @@ app.command("denoise")(denoise.denoise)
 app.command("methods")(methods.methods)
 app.command("networks")(networks.networks)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
 app.command("benchmark")(benchmark.benchmark)
 app.command("simulate")(simulate.simulate)
 app.command("info")(info.info)

@@ -1,0 +1,187 @@
+"""One HTML file that opens from a disk: text, tables, plots, and a viewer of volumes."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meddenoise.io.atomic import atomic_file
+from meddenoise.report.embedded import MOST_VOXELS, embed, steps_to_fit
+from meddenoise.report.preview import display_window
+from meddenoise.volume import Volume
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Page", "Scans", "Table"]
+
+# Of the residual in a page: it is an overlay of colours.
+_LEVELS = 254
+_SPREAD = 4
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its head, and rows as long as that; numbers come as text."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Scans:
+    """What the viewer shows.
+
+    Attributes:
+        noisy, denoised: on one grid; their difference is the residual.
+        reference: the truth, if there is one.
+        most: voxels of each that the page may hold.
+    """
+
+    noisy: Volume
+    denoised: Volume
+    reference: Volume | None = None
+    most: int = MOST_VOXELS
+
+
+@dataclass
+class Page:
+    """A report in the making: add to it from the top down, then write it."""
+
+    title: str
+    parts: list[str] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
+
+    def heading(self, text: str) -> None:
+        """Start a section."""
+        self.parts.append(f"<h2>{html.escape(text)}</h2>")
+
+    def note(self, text: str) -> None:
+        """A sentence in small type."""
+        self.parts.append(f'<p class="note">{html.escape(text)}</p>')
+
+    def text(self, text: str) -> None:
+        """A sentence."""
+        self.parts.append(f"<p>{html.escape(text)}</p>")
+
+    def code(self, text: str) -> None:
+        """Lines as they are."""
+        self.parts.append(f"<pre>{html.escape(text)}</pre>")
+
+    def table(self, table: Table) -> None:
+        """A table; what looks like a number stands at the right, what is long in small type."""
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.head)
+        rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
+        self.parts.append(f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>')
+
+    def plots(self, figures: Mapping[str, Figure], captions: Mapping[str, str]) -> None:
+        """Plots as pictures within the page, each with its caption."""
+        from meddenoise.report.figures import svg
+
+        shown = []
+        for name, figure in figures.items():
+            data = base64.b64encode(svg(figure).encode()).decode()
+            caption = html.escape(captions.get(name, name))
+            shown.append(
+                f'<figure><img alt="{caption}" src="data:image/svg+xml;base64,{data}">'
+                f"<figcaption>{caption}</figcaption></figure>"
+            )
+        self.parts.append(f'<div class="plots">{"".join(shown)}</div>')
+
+    def viewer(self, scans: Scans) -> None:
+        """Linked slices of the scans; the page then holds their voxels."""
+        noisy, denoised = scans.noisy, scans.denoised
+        images = {"noisy": noisy, "denoised": denoised}
+        if scans.reference is not None:
+            images["reference"] = scans.reference
+        steps = steps_to_fit(noisy.shape, noisy.spacing, scans.most)
+        note = ""
+        if max(steps) > 1:
+            one_of = " x ".join(map(str, steps))
+            note = (
+                f"The scan of {' x '.join(map(str, noisy.shape))} voxels is too large for a page: "
+                f"one voxel of {one_of} is shown; the numbers are of all voxels."
+            )
+        if noisy.channels > 1:
+            note += f" Shown is the first of {noisy.channels} volumes."
+        residual, spread = _residual(noisy, denoised)
+        low, high = display_window(scans.reference or denoised)
+        told = {
+            "images": {name: _told(volume, steps) for name, volume in images.items()},
+            "residual": {"nifti": embed(residual, steps, levels=_LEVELS).base64},
+            "spread": spread,
+            "level": float(f"{(low + high) / 2:.5g}"),
+            "window": float(f"{high - low:.5g}"),
+            "flat": noisy.dims == 2,
+        }
+        self.parts.append(Template(_read("viewer.html")).substitute(note=html.escape(note)))
+        self.scripts += [
+            f'<script type="application/json" id="scans">{_json(told)}</script>',
+            "<script>\n"
+            f"/* NiiVue 0.69.0\n{_vendored('LICENSE.txt')}\n{_vendored('BUNDLED.txt')}\n*/\n"
+            f"{_vendored('niivue.umd.js')}\n</script>",
+            f"<script>\n{_read('viewer.js')}\n</script>",
+        ]
+
+    def write(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """The finished file.
+
+        Raises:
+            OutputError: it exists and may not be replaced, or cannot be written.
+        """
+        whole = Template(_read("page.html")).substitute(
+            title=html.escape(self.title),
+            style=_read("style.css"),
+            body="\n".join(self.parts),
+            scripts="\n".join(self.scripts),
+        )
+        with atomic_file(path, overwrite=overwrite) as temporary:
+            temporary.write_text(whole, encoding="utf-8")
+        return Path(path)
+
+
+def _residual(noisy: Volume, denoised: Volume) -> tuple[Volume, float]:
+    """Noisy minus denoised within a few deviations, and how far colours reach."""
+    apart = noisy.array[:1].astype(np.float64) - denoised.array[:1]
+    valid = noisy.valid[:1] & denoised.valid[:1]
+    changed = apart[valid & (apart != 0)]
+    spread = _SPREAD * float(changed.std()) if changed.size > 1 else 0.0
+    spread = spread or 1.0
+    shown = np.where(valid, apart, 0).clip(-spread, spread)
+    return Volume(shown, noisy.affine), spread
+
+
+def _told(volume: Volume, steps: tuple[int, ...]) -> dict[str, object]:
+    made = embed(volume, steps)
+    return {"nifti": made.base64, "shape": made.shape}
+
+
+def _cell(text: str) -> str:
+    kind = ""
+    if text[:1] in "0123456789+-–" and len(text) < 40:
+        kind = ' class="number"'
+    elif len(text) > 60:
+        kind = ' class="said"'
+    return f"<td{kind}>{html.escape(text)}</td>"
+
+
+def _json(value: object) -> str:
+    """JSON that cannot end the script it stands in."""
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
+
+
+def _read(name: str) -> str:
+    return (files("meddenoise.report") / "page" / name).read_text(encoding="utf-8")
+
+
+def _vendored(name: str) -> str:
+    return (files("meddenoise.report") / "vendor" / "niivue" / name).read_text(encoding="utf-8")

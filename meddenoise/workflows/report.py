@@ -1,0 +1,387 @@
+"""A page about a run, or about any two scans: numbers, plots, and slices to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meddenoise.config import Config, load
+from meddenoise.data import find_cases
+from meddenoise.errors import FileError, OutputError, ParameterError
+from meddenoise.io import read
+from meddenoise.report.embedded import MOST_VOXELS
+from meddenoise.report.figures import (
+    histograms,
+    read_log,
+    residuals,
+    save_figures,
+    spectra,
+    training_curves,
+)
+from meddenoise.report.html import Page, Scans, Table
+from meddenoise.volume import Volume
+from meddenoise.workflows.evaluate import evaluate, evaluate_without_reference
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Reported", "report_run", "report_scans"]
+
+_CAPTIONS = {
+    "training_loss": "Loss of training and validation.",
+    "training_psnr": "PSNR of validation patches, and of their noisy input.",
+    "training_risk": "Stein's estimate of the error, in units of the noise's variance.",
+    "histogram": "Intensities. A denoised scan has narrower peaks at the same places.",
+    "residual": "What was taken away. Noise of MRI and CT is close to a Gaussian with mean 0.",
+    "spectrum": "Noise power. What is taken from low frequencies alone is anatomy or drift.",
+}
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What was written: the page, and figures for papers if they were asked for."""
+
+    page: Path
+    figures: tuple[Path, ...] = ()
+
+
+def report_scans(
+    noisy: str | os.PathLike[str] | Volume,
+    denoised: str | os.PathLike[str] | Volume,
+    output: str | os.PathLike[str],
+    *,
+    reference: str | os.PathLike[str] | Volume | None = None,
+    figures: str | os.PathLike[str] | None = None,
+    names: bool = False,
+    most_voxels: int = MOST_VOXELS,
+    overwrite: bool = False,
+) -> Reported:
+    """A page about two scans, ours or not.
+
+    Args:
+        noisy: the scan before.
+        denoised: the same after, on the same grid.
+        output: the HTML file.
+        reference: the truth, on the same grid.
+        figures: a directory for the plots as PNG, SVG and PDF.
+        names: show paths; they may tell of the patient.
+        most_voxels: of a volume in the page; of larger ones every other voxel is left out.
+        overwrite: replace the page.
+
+    Raises:
+        FileError, GeometryError, ParameterError: scans that cannot be read or compared.
+        OutputError: the page exists, is an input, or cannot be written.
+    """
+    page_path = _free(output, overwrite, noisy, denoised, reference)
+    before, after, truth = _open(noisy), _open(denoised), None
+    if reference is not None:
+        truth = _open(reference)
+    page = Page("Denoising report")
+    if names:
+        given = {"noisy": noisy, "denoised": denoised, "reference": reference}
+        rows = [(n, os.fspath(p)) for n, p in given.items() if isinstance(p, (str, os.PathLike))]
+        page.table(Table(("scan", "file"), rows))
+    plots = _scans(page, before, after, truth, most_voxels)
+    return _written(page, page_path, overwrite, figures, plots)
+
+
+def report_run(
+    run: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    scan: str | None = None,
+    figures: str | os.PathLike[str] | None = None,
+    names: bool = False,
+    most_voxels: int = MOST_VOXELS,
+    overwrite: bool = False,
+) -> Reported:
+    """A page about a training run: its curves, its numbers, and one of its test scans.
+
+    Args:
+        run: the run directory.
+        output: the HTML file.
+        scan: which test scan to show, by the name in ``metrics.json``; the first by default.
+        figures, names, most_voxels, overwrite: see :func:`report_scans`. Without ``names`` the
+            command, the paths in the configuration and the names of scans are left out.
+
+    Raises:
+        FileError: no finished run is there, or its scans are gone.
+        OutputError: the page exists, or cannot be written.
+    """
+    directory = Path(run).expanduser()
+    page_path = _free(output, overwrite)
+    metrics, config = _run(directory)
+    tested = [row["name"] for row in metrics["test"]["volumes"]]
+    if not tested:
+        raise FileError(f"{directory} has no test scan: give NOISY and DENOISED instead.")
+    shown = tested[0] if scan is None else scan
+    if shown not in tested:
+        raise ParameterError(
+            f"{directory} has no test scan {shown!r}; it has: {', '.join(tested)}."
+        )
+    before, after, truth = _test_scans(directory, config, shown)
+
+    page = Page("Training report" if config.name is None or not names else f"Run {config.name}")
+    page.heading("Run")
+    page.table(Table(("", ""), _about(metrics, config)))
+    summary = _test_table(metrics, names)
+    if summary is not None:
+        page.heading("Test scans")
+        page.table(summary)
+    plots: dict[str, Figure] = training_curves(read_log(directory / "log.jsonl"))
+    if plots:
+        page.heading("Training")
+        page.plots(plots, _CAPTIONS)
+    page.heading(f"Test scan {shown if names else tested.index(shown) + 1}")
+    plots |= _scans(page, before, after, truth, most_voxels)
+    page.heading("How it was made")
+    page.code(_configuration(config, names))
+    made = dict(metrics["run"])
+    if not names:
+        for told in ("command", "data"):
+            made.pop(told, None)
+    page.code(json.dumps(made, indent=2))
+    return _written(page, page_path, overwrite, figures, plots)
+
+
+def _scans(
+    page: Page, noisy: Volume, denoised: Volume, truth: Volume | None, most: int
+) -> dict[str, Figure]:
+    """Numbers, viewer and plots of one scan; the plots."""
+    if most < 1:
+        raise ParameterError(f"A page cannot hold {most} voxels of a scan: give 1 or more.")
+    found = evaluate_without_reference(denoised, noisy)
+    if truth is not None:
+        scores = {
+            name: evaluate(truth, volume)
+            for name, volume in (("noisy", noisy), ("denoised", denoised))
+        }
+        page.heading("Against the reference")
+        told = {name: one.as_dict() for name, one in scores.items()}
+        units = noisy.units
+        page.table(
+            Table(
+                ("", *told),
+                [
+                    (label, *(number(row[key], form) for row in told.values()))
+                    for key, label, form in (
+                        ("psnr", "PSNR (dB)", ".2f"),
+                        ("ssim", "SSIM", ".4f"),
+                        ("rmse", f"RMSE {units}".strip(), ".4g"),
+                        ("mae", f"MAE {units}".strip(), ".4g"),
+                        ("bias", f"bias {units}".strip(), ".3g"),
+                    )
+                ],
+            )
+        )
+        for sentence in scores["denoised"].conventions():
+            page.note(sentence)
+        for name, row in told.items():
+            for key, why in row["notes"].items():
+                page.note(f"{name}: {key.upper()} none: {why}.")
+    page.heading("What was taken away")
+    for sentence in found.findings():
+        page.text(sentence)
+    page.table(
+        Table(
+            ("", "value", "unit", "how, or why there is none"),
+            [
+                (name.replace("_", " "), number(one.value, ".4g"), one.unit,
+                 one.convention if one.value is not None else one.reason)
+                for name, one in found.values.items()
+                if name not in ("psnr_repeat", "psnr_sure")
+            ],
+        )
+    )  # fmt: skip
+    for sentence in found.conventions():
+        page.note(sentence)
+    page.viewer(Scans(noisy, denoised, truth, most))
+    plots = _plots(noisy, denoised, truth)
+    page.heading("Plots")
+    page.plots(plots, _CAPTIONS)
+    return plots
+
+
+def _plots(noisy: Volume, denoised: Volume, truth: Volume | None) -> dict[str, Figure]:
+    from meddenoise.evaluation import noise_power_spectrum
+    from meddenoise.noise.tissue import tissue_mask
+
+    valid = noisy.valid[0] & denoised.valid[0]
+    if truth is not None:
+        valid &= truth.valid[0]
+    first = noisy.array[0].astype(np.float64)
+    inside = tissue_mask(np.where(valid, first, np.nan), units=noisy.units) & valid
+    if not inside.any():
+        inside = valid
+    images = {"noisy": noisy, "denoised": denoised}
+    apart = {"noisy - denoised": first - denoised.array[0]}
+    if truth is not None:
+        images["reference"] = truth
+        apart["denoised - reference"] = denoised.array[0].astype(np.float64) - truth.array[0]
+    within = [values[inside] for values in apart.values()]
+    plots = {"histogram": histograms(images), "residual": residuals(*within)}
+    power = {}
+    for name, values in apart.items():
+        try:
+            power[name] = noise_power_spectrum(values, spacing=noisy.spacing, mask=inside)
+        except ParameterError:
+            continue  # the table says why there is none
+    if power:
+        plots["spectrum"] = spectra(power)
+    return plots
+
+
+def number(value: float | None, form: str = ".4g") -> str:
+    """A number for a table; ``none`` where it is undefined."""
+    return "none" if value is None else f"{value:{form}}"
+
+
+def _free(output: str | os.PathLike[str], overwrite: bool, *inputs: object) -> Path:
+    """Where the page goes, before minutes are spent on it."""
+    path = Path(output).expanduser()
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"{path} is no name for a page: let it end in .html.")
+    if path.is_dir():
+        raise OutputError(f"{path} is a directory: give the name of a file that ends in .html.")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists: choose another --output, or replace it by --overwrite.")
+    parent = next((p for p in path.resolve().parents if p.exists()), None)
+    if parent is not None and not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise OutputError(f"{path} cannot be written: {parent} is not a directory to write to.")
+    for given in inputs:
+        if isinstance(given, (str, os.PathLike)) and Path(given).resolve() == path.resolve():
+            raise OutputError(f"{path} is an input: choose another --output.")
+    return path
+
+
+def _open(scan: str | os.PathLike[str] | Volume) -> Volume:
+    return scan if isinstance(scan, Volume) else read(scan)
+
+
+def _run(directory: Path) -> tuple[dict[str, Any], Config]:
+    """What a finished run says of itself."""
+    file = directory / "metrics.json"
+    if not directory.is_dir():
+        raise FileError(f"There is no run directory {directory}.")
+    if not file.is_file() or not (directory / "config.yaml").is_file():
+        raise FileError(
+            f"{directory} holds no finished run (config.yaml and metrics.json): finish it by "
+            "'meddenoise train ... --resume', or give NOISY and DENOISED."
+        )
+    try:
+        metrics = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(metrics["test"]["volumes"], list) or not isinstance(metrics["run"], dict):
+            raise TypeError
+    except (ValueError, KeyError, TypeError):
+        raise FileError(f"{file} is damaged: run the training again.") from None
+    return metrics, load(directory / "config.yaml")
+
+
+def _test_scans(directory: Path, config: Config, name: str) -> tuple[Volume, Volume, Volume | None]:
+    """Noisy, denoised and truth of a test scan, as the run left or read them."""
+    denoised = _kept(directory / "denoised", name)
+    if denoised is None:
+        raise FileError(f"{directory / 'denoised'} does not hold the test scan any more.")
+    noisy, truth = _kept(directory / "noisy", name), _kept(directory / "truth", name)
+    if noisy is None:
+        data = config.data
+        cases = {
+            case.name: case
+            for case in find_cases(
+                data.images, data.targets, series=data.series, units=data.units or ""
+            )
+        }
+        if name not in cases:
+            raise FileError(
+                f"The test scan of {directory} is no longer where data.images says: give NOISY "
+                "and DENOISED instead."
+            )
+        noisy, truth = cases[name].read_image(), cases[name].read_target()
+    if noisy.units and not denoised.units:
+        denoised = denoised.in_units(noisy.units)
+    return noisy, denoised, truth
+
+
+def _kept(directory: Path, name: str) -> Volume | None:
+    """A scan that a run has written under this name, in whatever format."""
+    if not directory.is_dir():
+        return None
+    for path in sorted(directory.iterdir()):
+        if path.name in (name, name.replace(".", "_")) or (
+            path.is_file() and path.name.startswith(f"{name}.") and path.suffix != ".json"
+        ):
+            return read(path)
+    return None
+
+
+def _about(metrics: Mapping[str, Any], config: Config) -> list[tuple[str, str]]:
+    train = metrics["train"]
+    rows = [
+        ("trainer", config.trainer.name),
+        ("network", f"{config.network.name}, {train['parameters']:,} weights"),
+        ("steps", f"{train['steps']}{' (stopped early)' if train.get('stopped_early') else ''}"),
+        ("minutes", f"{train['seconds'] / 60:.1f}"),
+        ("seed", str(config.seed)),
+        ("device", str(metrics["run"].get("device"))),
+    ]
+    return [*rows, *((f"validation {k}", number(v)) for k, v in metrics["validation"].items())]
+
+
+def _test_table(metrics: Mapping[str, Any], names: bool) -> Table | None:
+    rows = []
+    for place, row in enumerate(metrics["test"]["volumes"], 1):
+        if "denoised" in row:
+            cells = [row["name"] if names else f"scan {place}"]
+            for key, form in (("psnr", ".2f"), ("ssim", ".4f"), ("rmse", ".4g"), ("bias", ".3g")):
+                cells += [number(row[side].get(key), form) for side in ("noisy", "denoised")]
+            rows.append(cells)
+    head = [
+        f"{m} {s}" for m in ("PSNR (dB)", "SSIM", "RMSE", "bias") for s in ("noisy", "denoised")
+    ]
+    return Table(("", *head), rows) if rows else None
+
+
+def _configuration(config: Config, names: bool) -> str:
+    """The configuration; its paths and name only if they may be shown."""
+    import yaml
+
+    values = config.model_dump(mode="json")
+    if not names:
+        for key in ("name", "output"):
+            values.pop(key)
+        for key in ("images", "targets", "series"):
+            if values["data"][key] is not None:
+                values["data"][key] = "(not shown)"
+        values = _without_paths(values)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _without_paths(value: Any) -> Any:
+    """Options of parts may name files."""
+    if isinstance(value, dict):
+        return {key: _without_paths(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_paths(inner) for inner in value]
+    looks = isinstance(value, str) and ("/" in value or "\\" in value or "." in value)
+    return "(not shown)" if looks else value
+
+
+def _written(
+    page: Page,
+    path: Path,
+    overwrite: bool,
+    figures: str | os.PathLike[str] | None,
+    plots: Mapping[str, Figure],
+) -> Reported:
+    page.note(
+        "Made by meddenoise. The page holds the voxels that it shows; nothing else is loaded."
+    )
+    written = page.write(path, overwrite=overwrite)
+    made = [] if figures is None else save_figures(Path(figures).expanduser(), plots)
+    return Reported(written, tuple(made))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import meddenoise
+from meddenoise.errors import OutputError
+from meddenoise.report.html import Page, Scans, Table
+from meddenoise.volume import Volume
+
+VENDOR = Path(meddenoise.__file__).parent / "report" / "vendor" / "niivue"
+
+
+def test_text_cannot_become_markup(tmp_path: Path) -> None:
+    page = Page("<script>a</script>")
+    page.text("<img src=x>")
+    page.table(Table(("<b>",), [("<i>",)]))
+    page.code("</pre>")
+    text = page.write(tmp_path / "p.html").read_text()
+    for tag in ("<script>a", "<img", "<b>", "<i>", "</pre></pre>"):
+        assert tag not in text
+
+
+def test_it_names_no_address_to_load_from(tmp_path: Path) -> None:
+    found: list[str] = []
+
+    class Links(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            found.extend(v or "" for k, v in attrs if k in ("src", "href"))
+
+    page = Page("t")
+    volume = Volume.from_array(np.random.default_rng(0).normal(size=(8, 8, 8)))
+    page.viewer(Scans(volume, volume))
+    text = page.write(tmp_path / "p.html").read_text()
+    Links().feed(text)
+    assert all(link.startswith("data:") for link in found)
+    assert "default-src 'none'" in text
+
+
+def test_a_large_scan_is_thinned_and_that_is_said(tmp_path: Path) -> None:
+    page = Page("t")
+    volume = Volume.from_array(np.random.default_rng(0).normal(size=(16, 16, 16)))
+    page.viewer(Scans(volume, volume, most=2100))
+    text = page.write(tmp_path / "p.html").read_text()
+    assert "one voxel of 2 x 1 x 1 is shown" in text
+    told = json.loads(re.search(r'id="scans">(.*?)</script>', text).group(1))
+    assert told["images"]["noisy"]["shape"] == [8, 16, 16]
+
+
+def test_a_page_is_not_replaced_unasked(tmp_path: Path) -> None:
+    (tmp_path / "p.html").write_text("old")
+    with pytest.raises(OutputError, match="exists"):
+        Page("t").write(tmp_path / "p.html")
+    assert (tmp_path / "p.html").read_text() == "old"
+
+
+def test_the_viewer_is_the_one_that_is_named_with_its_licence() -> None:
+    said = re.search(r"[0-9a-f]{64}", (VENDOR / "README.txt").read_text()).group()
+    assert hashlib.sha256((VENDOR / "niivue.umd.js").read_bytes()).hexdigest() == said
+    assert "BSD 2-Clause" in (VENDOR / "LICENSE.txt").read_text()
+    assert "</script" not in (VENDOR / "niivue.umd.js").read_text(encoding="utf-8")
+    assert "*/" not in (VENDOR / "BUNDLED.txt").read_text()

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import meddenoise as md
+from meddenoise.errors import FileError, GeometryError, OutputError, ParameterError
+from meddenoise.workflows.report import report_run, report_scans
+
+
+def volume(seed: int = 0, sigma: float = 10.0, shape: tuple[int, ...] = (24, 24, 12)) -> md.Volume:
+    draws = np.random.default_rng(seed)
+    image = draws.normal(0, sigma, shape)
+    image[6:18, 6:18] += 150
+    return md.Volume.from_array(image.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps on a scan called after a patient, with injected noise."""
+    place = tmp_path_factory.mktemp("report")
+    md.write(volume(sigma=0.5), place / "JaneSentinel.nii.gz")
+    made = md.train(
+        {
+            "data": {"images": str(place / "JaneSentinel.nii.gz"), "patch": [8, 8, 8], "batch": 1},
+            "trainer": {"name": "noise2void"},
+            "network": {"name": "unet", "channels": [4, 8]},
+            "noise": {"name": "gaussian", "sigma": 10},
+            "training": {"steps": 2, "validate_batches": 1, "trackers": []},
+        },
+        output=place / "run",
+        device="cpu",
+        progress=False,
+    )
+    assert made is not None
+    return made.directory
+
+
+def test_a_run_becomes_a_page_that_tells_of_nobody(run: Path, tmp_path: Path) -> None:
+    made = report_run(run, tmp_path / "a.html", figures=tmp_path / "figures")
+    text = made.page.read_text()
+    for part in ("Against the reference", "What was taken away", "Slices", "noise2void", "PSNR"):
+        assert part in text
+    assert "Sentinel" not in text
+    assert str(run.parent) not in text
+    assert "NaN" not in text.split('id="scans"')[0]
+    names = {path.stem for path in made.figures}
+    assert {"training_loss", "histogram", "residual"} <= names
+
+
+def test_names_are_shown_if_asked(run: Path, tmp_path: Path) -> None:
+    assert "JaneSentinel" in report_run(run, tmp_path / "a.html", names=True).page.read_text()
+
+
+def test_a_scan_that_the_run_does_not_have(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"no test scan 'other'; it has: JaneSentinel"):
+        report_run(run, tmp_path / "a.html", scan="other")
+
+
+def test_two_scans_without_a_reference(tmp_path: Path) -> None:
+    made = report_scans(volume(0), volume(1, 2.0), tmp_path / "a.html")
+    assert "Against the reference" not in made.page.read_text()
+
+
+def test_without_a_run_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="no run directory"):
+        report_run(tmp_path / "none", tmp_path / "a.html")
+    with pytest.raises(FileError, match="no finished run"):
+        report_run(tmp_path, tmp_path / "a.html")
+
+
+def test_grids_that_do_not_match(tmp_path: Path) -> None:
+    with pytest.raises(GeometryError):
+        report_scans(volume(), volume(shape=(20, 20, 12)), tmp_path / "a.html")
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_a_constant_scan(tmp_path: Path) -> None:
+    flat = md.Volume.from_array(np.full((16, 16, 8), 3.0))
+    with pytest.raises(ParameterError):
+        report_scans(flat, flat, tmp_path / "a.html")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("a.txt", "end in .html"), ("dir.html", "is a directory"), ("old.html", "exists"),
+     ("file/a.html", "not a directory")],
+)  # fmt: skip
+def test_a_page_that_cannot_be_written_is_refused_at_once(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    (tmp_path / "dir.html").mkdir()
+    (tmp_path / "old.html").write_text("")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=message):
+        report_scans("none", "none", tmp_path / name)

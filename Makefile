@@ -41,6 +41,13 @@ types: $(SETUP) ## mypy
 
 check: lint types test ## all that CI runs
 
+gpu: $(SETUP) ## on a machine with a CUDA device: its tests, and how fast it is
+	$(BIN)/python -c "import torch; assert torch.cuda.is_available(), 'torch sees no CUDA device'"
+	$(BIN)/python -m pytest -m gpu
+	mkdir -p benchmarks/results
+	$(BIN)/python benchmarks/speed.py --device cuda --json benchmarks/results/speed_cuda.json > benchmarks/results/speed_cuda.md
+	cat benchmarks/results/speed_cuda.md
+
 schema: $(SETUP) ## JSON Schema of the configurations, for editors
 	$(BIN)/meddenoise config schema > meddenoise.schema.json
 

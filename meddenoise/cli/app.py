@@ -17,6 +17,7 @@ from meddenoise.cli import (
     networks,
     pretrain,
     report,
+    reproduce,
     simulate,
     train,
 )
@@ -60,6 +61,7 @@ app.command("methods")(methods.methods)
 app.command("networks")(networks.networks)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
+app.command("reproduce")(reproduce.reproduce)
 app.command("benchmark")(benchmark.benchmark)
 app.command("simulate")(simulate.simulate)
 app.command("info")(info.info)

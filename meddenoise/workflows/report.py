@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meddenoise.config import Config, load
+from meddenoise.config import Config
 from meddenoise.data import find_cases
 from meddenoise.errors import FileError, OutputError, ParameterError
 from meddenoise.io import read
@@ -27,6 +27,7 @@ from meddenoise.report.figures import (
 from meddenoise.report.html import Page, Scans, Table
 from meddenoise.volume import Volume
 from meddenoise.workflows.evaluate import evaluate, evaluate_without_reference
+from meddenoise.workflows.finished import finished_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,7 +117,8 @@ def report_run(
     """
     directory = Path(run).expanduser()
     page_path = _free(output, overwrite)
-    metrics, config = _run(directory)
+    done = finished_run(directory)
+    metrics, config = done.metrics, done.config
     tested = [row["name"] for row in metrics["test"]["volumes"]]
     if not tested:
         raise FileError(f"{directory} has no test scan: give NOISY and DENOISED instead.")
@@ -262,25 +264,6 @@ def _free(output: str | os.PathLike[str], overwrite: bool, *inputs: object) -> P
 
 def _open(scan: str | os.PathLike[str] | Volume) -> Volume:
     return scan if isinstance(scan, Volume) else read(scan)
-
-
-def _run(directory: Path) -> tuple[dict[str, Any], Config]:
-    """What a finished run says of itself."""
-    file = directory / "metrics.json"
-    if not directory.is_dir():
-        raise FileError(f"There is no run directory {directory}.")
-    if not file.is_file() or not (directory / "config.yaml").is_file():
-        raise FileError(
-            f"{directory} holds no finished run (config.yaml and metrics.json): finish it by "
-            "'meddenoise train ... --resume', or give NOISY and DENOISED."
-        )
-    try:
-        metrics = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(metrics["test"]["volumes"], list) or not isinstance(metrics["run"], dict):
-            raise TypeError
-    except (ValueError, KeyError, TypeError):
-        raise FileError(f"{file} is damaged: run the training again.") from None
-    return metrics, load(directory / "config.yaml")
 
 
 def _test_scans(directory: Path, config: Config, name: str) -> tuple[Volume, Volume, Volume | None]:

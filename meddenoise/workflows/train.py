@@ -24,7 +24,7 @@ from meddenoise.training.fit import fit_prepared, new_network, stabilisation_of
 from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
 from meddenoise.workflows.choosing_trainer import AUTO, choose_trainer
-from meddenoise.workflows.provenance import provenance
+from meddenoise.workflows.provenance import provenance, voxel_hash
 from meddenoise.workflows.run_directory import check_directory, claimed, directory_of
 
 __all__ = ["Run", "train"]
@@ -119,6 +119,11 @@ def train(
     with claimed(directory, resume=resume) if first else nullcontext():
         if first and not (directory / "config.yaml").exists():
             _describe(directory, config, split)
+        if first:
+            # Also of a run that does not come to its end.
+            hashes = {name: voxel_hash(scan.volume, scan.truth) for name, scan in scans.items()}
+            made = provenance(device, seed=config.seed, data=hashes)
+            _write_json(directory / "provenance.json", made)
         fitted = fit_prepared(
             config,
             trainer,
@@ -137,13 +142,20 @@ def train(
     model = fitted.denoiser.save(directory / "model.safetensors")
     denoiser = Denoiser.load(model, network=fitted.denoiser.network, device=device)
     tests = (scans.get(case.name) or prepare(case, noise, config.seed) for case in split.test)
-    rows = [_test(directory, denoiser, scan, picture=n == 0) for n, scan in enumerate(tests)]
-    metrics = _metrics(rows, fitted.result, denoiser)
+    rows = []
+    for scan in tests:
+        hashes[scan.name] = voxel_hash(scan.volume, scan.truth)
+        rows.append(_test(directory, denoiser, scan, picture=not rows))
+    made = provenance(denoiser.device, seed=config.seed, data=hashes)
+    metrics = _metrics(rows, fitted.result, denoiser, made)
+    _write_json(directory / "provenance.json", made)
     _write_json(directory / "metrics.json", metrics)
     return Run(directory, metrics, denoiser)
 
 
-def _metrics(rows: list[dict[str, Any]], result: Result, denoiser: Denoiser) -> dict[str, Any]:
+def _metrics(
+    rows: list[dict[str, Any]], result: Result, denoiser: Denoiser, made: dict[str, Any]
+) -> dict[str, Any]:
     """What ``metrics.json`` holds."""
     return {
         "test": _summary(rows),
@@ -155,7 +167,7 @@ def _metrics(rows: list[dict[str, Any]], result: Result, denoiser: Denoiser) -> 
             "voxels_per_second": result.voxels_per_second,
             "parameters": denoiser.info["network"]["parameters"],
         },
-        "run": provenance(denoiser.device),
+        "run": made,
     }
 
 

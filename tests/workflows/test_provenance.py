@@ -4,11 +4,12 @@ import getpass
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import meddenoise
 from meddenoise.workflows import provenance as module
-from meddenoise.workflows.provenance import provenance
+from meddenoise.workflows.provenance import provenance, voxel_hash
 
 
 def test_it_tells_versions_machine_and_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +36,25 @@ def test_a_commit_is_forty_digits() -> None:
         pytest.skip("this is no checkout")
     commit = provenance()["git"]
     assert commit is None or len(commit) == 40
+
+
+def test_a_hash_is_of_voxels_and_place() -> None:
+    array = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    one = meddenoise.Volume.from_array(array)
+    same = meddenoise.Volume.from_array(array.copy(), modality="MR")
+    assert voxel_hash(one) == voxel_hash(same)
+    others = [
+        meddenoise.Volume.from_array(array + 1),
+        meddenoise.Volume.from_array(array, spacing=(1, 1, 2)),
+        meddenoise.Volume.from_array(array, units="HU"),
+        meddenoise.Volume.from_array(array.reshape(3, 2, 4)),
+    ]
+    hashes = {voxel_hash(one), voxel_hash(one, None), *map(voxel_hash, others)}
+    assert len(hashes) == 6
+
+
+def test_seed_and_data_are_told_where_there_are_any() -> None:
+    assert "seed" not in provenance()
+    told = provenance("cpu", seed=3, data={"a": "sha256:0"})
+    assert (told["seed"], told["data"]) == (3, {"a": "sha256:0"})
+    assert told["gpu"] is None

@@ -9,6 +9,7 @@ import typer
 from meddenoise._version import __version__
 from meddenoise.cli import (
     benchmark,
+    compare,
     config,
     denoise,
     evaluate,
@@ -61,6 +62,7 @@ app.command("methods")(methods.methods)
 app.command("networks")(networks.networks)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("reproduce")(reproduce.reproduce)
 app.command("benchmark")(benchmark.benchmark)
 app.command("simulate")(simulate.simulate)

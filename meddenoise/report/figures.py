@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "histograms",
     "importance",
+    "over_runs",
     "read_log",
     "residuals",
     "save_figures",
@@ -54,11 +55,7 @@ def training_curves(log: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
         ("risk", ("risk",), "linear"),
     ):
         lines = {
-            f"{kind} {name}": [
-                (row["step"], row[name])
-                for row in log
-                if row.get("kind") == kind and isinstance(row.get(name), (int, float))
-            ]
+            f"{kind} {name}": _points(log, kind, name)
             for kind in ("train", "val")
             for name in names
         }
@@ -74,6 +71,29 @@ def training_curves(log: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
         axes.legend(frameon=False)
         figures[f"training_{title}"] = figure
     return figures
+
+
+def over_runs(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Figure]:
+    """Validation of several runs, a line each: for each number that any of them has."""
+    figures = {}
+    for name, label in (("loss", "loss"), ("psnr", "PSNR (dB)"), ("risk", "risk")):
+        lines = {run: _points(log, "val", name) for run, log in logs.items()}
+        if any(lines.values()):
+            figure, axes = _plot("step", f"validation {label}")
+            for run, points in lines.items():
+                if points:
+                    axes.plot(*zip(*points, strict=True), label=run, marker=".", linewidth=1.2)
+            axes.legend(frameon=False, fontsize=8)
+            figures[f"validation_{name}"] = figure
+    return figures
+
+
+def _points(log: Sequence[Mapping[str, Any]], kind: str, name: str) -> list[tuple[int, float]]:
+    return [
+        (row["step"], row[name])
+        for row in log
+        if row.get("kind") == kind and isinstance(row.get(name), (int, float))
+    ]
 
 
 def histograms(images: Mapping[str, Volume]) -> Figure:

@@ -32,7 +32,7 @@ from meddenoise.workflows.finished import finished_run
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Reported", "report_run", "report_scans"]
+__all__ = ["Reported", "free_page", "report_run", "report_scans"]
 
 _CAPTIONS = {
     "training_loss": "Loss of training and validation.",
@@ -79,7 +79,7 @@ def report_scans(
         FileError, GeometryError, ParameterError: scans that cannot be read or compared.
         OutputError: the page exists, is an input, or cannot be written.
     """
-    page_path = _free(output, overwrite, noisy, denoised, reference)
+    page_path = free_page(output, overwrite, noisy, denoised, reference)
     before, after, truth = _open(noisy), _open(denoised), None
     if reference is not None:
         truth = _open(reference)
@@ -116,7 +116,7 @@ def report_run(
         OutputError: the page exists, or cannot be written.
     """
     directory = Path(run).expanduser()
-    page_path = _free(output, overwrite)
+    page_path = free_page(output, overwrite)
     done = finished_run(directory)
     metrics, config = done.metrics, done.config
     tested = [row["name"] for row in metrics["test"]["volumes"]]
@@ -244,7 +244,7 @@ def number(value: float | None, form: str = ".4g") -> str:
     return "none" if value is None else f"{value:{form}}"
 
 
-def _free(output: str | os.PathLike[str], overwrite: bool, *inputs: object) -> Path:
+def free_page(output: str | os.PathLike[str], overwrite: bool, *inputs: object) -> Path:
     """Where the page goes, before minutes are spent on it."""
     path = Path(output).expanduser()
     if path.suffix.lower() not in (".html", ".htm"):

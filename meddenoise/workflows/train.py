@@ -142,7 +142,7 @@ def train(
     model = fitted.denoiser.save(directory / "model.safetensors")
     denoiser = Denoiser.load(model, network=fitted.denoiser.network, device=device)
     tests = (scans.get(case.name) or prepare(case, noise, config.seed) for case in split.test)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for scan in tests:
         hashes[scan.name] = voxel_hash(scan.volume, scan.truth)
         rows.append(_test(directory, denoiser, scan, picture=not rows))

@@ -1,0 +1,64 @@
+"""``meddenoise compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meddenoise.cli.options import Overwrite
+
+__all__ = ["compare"]
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run directories; the first is the baseline."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write an HTML page.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write the curves as PNG, SVG and PDF there."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers there.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compare finished runs: which keys differ, and what came of it.
+
+    PSNR, SSIM and RMSE of the test scans with 95 % intervals, and differences to the first run on
+    the same scans with Wilcoxon's signed-rank test; training time and weights beside them.
+    """
+    import json
+
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    from meddenoise.io import atomic_file
+    from meddenoise.workflows.compare_runs import compare_runs
+
+    told = compare_runs(runs, output=output, figures=figures, overwrite=overwrite)
+    console = Console()
+    for title, table in told.tables().items():
+        if not table.rows:
+            console.print(f"{title}: nothing")
+            continue
+        shown = Shown(title=title, title_justify="left", box=None, pad_edge=False)
+        for cell in table.head:
+            shown.add_column(cell, overflow="fold")
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown, markup=False)
+    for sentence in told.notes:
+        print(sentence)
+    if file is not None:
+        with atomic_file(file.expanduser(), overwrite=True) as temporary:
+            text = json.dumps(told.as_dict(), indent=2, allow_nan=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
+    if told.page is not None:
+        print(f"{told.page}  opens in any browser")

@@ -10,8 +10,6 @@ itself. The filters are told the true standard deviation. On Rician noise our BM
 are run as they are, NLMeans in its Rician mode, and BM4D once more inside the stabilisation
 (``bm4d, stabilised``), which is the fairest to compare with.
 
-**Adapting** to the scan for 60 s: the gain over the network as it ships. Not with ``--quick``.
-
 **Real noise.** ``pairs/dti_2x11``: three directions, judged by the second scan of the same, as
 ``real_noise.py`` does. ``pairs/L096`` and ``L143``: the quarter dose, judged by the full dose in
 2-D slice by slice. ``dicom/mr_t1_siemens`` and ``ms_raw``, which have no second scan: whether
@@ -40,15 +38,14 @@ from filters import (
     WINDOW,
     Bench,
     Case,
-    Result,
     central,
     ct,
     heads,
 )
+from filters_side import READY
 
 FOUR = {**HEADS, "t2": "t2"}
-OURS = "the network that ships"
-ADAPTED = f"{OURS}, 60 s of adapting"
+OURS = READY
 STABILISED = "bm4d, stabilised"
 PEER = "bm4d package"
 FILTERS = ("bm4d", STABILISED, "nlmeans", "median")
@@ -83,9 +80,9 @@ def abdomen(data: Path, quick: bool) -> Case:
     )
 
 
-def added(report: Report, bench: Bench, cases: Sequence[Case], quick: bool) -> None:
+def added(report: Report, bench: Bench, cases: Sequence[Case]) -> None:
     """Noise that was added, and its targets."""
-    methods = [OURS, *FILTERS, PEER] + ([] if quick else [ADAPTED])
+    methods = [OURS, *FILTERS, PEER]
     results = {name: bench.run(name, cases) for name in methods}
     ours = results[OURS]
     for name, result in results.items():
@@ -112,14 +109,6 @@ def added(report: Report, bench: Bench, cases: Sequence[Case], quick: bool) -> N
     report.add("faster than bm4d by CPU time", times, "x", at_least=SLOWER)
     times = ours.speed(cases, cpu=True) / results[PEER].speed(cases, cpu=True)
     report.add("faster than the bm4d package by CPU time", times, "x", at_least=SLOWER)
-    if not quick:
-        adapting(report, ours, results[ADAPTED], cases)
-
-
-def adapting(report: Report, ours: Result, adapted: Result, cases: Sequence[Case]) -> None:
-    gains = [adapted.psnr[case.name] - ours.psnr[case.name] for case in cases]
-    report.add("60 s of adapting: mean gain, PSNR", float(np.mean(gains)), "dB", at_least=0.3)
-    report.add("60 s of adapting: least gain, PSNR", min(gains), "dB", at_least=-0.05)
 
 
 def mean(scores: dict[str, float], names: Sequence[str]) -> float:
@@ -243,7 +232,7 @@ def main() -> None:
         kept = [c for c in cases if c.modality == "CT" or "10 %" in c.name]
         cases = [smaller(c) for c in kept if not c.name.startswith(("colin27", "seg3d"))]
     report = Report("The network that ships with meddenoise, and filters")
-    added(report, Bench(place, peers), cases, options.quick)
+    added(report, Bench(place, peers), cases)
     dti(report, options.data, options.quick)
     doses(report, options.data, options.quick)
     residuals(report, options.data, options.quick)

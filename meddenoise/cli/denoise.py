@@ -51,14 +51,6 @@ def denoise(
             help="For --method auto: train on the scan itself for that long before it is denoised.",
         ),
     ] = None,
-    adapt: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Without --model and --method: train the network on the scan itself for that "
-            "long before it is denoised.",
-        ),
-    ] = None,
     strength: Annotated[
         float,
         typer.Option(metavar="0..1", help="How much of what is found to be noise is taken away."),
@@ -203,7 +195,6 @@ def denoise(
         "coils": coils,
         "budget": budget,
         "strength": strength,
-        "adapt": adapt,
         "device": device,
         "overwrite": overwrite,
         "dtype": dtype,

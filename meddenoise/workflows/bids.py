@@ -49,7 +49,6 @@ def denoise_bids(
     coils: int | None = None,
     budget: float | None = None,
     strength: float = 1.0,
-    adapt: float | None = None,
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -77,7 +76,6 @@ def denoise_bids(
         coils: as there.
         budget: as there, for each image.
         strength: as there.
-        adapt: as there, for each image.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
         progress: called with the finished fraction.
@@ -103,7 +101,6 @@ def denoise_bids(
         coils=coils,
         budget=budget,
         strength=strength,
-        adapt=adapt,
     )
     root, into = Path(dataset).expanduser(), Path(output).expanduser()
     derivative = _Derivative(root, into, read_description(root), way)

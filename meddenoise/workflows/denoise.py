@@ -39,7 +39,6 @@ def denoise(
     coils: int | None = None,
     budget: float | None = None,
     strength: float = 1.0,
-    adapt: float | None = None,
     series: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -63,7 +62,6 @@ def denoise(
         coils: whose sum of squares a magnitude image is; 1 if None, or the model's.
         budget: seconds that ``"auto"`` may train on the scan; None for not at all.
         strength: how much of what is found to be noise is taken away, 0 to 1.
-        adapt: seconds that the network that ships may train on the scan; None for not at all.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         progress: called with the finished fraction.
@@ -94,7 +92,6 @@ def denoise(
         coils=coils,
         budget=budget,
         strength=strength,
-        adapt=adapt,
     )
     check_contents(volume, os.fspath(scan) if isinstance(scan, (str, os.PathLike)) else "the scan")
     return way.run(volume, progress)
@@ -113,7 +110,6 @@ def denoise_files(
     coils: int | None = None,
     budget: float | None = None,
     strength: float = 1.0,
-    adapt: float | None = None,
     keep_noise: str | os.PathLike[str] | None = None,
     series: str | None = None,
     device: str = "auto",
@@ -140,7 +136,6 @@ def denoise_files(
         coils: as there.
         budget: as there, for each scan.
         strength: as there.
-        adapt: as there, for each scan.
         keep_noise: where to write input minus result: a file, or for several scans a directory.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
@@ -174,7 +169,6 @@ def denoise_files(
         "coils": coils,
         "budget": budget,
         "strength": strength,
-        "adapt": adapt,
     }
     way = way_to_denoise(**how)
     jobs = plan(source, output, series=series)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,24 +18,9 @@ from meddenoise.volume import Volume
 if TYPE_CHECKING:
     from meddenoise.pretrained.ready import ReadyDenoiser
 
-__all__ = ["check_adapt", "denoise_ready", "load_all"]
+__all__ = ["denoise_ready", "load_all"]
 
 Progress = Callable[[float], None]
-
-SHORTEST_ADAPTION = 5.0
-"""Seconds below which a step or two is all that a network learns."""
-
-
-def check_adapt(seconds: float | None) -> None:
-    """Raise for a time that makes no sense, before anything is read.
-
-    Raises:
-        ParameterError: it is no number, or less than 5 seconds.
-    """
-    if seconds is not None and not (math.isfinite(seconds) and seconds >= SHORTEST_ADAPTION):
-        raise ParameterError(
-            f"--adapt is {seconds:g}: it is at least {SHORTEST_ADAPTION:g}, in seconds."
-        )
 
 
 def load_all(device: str, options: Mapping[str, Any]) -> dict[int, ReadyDenoiser]:
@@ -61,7 +45,6 @@ def denoise_ready(
     sigma: float | None = None,
     stabilise: str | None = None,
     coils: int | None = None,
-    adapt: float | None = None,
     progress: Progress | None = None,
 ) -> Volume:
     """A scan through the network that ships with meddenoise.
@@ -75,7 +58,6 @@ def denoise_ready(
         sigma: the noise's standard deviation in image units; estimated if ``None``.
         stabilise: ``"auto"``, ``"none"``, ``"rician"`` or ``"anscombe"``; ``None`` is ``"auto"``.
         coils: whose sum of squares a magnitude image is.
-        adapt: seconds of training on the scan before that; each channel takes so long.
         progress: called with the finished fraction.
 
     Raises:
@@ -90,7 +72,7 @@ def denoise_ready(
             f"{' and '.join(f'{d}-D' for d in networks)} scans: say --method auto, which looks at "
             "the image and chooses."
         )
-    name, valid, out = ready.name, volume.valid, volume.array.copy()
+    valid, out = volume.valid, volume.array.copy()
     series = volume.channels >= FEWEST_VOLUMES
     known = {"sigma": sigma, "stabilise": stabilise, "coils": coils or 1}
     shared = assume(volume, **known) if series else None  # type: ignore[arg-type]
@@ -106,37 +88,12 @@ def denoise_ready(
             if not noise.silent:
                 filled = np.where(inside, noisy, noisy[inside].mean(dtype=np.float64))
                 z = noise.forward(filled.astype(noisy.dtype))
-                network = _adapted(ready, z, inside, adapt, white=noise.white)
-                clean = network(z, inside, progress=_share(progress, channel, volume.channels))
-                name = network.name
+                clean = ready(z, inside, progress=_share(progress, channel, volume.channels))
                 _look_at_residual(z, clean, inside)
                 out[channel] = np.where(inside, noise.inverse(clean), noisy)
         if progress:
             progress((channel + 1) / volume.channels)
-    return volume.with_array(out, note=f"meddenoise {__version__} denoised with {name}")
-
-
-def _adapted(
-    ready: ReadyDenoiser,
-    z: NDArray[np.floating],
-    inside: NDArray[np.bool_],
-    seconds: float | None,
-    *,
-    white: bool,
-) -> ReadyDenoiser:
-    """The network, taught the scan if that was asked for and can be."""
-    if seconds is None:
-        return ready
-    if not white:
-        warnings.warn(
-            "The noise is correlated, and a network that learned from it would keep it: it is not "
-            "adapted. --method auto takes a filter that bears correlated noise.",
-            stacklevel=2,
-        )
-        return ready
-    from meddenoise.workflows.adapted import adapt
-
-    return adapt(ready, z, seconds, valid=inside)
+    return volume.with_array(out, note=f"meddenoise {__version__} denoised with {ready.name}")
 
 
 def _look_at_residual(

@@ -59,7 +59,6 @@ def way_to_denoise(
     coils: int | None = None,
     budget: float | None = None,
     strength: float = 1.0,
-    adapt: float | None = None,
 ) -> Way:
     """By a model file, by a filter, or without either by the network that ships with meddenoise.
 
@@ -77,12 +76,11 @@ def way_to_denoise(
         coils: whose sum of squares a magnitude image is; 1 if ``None``, or the model's.
         budget: seconds that ``"auto"`` may train on each scan.
         strength: how much of what is found to be noise is taken away, 0 to 1.
-        adapt: seconds that the network that ships with meddenoise may train on each scan.
 
     Raises:
         ParameterError: both of the two, options for a model or for ``"auto"``, a sigma or coils
             that nothing asks for, an impossible sigma, budget or strength, a budget without
-            ``"auto"``, ``adapt`` with a model or method, or two ways of taking one bias away.
+            ``"auto"``, or two ways of taking one bias away.
         ConfigError: no such filter or option.
         ModelError: the model file cannot be used, or the weights that ship are missing or altered.
     """
@@ -96,7 +94,6 @@ def way_to_denoise(
         sigma=sigma,
         around=_Around(stabilise, debias, coils),
         budget=budget,
-        adapt=adapt,
     )
     return way if strength == 1 else _blended(way, strength)
 
@@ -110,18 +107,12 @@ def _full_strength(
     sigma: str | float | None,
     around: _Around,
     budget: float | None,
-    adapt: float | None,
 ) -> Way:
     """See :func:`way_to_denoise`."""
     if model is not None and method is not None:
         raise ParameterError(
             "Say --model FILE or --method NAME, not both; without either, the network that ships "
             "with meddenoise is taken."
-        )
-    if adapt is not None and (model is not None or method is not None):
-        raise ParameterError(
-            "--adapt trains the network that ships with meddenoise: leave out --model and "
-            "--method, or see --method auto --budget."
         )
     stabilise, debias, coils = around.stabilise, around.debias, around.coils
     around.check()
@@ -133,7 +124,7 @@ def _full_strength(
     if method is not None:
         return around.debiased(_by_filter(method, options, level, around), level)
     if model is None:
-        return _by_what_ships(options, level, around, device, adapt)
+        return _by_what_ships(options, level, around, device)
     from meddenoise.inference import Denoiser
     from meddenoise.inference.stabilised import check_asked
 
@@ -177,12 +168,10 @@ def _by_what_ships(
     level: Callable[[Volume], float | None],
     around: _Around,
     device: str,
-    adapt: float | None,
 ) -> Way:
     """The network that ships with meddenoise; see :mod:`meddenoise.workflows.ready`."""
-    from meddenoise.workflows.ready import check_adapt, denoise_ready, load_all
+    from meddenoise.workflows.ready import denoise_ready, load_all
 
-    check_adapt(adapt)
     # Before anything is read: the weights may be altered, and options unknown.
     networks = load_all(device, options)
     stabilise = "none" if around.debias else around.stabilise
@@ -194,7 +183,6 @@ def _by_what_ships(
             sigma=level(volume),
             stabilise=stabilise,
             coils=around.coils,
-            adapt=adapt,
             progress=progress,
         )
 

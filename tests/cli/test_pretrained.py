@@ -61,8 +61,6 @@ def test_an_image_in_the_plane_names_the_alternative(cli: Any, tmp_path: Path) -
     ("words", "told"),
     [
         (("--strength", "2"), "from 0 to 1"),
-        (("--adapt", "0"), "at least 5"),
-        (("--adapt", "20", "--method", "median"), "leave out --model"),
         (("--keep-noise", "noise.xyz"), "no format that is written here"),
     ],
 )

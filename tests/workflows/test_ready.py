@@ -124,9 +124,6 @@ def test_an_image_in_the_plane_is_refused_with_the_alternative() -> None:
     [
         ({"strength": 1.5}, "from 0 to 1"),
         ({"strength": float("nan")}, "from 0 to 1"),
-        ({"adapt": 1.0}, "at least 5"),
-        ({"adapt": float("inf")}, "at least 5"),
-        ({"adapt": 30.0, "method": "bm4d"}, "leave out --model"),
         ({"method": "bm4d", "model": "x.safetensors"}, "not both"),
         ({"budget": 30.0}, "--budget is for --method auto"),
         ({"stabilise": "ricain"}, "rician"),

@@ -8,16 +8,16 @@ import torch
 
 import meddenoise as md
 from meddenoise.config import InferenceConfig
-from meddenoise.errors import FileError
+from meddenoise.errors import FileError, OutputError
 from meddenoise.networks import build_network
 from meddenoise.workflows.denoise import denoise_files
 
 
-def small_model(place: Path) -> Path:
+def small_model(place: Path, *, restore: bool = True) -> Path:
     torch.manual_seed(0)
     network = build_network("unet", dims=3, channels=[2, 3])
     info = {"network": {"name": "unet", "dims": 3, "options": {"channels": [2, 3]}}}
-    settings = InferenceConfig(tile_voxels=8000, restore=True)
+    settings = InferenceConfig(tile_voxels=8000, restore=restore)
     made = md.Denoiser(network, info=info, inference=settings, device="cpu")
     return made.save(place / "model.safetensors")
 
@@ -58,3 +58,27 @@ def test_a_large_scan_is_denoised_from_file_to_file(
     assert {p.name for p in tmp_path.iterdir()} == {
         "scan.nii", "whole.nii", "made.nii", "flat.nii", "damaged.nii.gz", "model.safetensors"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("restore", "told"),
+    [(True, "has no room for the scan in float32"), (False, "cannot be written")],
+)
+def test_a_full_disk_stops_it_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restore: bool, told: str
+) -> None:
+    resource = pytest.importorskip("resource")
+    from meddenoise.workflows import streamed
+
+    monkeypatch.setattr(streamed, "STREAM_FROM", 1)
+    array = np.random.default_rng(0).normal(100, 20, (20, 24, 30)).astype(np.float32)
+    scan = md.write(md.Volume.from_array(array), tmp_path / "scan.nii")
+    model = small_model(tmp_path, restore=restore)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(OutputError, match=told):
+            denoise_files(scan, tmp_path / "out.nii", model=model)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors", "scan.nii"]

@@ -35,7 +35,7 @@ def test_without_model_and_method(cli: Any, noisy: Path) -> None:
     assert "The noise is taken to be Gaussian, with a sigma of" in said.out
     assert str(noise) in said.out
     np.testing.assert_allclose(values(noise), values(noisy) - values(output), atol=1e-3)
-    assert float(values(noise).std()) == pytest.approx(SIGMA, rel=0.1)
+    assert float(values(noise).std()) == pytest.approx(SIGMA, rel=0.2)
 
 
 def test_json_tells_the_same(cli: Any, noisy: Path) -> None:

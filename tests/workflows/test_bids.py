@@ -200,8 +200,8 @@ def test_inputs_that_are_no_raw_dataset(bids: Path, tmp_path: Path) -> None:
         denoise_bids(bids / "sub-01", out, method="median")
     with pytest.raises(ParameterError, match="no participant 7"):
         denoise_bids(bids, out, method="median", participants=["7"])
-    with pytest.raises(ParameterError, match="either --model"):
-        denoise_bids(bids, out)
+    with pytest.raises(ParameterError, match="not both"):
+        denoise_bids(bids, out, method="median", model="model.safetensors")
     description = {"Name": "x", "BIDSVersion": "1.8.0", "DatasetType": "derivative"}
     (bids / "dataset_description.json").write_text(json.dumps(description))
     with pytest.raises(FileError, match="is a derivative dataset"):

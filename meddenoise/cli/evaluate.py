@@ -3,32 +3,62 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from meddenoise.evaluation import Metrics
+from meddenoise.cli.options import Device
+from meddenoise.errors import ParameterError
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="The clean scan.")],
-    images: Annotated[
-        list[Path],
-        typer.Argument(metavar="IMAGE", help="What to score, one or more, on the same grid."),
-    ],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="REFERENCE IMAGE...",
+            help="The clean scan, then what to score, one or more, on the same grid. With --noisy "
+            "or --reference, images only.",
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The clean scan, named by an option.")
+    ] = None,
+    noisy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The scan that the images were made of: judges them by what was taken away, "
+            "without a reference.",
+        ),
+    ] = None,
+    repeat: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --noisy: a second acquisition of the same thing, which gives a PSNR.",
+        ),
+    ] = None,
     mask: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Score only where this image is not 0."),
+    ] = None,
+    roi: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LABELS",
+            help="A label map: bias, CNR and contrast of each region against the largest.",
+        ),
     ] = None,
     data_range: Annotated[
         float | None,
         typer.Option(
             metavar="X",
-            help="Peak of PSNR and SSIM [default: 99.9th minus 0.1th percentile of the reference].",
+            help="Peak of PSNR and SSIM [default: 99.9th minus 0.1th percentile of the reference, "
+            "or of the noisy scan].",
         ),
     ] = None,
     window: Annotated[
@@ -38,44 +68,271 @@ def evaluate(
             help="Clip both to a display window first; its width is then the data range.",
         ),
     ] = None,
+    extended: Annotated[
+        bool,
+        typer.Option(
+            "--extended",
+            help="MS-SSIM, HFEN, GMSD, VIF, LPIPS, noise power, structure and edges as well; "
+            "seconds to a minute a volume.",
+        ),
+    ] = False,
+    lesions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SCAN",
+            help="Instead of images: put low-contrast lesions into this scan, denoise it by "
+            "--method or --model, and say what is left of them.",
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A method of 'meddenoise denoise': with --lesions the one to check (several "
+            "times for several), with --noisy the one that made the image, for a PSNR by Stein's "
+            "estimate.",
+        ),
+    ] = None,
+    model: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A model file, as --method.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="An option of the one method."),
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="For --lesions: the noise to add after them ('meddenoise simulate --list'); "
+            "without it the scan's own noise stays.",
+        ),
+    ] = None,
+    sigma: Annotated[
+        str | None, typer.Option(metavar="S", help="For --noise: its level, as in simulate.")
+    ] = None,
+    dose: Annotated[
+        str | None, typer.Option(metavar="D", help="For --noise: the dose, as in simulate.")
+    ] = None,
+    size: Annotated[
+        list[float] | None,
+        typer.Option(metavar="MM", help="Diameter of lesions; several times [default: 4 and 8]."),
+    ] = None,
+    contrast: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="C",
+            help="Contrast of lesions in the image's units, or with %: of its 99.9th percentile; "
+            "negative for dark; several times [default: 5%, or 20 HU].",
+        ),
+    ] = None,
+    number: Annotated[int, typer.Option(help="Lesions of each size and contrast.")] = 24,
+    units: Annotated[
+        str | None,
+        typer.Option(metavar="HU", help="For --lesions: the units, where the header is silent."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of lesions, their noise and intervals.")] = 0,
+    device: Device = "auto",
     file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers there.")
     ] = None,
 ) -> None:
-    """Score images against a clean reference: PSNR, SSIM, RMSE and MAE.
+    """Score images: against a clean reference, by what was taken away, or by lesions put in.
 
-    The conventions (data range, window, mask, dimensionality) are printed with the numbers:
-    a PSNR without them means little.
+    `evaluate REFERENCE IMAGE...` gives PSNR, SSIM, RMSE, MAE and bias, --extended all metrics,
+    --roi those of regions. `evaluate IMAGE... --noisy NOISY` needs no truth: is what was taken away
+    as strong and as correlated as noise, does it hold anatomy, are edges wider?
+    `evaluate --lesions SCAN --method NAME` says whether faint lesions survive.
+
+    The conventions (data range, window, mask, dimensionality) are printed with the numbers: a PSNR
+    without them means little. What is undefined is `none`, with the reason, in JSON `null`.
     """
-    from meddenoise.io import atomic_file, read
+    from meddenoise.config import parse_settings
+
+    images = list(paths or [])
+    methods, models = list(method or []), list(model or [])
+    options = parse_settings(set_ or [])
+    if lesions is not None:
+        _refuse(
+            {
+                "an image": images,
+                "--reference": reference,
+                "--noisy": noisy,
+                "--repeat": repeat,
+                "--roi": roi,
+                "--data-range": data_range,
+                "--window": window,
+                "--extended": extended or None,
+            },
+            "is not for --lesions, which makes its own images: leave it out.",
+        )
+        levels = {"sigma": sigma, "dose": dose}
+        _lesions(
+            lesions,
+            methods=methods,
+            models=models,
+            options=options,
+            noise=noise,
+            noise_options=_noise_options(noise, levels),
+            sizes=size or (4.0, 8.0),
+            contrasts=contrast or (),
+            number=number,
+            mask=mask,
+            units=units,
+            seed=seed,
+            device=device,
+            file=file,
+        )
+        return
+    _refuse(
+        {
+            "--noise": noise,
+            "--sigma": sigma,
+            "--dose": dose,
+            "--size": size,
+            "--contrast": contrast,
+            "--units": units,
+        },
+        "is for --lesions SCAN: say it as well, or leave this out.",
+    )
+    if noisy is None:
+        _refuse(
+            {
+                "--repeat": repeat,
+                "--method": methods or None,
+                "--model": models or None,
+                "--set": set_,
+            },
+            "is for --noisy NOISY (or --lesions SCAN): say it as well, or leave this out.",
+        )
+        if reference is None and len(images) > 1:
+            reference, *images = images
+    if not images:
+        raise ParameterError(
+            "There is nothing to score: give REFERENCE IMAGE..., IMAGE --noisy NOISY, or "
+            "--lesions SCAN."
+        )
+    if noisy is None and reference is None:
+        raise ParameterError(
+            f"{images[0]} stands alone: give the clean scan before it, or the noisy one that it "
+            "was made of by --noisy."
+        )
+    if noisy is not None and len(methods) + len(models) > 1:
+        raise ParameterError("--noisy takes one --method or --model: the one that made the image.")
+    if reference is None:
+        _refuse(
+            {"--roi": roi, "--window": window, "--extended": extended or None},
+            "is for a reference: say --reference FILE as well, or leave it out.",
+        )
+    told: dict[str, dict[str, Any]] = {str(image): {} for image in images}
+    if reference is not None:
+        _with_reference(reference, images, mask, roi, data_range, window, extended, told)
+    if noisy is not None:
+        run = {
+            "method": methods[0] if methods else None,
+            "model": models[0] if models else None,
+            "options": options,
+            "device": device,
+        }
+        _without_reference(noisy, images, repeat, mask, data_range, run, told)
+    _write(file, told)
+
+
+def _noise_options(noise: str | None, levels: Mapping[str, str | None]) -> dict[str, Any]:
+    from meddenoise.config import parse_settings
+
+    given = [f"{name}={value}" for name, value in levels.items() if value is not None]
+    if given and noise is None:
+        raise ParameterError(
+            f"--{given[0].split('=')[0]} is the level of --noise NAME: say which noise is added "
+            "after the lesions."
+        )
+    return parse_settings(given)
+
+
+def _refuse(given: Mapping[str, Any], why: str) -> None:
+    """One sentence for an option that does not go with the others."""
+    for name, value in given.items():
+        if value is not None and value != []:
+            raise ParameterError(f"{name} {why}")
+
+
+def _lesions(scan: Path, *, file: Path | None, **options: Any) -> None:
+    from meddenoise.cli.progress import progress_bar
+    from meddenoise.cli.scores import print_lesions
+    from meddenoise.workflows.lesions import check_lesions
+
+    with progress_bar("looking for lesions") as progress:
+        found = check_lesions(scan, progress=progress, **options)
+    print_lesions(found)
+    _write(file, found.as_dict())
+
+
+def _with_reference(
+    reference: Path,
+    images: list[Path],
+    mask: Path | None,
+    roi: Path | None,
+    data_range: float | None,
+    window: tuple[float, float] | None,
+    extended: bool,
+    told: dict[str, dict[str, Any]],
+) -> None:
+    from meddenoise.cli.scores import print_metrics
+    from meddenoise.io import read
     from meddenoise.workflows.evaluate import evaluate as score
 
     clean = read(reference)
     inside = None if mask is None else read(mask)
+    labels = None if roi is None else read(roi)
     results = {
-        str(image): score(clean, image, mask=inside, data_range=data_range, window=window)
+        str(image): score(
+            clean,
+            image,
+            mask=inside,
+            data_range=data_range,
+            window=window,
+            labels=labels,
+            extended=extended,
+        )
         for image in images
     }
-    _print(results)
-    if file is not None:
-        values = {name: metrics.as_dict() for name, metrics in results.items()}
-        with atomic_file(file.expanduser(), overwrite=True) as temporary:
-            temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    print_metrics(results)
+    for name, metrics in results.items():
+        told[name] |= metrics.as_dict()
 
 
-def _print(results: dict[str, Metrics]) -> None:
-    """A row an image, and the conventions: once if they are the same for all."""
-    some = next(iter(results.values()))
-    unit = f" [{some.units}]" if some.units else ""
-    rows = [("image", "PSNR [dB]", "SSIM", f"RMSE{unit}", f"MAE{unit}")]
-    for name, m in results.items():
-        rows.append((name, f"{m.psnr:.2f}", f"{m.ssim:.4f}", f"{m.rmse:.4g}", f"{m.mae:.4g}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, *numbers in rows:
-        cells = [name.ljust(widths[0]), *map(str.rjust, numbers, widths[1:])]
-        print("  ".join(cells))
-    if all(m.conventions() == some.conventions() for m in results.values()):
-        print("\n".join(some.conventions()))
+def _without_reference(
+    noisy: Path,
+    images: list[Path],
+    repeat: Path | None,
+    mask: Path | None,
+    data_range: float | None,
+    run: Mapping[str, Any],
+    told: dict[str, dict[str, Any]],
+) -> None:
+    from meddenoise.cli.scores import print_unreferenced
+    from meddenoise.io import read
+    from meddenoise.workflows.evaluate import evaluate_without_reference
+
+    before = read(noisy)
+    results = {
+        str(image): evaluate_without_reference(
+            image, before, repeat=repeat, mask=mask, data_range=data_range, **run
+        )
+        for image in images
+    }
+    print_unreferenced(results)
+    for name, found in results.items():
+        told[name]["without_reference"] = found.as_dict()
+
+
+def _write(file: Path | None, values: Mapping[str, Any]) -> None:
+    """All numbers as JSON, which has neither infinity nor NaN."""
+    if file is None:
         return
-    for name, m in results.items():
-        print(f"{name}: {' '.join(m.conventions())}")
+    from meddenoise.io import atomic_file
+
+    text = json.dumps(values, indent=2, allow_nan=False)
+    with atomic_file(file.expanduser(), overwrite=True) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")

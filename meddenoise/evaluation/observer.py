@@ -33,7 +33,6 @@ class Detectability:
     Attributes:
         d_prime: ``sqrt(2) mean / std`` of the differences of an observer's response to a patch
             with and one without the signal, with its 95 % bootstrap interval; 0 for guessing.
-            ``None`` as its value where responses do not vary.
         auc: the share of pairs that it tells apart, with its interval; 0.5 for guessing.
         present, absent: how many patches.
         differences: ``(present, absent)`` responses, NaN for pairs of one place.
@@ -241,7 +240,9 @@ def _learnt(
 def _scores(differences: Array) -> tuple[float, float]:
     known = differences[np.isfinite(differences)]
     spread = float(known.std())
-    d_prime = math.sqrt(2) * float(known.mean()) / spread if spread > 0 else math.nan
+    mean = float(known.mean())
+    # No response at all: there is nothing left to see, so it guesses.
+    d_prime = math.sqrt(2) * mean / spread if spread > 0 else (0.0 if mean == 0 else math.nan)
     return d_prime, float((known > 0).mean() + 0.5 * (known == 0).mean())
 
 

@@ -1,18 +1,25 @@
-"""Scores images against a reference."""
+"""Scores images against a reference, or by the noisy scan they were made of."""
 
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from meddenoise.errors import ParameterError
 from meddenoise.evaluation import Metrics, compare
 from meddenoise.io import read
 from meddenoise.io.source import HeaderSource
 from meddenoise.volume import Volume
 
-__all__ = ["evaluate"]
+if TYPE_CHECKING:
+    from meddenoise.evaluation.unreferenced import Unreferenced
+
+__all__ = ["evaluate", "evaluate_without_reference"]
 
 Image = Volume | ArrayLike | str | os.PathLike[str]
 
@@ -24,8 +31,10 @@ def evaluate(
     mask: Image | None = None,
     data_range: float | None = None,
     window: tuple[float, float] | None = None,
+    labels: Image | None = None,
+    extended: bool = False,
 ) -> Metrics:
-    """PSNR, SSIM, RMSE and MAE of an image, with the conventions they were taken by.
+    """PSNR, SSIM, RMSE, MAE and bias of an image, with the conventions they were taken by.
 
     Args:
         reference: the clean image: a volume, an array, or a path.
@@ -34,23 +43,132 @@ def evaluate(
         data_range: the peak of PSNR and SSIM; by default from the reference, see
             :func:`meddenoise.evaluation.compare`.
         window: (centre, width) that both are clipped to first.
+        labels: a map of regions: bias, CNR and contrast recovery of each.
+        extended: all other metrics as well; seconds to a minute a volume.
 
     Raises:
         GeometryError: the grids do not match.
-        ParameterError: an empty mask, a constant reference, an impossible range.
+        ParameterError: units or modalities that differ, an empty mask, a constant reference, an
+            impossible range, or a map that is no label map.
     """
     inside = None if mask is None else _open(mask)
+    regions = None if labels is None else _open(labels)
     truth, judged = _open(reference), _open(image)
     if isinstance(truth, Volume) and isinstance(judged, Volume):
         names = (_name(reference, "the reference"), _name(image, "the image"))
         truth.check_same_grid(judged, names=names)
-    return compare(truth, judged, mask=inside, data_range=data_range, window=window)
+    return compare(
+        truth,
+        judged,
+        mask=inside,
+        data_range=data_range,
+        window=window,
+        labels=regions,
+        extended=extended,
+    )
+
+
+def evaluate_without_reference(
+    image: Image,
+    noisy: Image,
+    *,
+    repeat: Image | None = None,
+    mask: Image | None = None,
+    data_range: float | None = None,
+    method: str | None = None,
+    model: str | os.PathLike[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> Unreferenced:
+    """Judges a result without any truth, by what was taken away.
+
+    Args:
+        image: the denoised scan: a volume, an array, or a path.
+        noisy: the scan that it was made of, on the same grid.
+        repeat: a second acquisition on the same grid, which gives a PSNR.
+        mask: only where it is not 0; the tissue of the noisy scan by default.
+        data_range: the peak of a PSNR; by default from the noisy scan.
+        method: the filter that made it, or
+        model: the model file: it is run on disturbed parts of the scan, which gives a PSNR by SURE.
+        options: the filter's.
+        device: for a model.
+
+    Raises:
+        GeometryError: the grids do not match.
+        ParameterError: units or modalities that differ, an empty mask, or a constant scan.
+    """
+    from meddenoise.evaluation.unreferenced import without_reference
+
+    judged, before = _as_volume(image), _as_volume(noisy)
+    second = None if repeat is None else _as_volume(repeat)
+    inside = None if mask is None else _open(mask)
+    named = _name(noisy, "the noisy scan")
+    for other, volume, role in ((image, judged, "the image"), (repeat, second, "the repeat")):
+        if volume is not None and other is not None:
+            before.check_same_grid(volume, names=(named, _name(other, role)))
+            _check_kind(before, volume, role)
+    if isinstance(inside, Volume):
+        one = Volume(before.array[: inside.channels], before.affine)
+        one.check_same_grid(inside, names=(named, "the mask"))
+    run = None
+    if method is not None or model is not None:
+        run = _run(before, method, model, options or {}, device)
+    return without_reference(
+        judged, before, repeat=second, denoise=run, mask=inside, data_range=data_range
+    )
+
+
+def _run(
+    noisy: Volume,
+    method: str | None,
+    model: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+    device: str,
+) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
+    """The method as a function of arrays, its sigma that of the whole scan."""
+    from meddenoise.filters.registry import asks_noise, checked_options
+    from meddenoise.noise import estimate
+    from meddenoise.workflows.ways import AUTO, way_to_denoise
+
+    sigma = None
+    if method is not None and method != AUTO:
+        checked = checked_options(method, dict(options))
+        if asks_noise(method, checked):
+            sigma = estimate(noisy).sigma
+    way = way_to_denoise(model, method, device, options=options, sigma=sigma)
+
+    def run(array: NDArray[np.floating]) -> NDArray[np.floating]:
+        part = Volume.from_array(
+            array, spacing=noisy.spacing, units=noisy.units, modality=noisy.modality
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said once a block, and meant for whole scans
+            return way.run(part, None).array[0]
+
+    return run
+
+
+def _check_kind(one: Volume, other: Volume, role: str) -> None:
+    for what, a, b in (
+        ("units", one.units, other.units),
+        ("modalities", one.modality, other.modality),
+    ):
+        if a and b and a != b:
+            raise ParameterError(
+                f"The {what} differ: {a} in the noisy scan and {b} in {role}; they cannot be "
+                "compared."
+            )
 
 
 def _open(image: Image) -> Volume | np.ndarray:
     if isinstance(image, Volume):
         return image
     return read(image) if isinstance(image, (str, os.PathLike)) else np.asarray(image)
+
+
+def _as_volume(image: Image) -> Volume:
+    opened = _open(image)
+    return opened if isinstance(opened, Volume) else Volume.from_array(opened)
 
 
 def _name(image: Image, role: str) -> str:

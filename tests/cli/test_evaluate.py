@@ -23,11 +23,12 @@ def test_a_table_and_its_conventions(cli: Any, trio: list[Path]) -> None:
     said = cli("evaluate", *trio)
     assert (said.status, said.err) == (0, "")
     head, good, bad, *conventions = said.out.splitlines()
-    assert head.split() == ["image", "PSNR", "[dB]", "SSIM", "RMSE", "MAE"]
+    assert head.split() == ["image", "PSNR", "[dB]", "SSIM", "RMSE", "MAE", "bias"]
     for row, path, sigma in ((good, trio[1], 5), (bad, trio[2], 20)):
-        name, psnr, _, rmse, _ = row.split()
+        name, psnr, _, rmse, _, bias = row.split()
         assert name == str(path)
         assert float(rmse) == pytest.approx(sigma, rel=0.05)
+        assert abs(float(bias)) < 0.1 * sigma
         assert float(psnr) == pytest.approx(20 * np.log10(998 / sigma), abs=0.3)
     told = " ".join(conventions)
     for word in ("Data range 99", "99.9th minus 0.1th percentile of the reference", "3-D",
@@ -97,3 +98,148 @@ def test_images_that_cannot_be_compared(
     assert "no range" in said.sentence
     empty = make_scan("empty.nii.gz", np.zeros((16, 20, 12), np.float32))
     assert "The mask is empty" in cli("evaluate", *trio[:2], "--mask", empty).sentence
+
+
+def test_all_metrics_and_regions(cli: Any, make_scan: Any) -> None:
+    draws = np.random.default_rng(0)
+    x = np.arange(48)
+    clean = (500 + 200 * np.sin(x / 5)[:, None, None] * np.cos(x / 6)[:44, None]).astype("f4")
+    clean = np.repeat(clean, 12, axis=2)
+    labels = np.ones(clean.shape, "f4")
+    labels[:10] = 2
+    noisy = clean + draws.normal(0, 30, clean.shape).astype("f4")
+    noisy[:10] += 25
+    paths = [make_scan(f"{n}.nii.gz", a) for n, a in (("a", clean), ("b", noisy), ("l", labels))]
+    file = paths[0].with_name("all.json")
+    said = cli("evaluate", *paths[:2], "--extended", "--roi", paths[2], "--json", file)
+    assert (said.status, said.err) == (0, "")
+    for word in ("MS-SSIM", "HFEN", "GMSD", "VIF", "width of edges [mm]", "regions of"):
+        assert word in said.out
+    (row,) = [line.split() for line in said.out.splitlines() if line.startswith("2 ")]
+    assert float(row[3]) == pytest.approx(25, abs=2)
+    assert "are against label 1" in said.out
+    told = json.loads(file.read_text(), parse_constant=pytest.fail)[str(paths[1])]
+    assert told["extra"]["hfen"]["value"] > 0
+    assert told["regions"][1]["bias"] == pytest.approx(25, abs=2)
+    # LPIPS is not installed, or has a number.
+    lpips = told["extra"]["lpips"]
+    assert lpips["value"] is not None or "meddenoise[lpips]" in lpips["reason"]
+
+
+@pytest.fixture
+def acquisitions(make_scan: Any) -> dict[str, Path]:
+    """Two acquisitions of a block, and the first one smoothed a little too much."""
+    import meddenoise as md
+
+    draws = np.random.default_rng(0)
+    clean = np.full((40, 40, 24), 100, np.float32)
+    clean[12:28, 12:28, 6:18] = 400
+    first, second = (clean + draws.normal(0, 10, clean.shape).astype("f4") for _ in range(2))
+    arrays = {"noisy": first, "repeat": second, "truth": clean}
+    paths = {name: make_scan(f"{name}.nii.gz", array) for name, array in arrays.items()}
+    smooth = md.denoise(paths["noisy"], method="gaussian", options={"sigma": 1.2})
+    return paths | {"smooth": make_scan("smooth.nii.gz", smooth.array[0])}
+
+
+def test_without_a_reference(cli: Any, acquisitions: dict[str, Path]) -> None:
+    a = acquisitions
+    file = a["noisy"].with_name("told.json")
+    said = cli(
+        "evaluate", a["smooth"], "--noisy", a["noisy"], "--repeat", a["repeat"],
+        "--method", "gaussian", "--set", "sigma=1.2", "--json", file,
+    )  # fmt: skip
+    assert (said.status, said.err) == (0, "")
+    assert "anatomy went with it" in said.out
+    assert "% wider than before" in said.out
+    assert "of the noisy scan" in said.out
+    told = json.loads(file.read_text(), parse_constant=pytest.fail)[str(a["smooth"])]
+    values = {k: v["value"] for k, v in told["without_reference"]["values"].items()}
+    assert values["noise_sigma"] == pytest.approx(10, rel=0.15)
+    assert values["residual_ratio"] > 1.15
+    scored = cli("evaluate", a["truth"], a["smooth"], "--json", file)
+    assert scored.status == 0
+    psnr = json.loads(file.read_text())[str(a["smooth"])]
+    # The repeat and Stein's estimate know the error without the truth.
+    peak = told["without_reference"]["data_range"] / psnr["data_range"]
+    expected = psnr["psnr"] + 20 * np.log10(peak)
+    assert values["psnr_repeat"] == pytest.approx(expected, abs=0.3)
+    assert values["psnr_sure"] == pytest.approx(expected, abs=1)
+
+
+def test_both_a_reference_and_the_noisy_scan(cli: Any, acquisitions: dict[str, Path]) -> None:
+    a = acquisitions
+    said = cli(
+        "evaluate", a["smooth"], a["repeat"], "--noisy", a["noisy"], "--reference", a["truth"]
+    )
+    assert said.status == 0
+    assert said.out.count("PSNR [dB]") == 1
+    assert "structure in the residual" in said.out
+    assert f"1: {a['smooth']}" in said.out
+    assert "none: PSNR by the repeat (1), PSNR by the repeat (2): there is no repeat" in said.out
+
+
+def test_lesions_put_in(cli: Any, make_scan: Any) -> None:
+    x = np.arange(36)
+    clean = 300 + 10 * np.sin(x / 9)[:, None, None] * np.ones((36, 36, 18))
+    scan = make_scan("clean.nii.gz", clean.astype("f4"))
+    file = scan.with_name("lesions.json")
+    said = cli(
+        "evaluate", "--lesions", scan, "--method", "median", "--noise", "gaussian", "--sigma", "15",
+        "--size", "4", "--contrast=-5%", "--number", "14", "--json", file,
+    )  # fmt: skip
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines()[0].split()[:2] == ["lesion", "method"]
+    assert "4 mm, -15.5" in said.out
+    told = json.loads(file.read_text(), parse_constant=pytest.fail)
+    scores = {score["method"]: score for score in told["lesions"]}
+    assert set(scores) == {"noisy", "gaussian", "median"}
+    assert scores["noisy"]["contrast_recovery"]["value"] == pytest.approx(1, abs=1e-3)
+    assert 0.2 < scores["median"]["contrast_recovery"]["value"] < 0.9
+    assert scores["median"]["lesions"] == 14
+    assert scores["median"]["d_prime_beyond_noisy"]["low"] is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "nothing to score"),
+        (["A"], "stands alone"),
+        (["A", "B", "--repeat", "B"], "--repeat is for --noisy"),
+        (["A", "B", "--method", "median"], "--method is for --noisy"),
+        (["A", "B", "--size", "4"], "--size is for --lesions"),
+        (["A", "--noisy", "B", "--window", "40", "400"], "--window is for a reference"),
+        (["A", "--noisy", "B", "--method", "a", "--model", "b"], "takes one --method or --model"),
+        (["A", "--lesions", "B", "--method", "median"], "an image is not for --lesions"),
+        (["--lesions", "B"], "Say --method NAME or --model FILE"),
+        (["--lesions", "B", "--method", "median", "--sigma", "3"], "is the level of --noise"),
+        (["--lesions", "B", "--method", "median", "--contrast", "0"], "contrast is '0'"),
+        (["--lesions", "B", "--method", "median", "--size", "-1"], "above 0, in mm"),
+        (["--lesions", "B", "--method", "median", "--number", "1"], "at least 3 lesions"),
+        (["--lesions", "B", "--method", "median", "--size", "90"], "There is room for 0 lesions"),
+        (["--lesions", "B", "--method", "medien"], "median"),
+        (["--lesions", "C", "--method", "median"], "image is constant"),
+        (["A", "--noisy", "C"], "no range"),
+        (["A", "--noisy", "S"], "shape"),
+        (["A", "--noisy", "B", "--repeat", "B"], "is the noisy scan itself"),
+        (["A", "--noisy", "B", "--repeat", "none.nii.gz"], "none.nii.gz"),
+        (["A", "B", "--roi", "A"], "fractions"),
+        (["A", "B", "--roi", "E"], "no label but 0"),
+    ],
+)
+def test_one_sentence_for_what_makes_no_sense(
+    cli: Any, trio: list[Path], make_scan: Any, words: list[str], said: str
+) -> None:
+    places = {
+        "A": trio[0],
+        "B": trio[1],
+        "C": make_scan("constant.nii.gz", np.full((16, 20, 12), 3, np.float32)),
+        "S": make_scan("small.nii.gz", np.ones((4, 4, 4), np.float32)),
+        "E": make_scan("empty.nii.gz", np.zeros((16, 20, 12), np.float32)),
+    }
+    found = cli("evaluate", *[places.get(word, word) for word in words])
+    if "--repeat" in words and "itself" in said:
+        assert found.status == 0
+        assert said in found.out  # a number less, and why
+        return
+    assert found.status == 2
+    assert said in found.sentence

@@ -82,6 +82,8 @@ def test_pairs_of_one_place_and_their_gain() -> None:
     assert 0 < gain.low < gain.value < gain.high
     same = detectability_gain(before, before)
     assert (same.value, same.low, same.high) == (0, 0, 0)
+    gone = hotelling_observer(noise, noise, channels, paired=True)
+    assert (gone.d_prime.value, gone.auc.value) == (0, 0.5)  # nothing is left to learn
     with pytest.raises(ParameterError, match="same patches"):
         detectability_gain(before, hotelling_observer(noise[:50], noise[:50] + signal, channels))
 

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from meddenoise.errors import ParameterError
+from meddenoise.evaluation.metrics import psnr
+from meddenoise.evaluation.unreferenced import without_reference
+from meddenoise.volume import Volume
+
+
+def volume(array: np.ndarray) -> Volume:
+    return Volume.from_array(array.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def scans() -> dict[str, np.ndarray]:
+    """A head-like ball with a core, and two acquisitions with noise of sigma 10."""
+    grid = np.meshgrid(*[np.arange(n) - n / 2 for n in (56, 56, 40)], indexing="ij")
+    away = np.sqrt(sum(g**2 for g in grid))
+    clean = gaussian_filter(np.where(away < 18, 300.0, np.where(away < 12, 100.0, -50.0)), 0.7)
+    clean[away < 11] = 150
+    draws = np.random.default_rng(0)
+    return {
+        "clean": clean,
+        "noisy": clean + draws.normal(0, 10, clean.shape),
+        "repeat": clean + draws.normal(0, 10, clean.shape),
+    }
+
+
+def test_a_result_that_took_noise_only(scans: dict[str, np.ndarray]) -> None:
+    good = scans["clean"] + 0.3 * (scans["noisy"] - scans["clean"])
+    found = without_reference(volume(good), volume(scans["noisy"]), mask=np.ones(good.shape))
+    values = {name: one.value for name, one in found.values.items()}
+    assert values["residual_ratio"] == pytest.approx(0.7, abs=0.06)
+    assert values["noise_reduction"] == pytest.approx(1 / 0.3, rel=0.1)
+    assert values["shift"] == pytest.approx(0, abs=0.1)
+    for axis in "xyz":
+        assert abs(values[f"residual_correlation_{axis}"]) < 0.03
+    assert abs(values["structure"]) < 0.1
+    assert values["residual_at_edges"] == pytest.approx(1, abs=0.3)
+    assert values["edge_width_after"] == pytest.approx(values["edge_width_before"], rel=0.1)
+    assert values["psnr_repeat"] is None
+    assert found.values["psnr_repeat"].reason == "there is no repeat"
+    assert values["psnr_sure"] is None
+    assert "the method is needed" in found.values["psnr_sure"].reason
+    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert told["values"]["psnr_sure"]["value"] is None
+    assert told["noise"]["model"] == "gaussian"
+    assert (told["dimensions"], told["mask"], told["mask_fraction"]) == (3, "the mask", 1)
+    assert "of the noisy scan" in " ".join(found.conventions())
+
+
+def test_a_result_that_took_anatomy_is_seen(scans: dict[str, np.ndarray]) -> None:
+    bad = gaussian_filter(scans["noisy"], 1.5)
+    found = without_reference(volume(bad), volume(scans["noisy"]))
+    values = {name: one.value for name, one in found.values.items()}
+    assert values["residual_ratio"] > 1.3
+    assert values["structure"] > 0.5
+    assert values["residual_at_edges"] > 1.5
+    assert values["edge_width_after"] > 1.5 * values["edge_width_before"]
+
+
+def test_a_repeat_and_a_method_tell_the_psnr(scans: dict[str, np.ndarray]) -> None:
+    def method(image: np.ndarray) -> np.ndarray:
+        return gaussian_filter(image, 0.5)
+
+    shown = method(scans["noisy"].astype(np.float32))
+    found = without_reference(
+        volume(shown),
+        volume(scans["noisy"]),
+        repeat=volume(scans["repeat"]),
+        denoise=method,
+        mask=np.ones(shown.shape),
+        data_range=400,
+    )
+    expected = psnr(scans["clean"], shown, data_range=400)
+    assert found.values["psnr_repeat"].value == pytest.approx(expected, abs=0.2)
+    assert found.values["psnr_sure"].value == pytest.approx(expected, abs=0.5)
+    assert (found.data_range, found.data_range_source) == (400, "given")
+
+
+def test_correlated_noise_has_no_sure_and_says_its_own_correlation(
+    scans: dict[str, np.ndarray],
+) -> None:
+    noise = gaussian_filter(np.random.default_rng(3).standard_normal(scans["clean"].shape), 0.8)
+    noisy = scans["clean"] + 10 / noise.std() * noise
+    found = without_reference(
+        volume(scans["clean"]), volume(noisy), denoise=lambda a: a, mask=np.ones(noisy.shape)
+    )
+    assert "correlated" in found.values["psnr_sure"].reason
+    across = found.values["residual_correlation_x"]
+    assert across.value == pytest.approx(0.68, abs=0.05)
+    assert "the noise's own 0." in across.convention
+
+
+def test_nothing_taken_away_and_nothing_to_see(scans: dict[str, np.ndarray]) -> None:
+    same = without_reference(volume(scans["noisy"]), volume(scans["noisy"]))
+    for name in ("structure", "residual_correlation_x", "residual_nps_peak", "residual_at_edges"):
+        assert same.values[name].value is None, name
+        assert same.values[name].reason
+    assert same.values["residual_sigma"].value == 0
+    json.dumps(same.as_dict(), allow_nan=False)
+    flat = volume(np.full(scans["clean"].shape, 7.0))
+    with pytest.raises(ParameterError, match="no range"):
+        without_reference(flat, flat)
+    with pytest.raises(ParameterError, match="mask is empty"):
+        without_reference(flat, volume(scans["noisy"]), mask=np.zeros(scans["clean"].shape))
+    with pytest.raises(ParameterError, match="mask has shape"):
+        without_reference(flat, volume(scans["noisy"]), mask=np.ones((3, 3, 3)))

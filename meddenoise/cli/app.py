@@ -21,6 +21,7 @@ from meddenoise.cli import (
     reproduce,
     simulate,
     train,
+    tune,
 )
 from meddenoise.cli.failing import CommandGroup
 
@@ -56,6 +57,7 @@ def _root(
 
 
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
 app.command("pretrain")(pretrain.pretrain)
 app.command("denoise")(denoise.denoise)
 app.command("methods")(methods.methods)

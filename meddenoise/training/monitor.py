@@ -12,6 +12,7 @@ from torch import Tensor
 
 from meddenoise.config import TrainingConfig
 from meddenoise.io.atomic import atomic_file
+from meddenoise.training.listening import tell
 
 __all__ = ["Monitor"]
 
@@ -92,6 +93,7 @@ class Monitor:
             self._record(step, "val", values)
             if self._bar:
                 self._bar.validation(step, values)
+        tell(step, values)
 
     def _record(self, step: int, kind: str, values: dict[str, float]) -> None:
         if self._log:

@@ -32,11 +32,11 @@
         images[side][name] = await load(name, scan);
       }
       const residual = await load("residual", scans.residual);
-      residual.colormap = "warm";
-      residual.colormapNegative = "winter";
-      residual.colormapType = 2;
-      residual.cal_min = 0; residual.cal_max = scans.spread;
-      residual.cal_minNeg = 0; residual.cal_maxNeg = -scans.spread;
+      residual.colormap = "red";
+      residual.colormapNegative = "blue";
+      residual.colormapType = 1;
+      residual.cal_min = scans.spread / 4; residual.cal_max = scans.spread;
+      residual.cal_minNeg = -scans.spread / 4; residual.cal_maxNeg = -scans.spread;
       residual.opacity = 0;
       images[side].residual = residual;
     }
@@ -71,8 +71,10 @@
     };
     const zoom = () => {
       for (const nv of Object.values(sides)) {
-        const [x, y, z] = nv.scene.pan2Dxyzmm;
-        nv.setPan2Dxyzmm([x, y, z, Number(get("zoom").value)]);
+        // About the crosshair: NiiVue's own zoom is about the origin of space.
+        const [x, y, z, old] = nv.scene.pan2Dxyzmm, now = Number(get("zoom").value);
+        const [a, b, c] = nv.frac2mm(nv.scene.crosshairPos), by = old - now;
+        nv.setPan2Dxyzmm([x + by * a, y + by * b, z + by * c, now]);
       }
     };
     const plane = () => {

@@ -1,0 +1,379 @@
+"""Searches a configuration's keys for the best validation, trial by trial."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import multiprocessing
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from meddenoise.config import Config, dump, load, parse
+from meddenoise.config.space import Choice, Span, load_space
+from meddenoise.errors import ConfigError, InputError, MissingDependency, OutputError
+from meddenoise.io import atomic_file
+
+__all__ = ["Tuned", "tune"]
+
+STUDY = "study.sqlite3"
+_NAME = "meddenoise"
+Sampler = Literal["tpe", "grid", "random"]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search found so far.
+
+    Attributes:
+        directory: holds ``best.yaml``, ``trials.csv``, ``importance.*``, the study and all runs.
+        objective: ``"psnr"`` (larger is better) or ``"risk"`` (smaller is better), of validation.
+        best: the values of the keys that gave the best.
+        value: the objective there.
+        finished, pruned, failed: how many trials, over all calls and workers.
+        importance: the share of each key in the objective's variance (fANOVA); empty if it cannot
+            be told.
+    """
+
+    directory: Path
+    objective: str
+    best: Mapping[str, Any]
+    value: float
+    finished: int
+    pruned: int
+    failed: int
+    importance: Mapping[str, float]
+
+
+def tune(
+    config: Config | Mapping[str, Any] | str | Path,
+    space: Mapping[str, Any] | str | Path,
+    *,
+    trials: int,
+    overrides: Iterable[str] = (),
+    output: str | Path | None = None,
+    sampler: Sampler = "tpe",
+    prune: bool = True,
+    seed: int = 0,
+    workers: int = 1,
+    device: str = "auto",
+    progress: Callable[[str], None] | None = None,
+) -> Tuned:
+    """Train with one choice of keys after another, and keep the one that validates best.
+
+    The objective is the PSNR of validation patches where their truth is known, else Stein's
+    estimate of the error (``risk``), which needs no truth; never the loss of a blind spot, which
+    falls on while structure is lost. All trials see the same patches and the same noise.
+
+    The study is a SQLite file in ``output``: called again, a search goes on, and several processes
+    (on one machine or file system) work on one study when they are given the same directory.
+
+    Args:
+        config: a YAML file, its contents, or a :class:`Config`.
+        space: the keys to search, see :func:`meddenoise.config.space.load_space`; any key of a
+            configuration.
+        trials: how many this call does; for ``grid`` at most as many as there are combinations.
+        overrides: ``key.sub=value`` each, for all trials.
+        output: the directory; by default ``runs/tune``.
+        sampler: ``tpe`` (tree-structured Parzen estimators), ``random`` or ``grid``.
+        prune: stop a trial whose validation is worse than the median of earlier ones at that step.
+        seed: of the search; the configuration's is that of training. Give each of several calls
+            that are started at once another.
+        workers: processes of this call, which share ``trials``.
+        device: ``"auto"``, ``"cpu"``, ...
+        progress: called with a line for each trial.
+
+    Raises:
+        ConfigError: the space, a configuration in it, or a study of other keys.
+        MissingDependency: Optuna is not installed.
+        OutputError: the directory cannot be written, or holds something else.
+        InputError: no trial came to its end; the message says why the last did not.
+    """
+    optuna = _optuna()
+    base = _base(config, overrides)
+    axes = load_space(space)
+    if trials < 1:
+        raise ConfigError(f"--trials {trials}: give 1 or more.")
+    directory = Path(output or "runs/tune").expanduser()
+    _claim(directory)
+    _first_look(base, axes)
+    if workers < 1:
+        raise ConfigError(f"--workers {workers}: give 1 or more.")
+    objective, direction = _objective(base)
+    told = {
+        "config": base.model_dump(mode="json", exclude_unset=True),
+        "space": {key: axis.describe() for key, axis in axes.items()},
+    }
+    _sampler(optuna, sampler, axes, seed)  # what is wrong with it is said before a study is made
+    study = optuna.create_study(
+        study_name=_NAME,
+        storage=_storage(optuna, directory),
+        direction=direction,
+        load_if_exists=True,
+    )
+    _same_study(study, told, objective)
+    # A search that goes on does not draw again what it has drawn.
+    seed += len(study.get_trials(deepcopy=False))
+    work = partial(
+        _work, told, directory, objective=objective, sampler=sampler, prune=prune, device=device
+    )
+    if workers == 1:
+        why = work(trials, seed, progress)
+    else:
+        shares = [trials // workers + (n < trials % workers) for n in range(workers)]
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            jobs = [pool.submit(work, share, seed + n) for n, share in enumerate(shares) if share]
+            why = next((said for said in [job.result() for job in jobs] if said), "")
+    states = [trial.state for trial in study.get_trials(deepcopy=False)]
+    done = states.count(optuna.trial.TrialState.COMPLETE)
+    if not done:
+        raise ConfigError(f"No trial came to its end. {why}".rstrip())
+    picked = {key: axes[key].value(stored) for key, stored in study.best_params.items()}
+    found = Tuned(
+        directory,
+        objective,
+        picked,
+        float(study.best_value),
+        done,
+        states.count(optuna.trial.TrialState.PRUNED),
+        states.count(optuna.trial.TrialState.FAIL),
+        _importance(optuna, study),
+    )
+    _save(found, study, axes, _with(base, picked))
+    return found
+
+
+def _work(
+    told: Mapping[str, Any],
+    directory: Path,
+    trials: int,
+    seed: int,
+    progress: Callable[[str], None] | None = None,
+    *,
+    objective: str,
+    sampler: Sampler,
+    prune: bool,
+    device: str,
+) -> str:
+    """One process's trials; why the last that failed did, or ``""``."""
+    optuna = _optuna()
+    base, axes = parse(told["config"]), load_space(told["space"])
+    never = optuna.pruners.NopPruner()
+    study = optuna.load_study(
+        study_name=_NAME,
+        storage=_storage(optuna, directory),
+        sampler=_sampler(optuna, sampler, axes, seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
+        if prune
+        else never,
+    )
+    why = [""]
+
+    def one(trial: Any) -> float:
+        picked = {key: axis.ask(trial, key) for key, axis in axes.items()}
+        if progress:
+            said = ", ".join(f"{key}={value}" for key, value in picked.items())
+            progress(f"trial {trial.number}: {said}")
+        place = directory / "trials" / str(trial.number)
+        try:
+            value = _run(optuna, trial, _with(base, picked), objective, place, device, prune)
+        except InputError as fault:
+            why[0] = f"The last said: {fault}"
+            trial.set_user_attr("fault", str(fault))
+            if progress:
+                progress(f"trial {trial.number} failed: {fault}")
+            raise
+        if progress:
+            progress(f"trial {trial.number}: {objective} {value:.4g}")
+        return value
+
+    study.optimize(one, n_trials=trials, catch=(InputError,))
+    return why[0]
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise MissingDependency('Tuning needs Optuna: pip install "meddenoise[tune]".') from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _base(config: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str]) -> Config:
+    if isinstance(config, (str, Path)):
+        return load(config, overrides)
+    values = config.model_dump(mode="json") if isinstance(config, Config) else config
+    return parse(values, overrides)
+
+
+def _claim(directory: Path) -> None:
+    if directory.is_file():
+        raise OutputError(f"{directory} is a file: choose another --output.")
+    if directory.exists() and any(directory.iterdir()) and not (directory / STUDY).exists():
+        raise OutputError(f"{directory} holds other things than a study: choose another --output.")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise OutputError(f"{directory} cannot be made: {fault.strerror}.") from None
+
+
+def _storage(optuna: Any, directory: Path) -> Any:
+    return optuna.storages.RDBStorage(
+        f"sqlite:///{directory.resolve() / STUDY}",
+        # Several processes write: wait for each other.
+        engine_kwargs={"connect_args": {"timeout": 60}},
+    )
+
+
+def _sampler(optuna: Any, name: str, axes: Mapping[str, Choice | Span], seed: int) -> Any:
+    if name == "grid":
+        return optuna.samplers.GridSampler({k: a.grid(k) for k, a in axes.items()}, seed=seed)
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    if name == "tpe":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+    raise ConfigError(f"There is no sampler {name!r}: tpe, grid or random.")
+
+
+def _with(base: Config, picked: Mapping[str, Any]) -> Config:
+    values = base.model_dump(mode="json", exclude_unset=True)
+    return parse(values, [f"{key}={json.dumps(value)}" for key, value in picked.items()])
+
+
+def _first_look(base: Config, axes: Mapping[str, Choice | Span]) -> None:
+    """Every key with its ends: a typo is found before the first training."""
+    for key, axis in axes.items():
+        for value in axis.ends():
+            try:
+                _with(base, {key: value})
+            except ConfigError as fault:
+                raise ConfigError(f"The space does not fit the configuration: {fault}") from None
+
+
+def _objective(base: Config) -> tuple[str, str]:
+    """PSNR where validation patches have a truth; else the risk."""
+    from meddenoise.data import find_cases
+
+    data = base.data
+    cases = find_cases(data.images, data.targets, series=data.series, units=data.units or "")
+    injected = base.noise is not None and base.noise.name is not None
+    known = injected or all(
+        case.target is not None or getattr(case.image, "name", "").endswith("-noisy")
+        for case in cases
+    )
+    return ("psnr", "maximize") if known else ("risk", "minimize")
+
+
+def _same_study(study: Any, told: Mapping[str, Any], objective: str) -> None:
+    """A search that goes on must be the same search."""
+    before = study.user_attrs.get("told")
+    if before is None:
+        study.set_user_attr("told", dict(told))
+        study.set_user_attr("objective", objective)
+    elif before != told:
+        what = "space" if before["config"] == told["config"] else "configuration"
+        raise ConfigError(
+            f"The study that is there is of another {what}: choose another --output, or give the "
+            "same."
+        )
+
+
+def _run(
+    optuna: Any,
+    trial: Any,
+    config: Config,
+    objective: str,
+    place: Path,
+    device: str,
+    prune: bool,
+) -> float:
+    """One training; its last validation. It is stopped where it is not worth going on."""
+    from meddenoise.training.listening import Listener, StopTraining, listening
+    from meddenoise.workflows.train import train
+
+    seen: list[float] = []
+
+    def look(step: int, values: Mapping[str, float]) -> None:
+        value = values.get(objective)
+        if value is None or not math.isfinite(value):
+            return
+        seen.append(value)
+        trial.report(value, len(seen))
+        if prune and trial.should_prune():
+            raise StopTraining
+
+    changes: dict[str, Any] = {}
+    if objective == "risk" and config.training.patience is None:
+        # The risk is measured where patience asks for it; this one never ends a run.
+        changes = {"patience": config.training.steps}
+    settings = config.training.model_copy(update={**changes, "trackers": []})
+    listener: Listener = look
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        with listening(listener):
+            train(
+                config.model_copy(update={"training": settings}),
+                output=place,
+                device=device,
+                progress=False,
+            )
+    except StopTraining:
+        raise optuna.TrialPruned from None
+    if not seen:
+        raise ConfigError(
+            f"Validation gave no {objective}: the truth is not known and neither is the noise's "
+            "level. Give data.targets or a noise section."
+        )
+    return seen[-1]
+
+
+def _importance(optuna: Any, study: Any) -> dict[str, float]:
+    done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    varied = [key for key in study.best_params if len({str(t.params.get(key)) for t in done}) > 1]
+    if len(done) < 4 or not varied or len({t.value for t in done}) < 2:
+        return {}
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    try:
+        import sklearn  # noqa: F401
+        from optuna.importance import FanovaImportanceEvaluator
+
+        evaluator = FanovaImportanceEvaluator(seed=0)
+    except ImportError:
+        pass
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=varied)
+    return {key: float(share) for key, share in found.items()}
+
+
+def _save(found: Tuned, study: Any, axes: Mapping[str, Choice | Span], best: Config) -> None:
+    from meddenoise.report.figures import importance, save_figures
+
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["trial", "state", found.objective, "seconds", *axes, "fault"])
+    for trial in study.get_trials(deepcopy=False):
+        spent = "" if trial.duration is None else f"{trial.duration.total_seconds():.1f}"
+        picked = [
+            json.dumps(axis.value(trial.params[key])) if key in trial.params else ""
+            for key, axis in axes.items()
+        ]
+        fault = trial.user_attrs.get("fault", "")
+        value = "" if trial.value is None else trial.value
+        table.writerow([trial.number, trial.state.name.lower(), value, spent, *picked, fault])
+    for name, content in (("best.yaml", dump(best)), ("trials.csv", text.getvalue())):
+        with atomic_file(found.directory / name, overwrite=True) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    if found.importance:
+        save_figures(found.directory, {"importance": importance(found.importance)})

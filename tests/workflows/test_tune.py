@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import meddenoise as md
+from meddenoise.config import load
+from meddenoise.errors import ConfigError, OutputError
+from meddenoise.workflows.tune import tune
+
+pytest.importorskip("optuna")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, Any]:
+    draws = np.random.default_rng(0)
+    image = draws.normal(0, 1, (24, 24))
+    image[6:18, 6:18] += 100
+    scan = md.write(md.Volume.from_array(image.astype(np.float32)), tmp_path / "scan.tiff")
+    return {
+        "data": {"images": str(scan), "patch": [16, 16], "batch": 1},
+        "trainer": {"name": "supervised"},
+        "network": {"name": "unet", "channels": [4, 8]},
+        "noise": {"name": "gaussian", "sigma": 20},
+        "training": {"steps": 4, "validate_every": 1, "validate_batches": 1, "ema": 0.0},
+    }
+
+
+def rows(directory: Path) -> list[dict[str, str]]:
+    with (directory / "trials.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_grid_finds_the_rate_that_learns(config: dict[str, Any], tmp_path: Path) -> None:
+    space = {"training.learning_rate": [1e-8, 1e-2], "network.channels": [[4, 8], [4]]}
+    found = tune(config, space, trials=9, sampler="grid", prune=False, output=tmp_path / "t",
+                 device="cpu")  # fmt: skip
+    assert found.objective == "psnr"
+    assert found.finished == 4
+    assert found.best["training.learning_rate"] == 1e-2
+    values = {row["trial"]: float(row["psnr"]) for row in rows(tmp_path / "t")}
+    assert found.value == max(values.values())
+    assert (
+        len({(r["training.learning_rate"], r["network.channels"]) for r in rows(found.directory)})
+        == 4
+    )
+    best = load(tmp_path / "t" / "best.yaml")
+    assert best.training.learning_rate == 1e-2
+    assert best.network.options["channels"] == found.best["network.channels"]
+    assert set(found.importance) == set(space)
+    assert (tmp_path / "t" / "importance.svg").is_file()
+
+
+def test_a_search_goes_on_and_is_the_same_one(config: dict[str, Any], tmp_path: Path) -> None:
+    space = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
+    tune(config, space, trials=1, output=tmp_path / "t", device="cpu")
+    found = tune(config, space, trials=1, output=tmp_path / "t", device="cpu")
+    assert found.finished + found.pruned == 2
+    rates = [row["training.learning_rate"] for row in rows(tmp_path / "t")]
+    assert len(set(rates)) == 2
+    with pytest.raises(ConfigError, match="of another space"):
+        tune(config, {"seed": [1, 2]}, trials=1, output=tmp_path / "t")
+    with pytest.raises(ConfigError, match="of another configuration"):
+        tune(config, space, trials=1, overrides=["seed=9"], output=tmp_path / "t")
+
+
+def test_a_trial_that_is_not_worth_it_is_stopped(config: dict[str, Any], tmp_path: Path) -> None:
+    space = {"training.learning_rate": [1e-8, 3e-2, 2e-2, 1e-2, 2.5e-2, 1.1e-2, 1.2e-2, 1e-9]}
+    found = tune(config, space, trials=8, sampler="grid", output=tmp_path / "t", device="cpu",
+                 seed=1)  # fmt: skip
+    assert found.finished + found.pruned == 8
+    assert found.pruned >= 1
+    assert {r["state"] for r in rows(tmp_path / "t")} == {"complete", "pruned"}
+
+
+def test_without_truth_it_is_the_risk(config: dict[str, Any], tmp_path: Path) -> None:
+    noisy = np.random.default_rng(1).normal(100, 10, (32, 32)).astype(np.float32)
+    scan = md.write(md.Volume.from_array(noisy), tmp_path / "noisy.tiff")
+    config |= {"trainer": {"name": "noise2void"}, "noise": None}
+    config["data"] |= {"images": str(scan)}
+    found = tune(config, {"training.learning_rate": [1e-3, 1e-2]}, trials=2, sampler="grid",
+                 output=tmp_path / "t", device="cpu")  # fmt: skip
+    assert found.objective == "risk"
+    assert found.value == min(float(row["risk"]) for row in rows(tmp_path / "t") if row["risk"])
+
+
+def test_workers_share_a_study(config: dict[str, Any], tmp_path: Path) -> None:
+    space = {"training.learning_rate": {"low": 1e-4, "high": 1e-2}}
+    found = tune(config, space, trials=2, workers=2, sampler="random", output=tmp_path / "t",
+                 device="cpu")  # fmt: skip
+    assert found.finished == 2
+    assert len({row["training.learning_rate"] for row in rows(tmp_path / "t")}) == 2
+
+
+@pytest.mark.parametrize(
+    ("space", "options", "message"),
+    [
+        ({"training.lerning_rate": [1, 2]}, {}, "learning_rate"),
+        ({"training.steps": {"low": -3, "high": 5}}, {}, "training.steps"),
+        ({"seed": [1, 2]}, {"trials": 0}, "--trials 0"),
+        ({"seed": [1, 2]}, {"workers": 0}, "--workers 0"),
+        ({"training.ema": {"low": 0.0, "high": 0.5}}, {"sampler": "grid"}, "A grid needs"),
+    ],
+)
+def test_a_fault_is_found_before_the_first_training(
+    config: dict[str, Any], tmp_path: Path, space: Any, options: Any, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tune(config, space, **{"trials": 1, "output": tmp_path / "t", **options})
+    assert not (tmp_path / "t" / "trials").exists()
+
+
+def test_if_no_trial_works_the_last_says_why(config: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"No trial came to its end. The last said: .*patch"):
+        tune(config, {"data.patch": [[64, 64], [80, 80]]}, trials=1, output=tmp_path / "t")
+
+
+def test_a_directory_of_something_else(config: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "notes.txt").write_text("")
+    with pytest.raises(OutputError, match="other things"):
+        tune(config, {"seed": [1, 2]}, trials=1, output=tmp_path / "t")

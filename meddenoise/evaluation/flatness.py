@@ -19,6 +19,8 @@ _FEWEST = 10
 _SMOOTH = 2.0
 # Less than that of the noise is rounding.
 _NOTHING = 1e-6
+# A window of which more is of one value holds no noise that could be measured.
+_CONSTANT = 0.9
 
 Array = NDArray[np.float64]
 
@@ -52,11 +54,11 @@ def flat_noise(
 ) -> FlatNoise:
     """Local standard deviation in the tenth of all windows that is flattest.
 
-    Windows of 7 voxels a side that lie in the mask; flattest where the guide, after a Gaussian mean
-    of sigma 2, varies least. From each a plane is taken away; given is the root of
-    the median variance. Anatomy that is left in a window counts as noise, in both; noise that is
-    smooth over several voxels goes with the plane in part (after a Gaussian filter of sigma 1
-    voxel in 3-D a sixth of it). A method may leave more noise where there are edges.
+    Windows of 7 voxels a side that lie in the mask and are not constant before; flattest where the
+    guide, after a Gaussian mean of sigma 2, varies least. From each a plane is taken away; given is
+    the root of the median variance. Anatomy that is left in a window counts as noise, in both;
+    noise that is smooth over several voxels goes with the plane in part (after a Gaussian filter of
+    sigma 1 voxel in 3-D a sixth of it). A method may leave more noise where there are edges.
 
     Args:
         noisy: ``(X, Y)`` or ``(X, Y, Z)``.
@@ -84,12 +86,12 @@ def flat_noise(
         for place in itertools.product(
             *(range(0, n - side + 1, side) for n, side in zip(before.shape, sides, strict=True))
         )
-        if counted[_window(place, sides)].all()
+        if counted[_window(place, sides)].all() and not _empty(before[_window(place, sides)])
     ]
     if len(places) < _FEWEST:
         raise ParameterError(
-            f"There are {len(places)} windows of {_SIDE} voxels a side within the mask; the noise "
-            f"in flat places wants {_FEWEST}."
+            f"There are {len(places)} windows of {_SIDE} voxels a side within the mask that hold "
+            f"noise; the noise in flat places wants {_FEWEST}."
         )
     shown = (before + after) / 2 if guide is None else np.asarray(guide, dtype=np.float64)
     smooth = gaussian_filter(np.where(finite, shown, 0.0), _SMOOTH)
@@ -106,6 +108,11 @@ def flat_noise(
 
 def _window(place: tuple[int, ...], sides: list[int]) -> tuple[slice, ...]:
     return tuple(slice(p, p + side) for p, side in zip(place, sides, strict=True))
+
+
+def _empty(window: Array) -> bool:
+    """Whether there is hardly any noise at all: clipped by a display window, or masked before."""
+    return bool(np.mean(window == np.median(window)) > _CONSTANT)
 
 
 def _plane(sides: list[int]) -> Array:

@@ -72,6 +72,12 @@ def test_noise_in_flat_places() -> None:
     assert found.before == pytest.approx(8, rel=0.06)
     assert found.factor == pytest.approx(4, rel=0.06)
     assert flat_noise(clean + noise, clean, guide=clean).factor is None
+    # Air that a display window clipped holds no noise, and says nothing of the rest.
+    clipped = clean + noise
+    clipped[:42] = -150
+    assert flat_noise(clipped, clipped, guide=clean).after == pytest.approx(8, rel=0.06)
+    with pytest.raises(ParameterError, match="0 windows"):
+        flat_noise(clean * 0, clean, guide=clean)
     with pytest.raises(ParameterError, match="windows"):
         flat_noise(clean[:8, :40], clean[:8, :40])
     with pytest.raises(ParameterError, match="one shape"):

@@ -111,10 +111,11 @@ def assume(
     scale: float | NDArray[np.float32] = found.sigma if sigma is None else sigma
     said = [_said(kind, found, sigma)]
     if sigma is None and found.map is not None and volume.channels == 1:
-        local = _map(found.map, found.sigma, volume.valid[0])
+        tissue = _tissue(volume)
+        local = _map(found.map, found.sigma, tissue)
         if local is not None:
             scale = local
-            low, high = np.percentile(local[volume.valid[0]], (5, 95))
+            low, high = np.percentile(local[tissue], (5, 95))
             said.append(f"It varies from {low:.4g} to {high:.4g} over the scan: a map is taken.")
     if np.max(scale) == 0:
         raise ParameterError("sigma is 0: where there is no noise, there is nothing to take away.")
@@ -141,14 +142,24 @@ def _anscombe(found: NoiseEstimate, sigma: float | None) -> Anscombe:
     return Anscombe(found.photons.gain, found.photons.variance)
 
 
+def _tissue(volume: Volume) -> NDArray[np.bool_]:
+    """What is brighter than the mean: air is often masked or smoothed, and tells nothing."""
+    array, valid = volume.array[0], volume.valid[0]
+    bright: NDArray[np.bool_] = valid & (array > array[valid].mean(dtype=np.float64))
+    return bright
+
+
 def _map(
-    local: NDArray[np.float32], sigma: float, valid: NDArray[np.bool_]
+    local: NDArray[np.float32], sigma: float, tissue: NDArray[np.bool_]
 ) -> NDArray[np.float32] | None:
-    """The map where it is uneven enough to be believed, within limits."""
-    low, high = np.percentile(local[valid], (5, 95))
-    if not (low > 0 and high > _UNEVEN * low):
+    """The map where it is uneven enough in the tissue to be believed, within limits.
+
+    Not where all of it exceeds the scan's own sigma: then anatomy has added to it.
+    """
+    low, high = np.percentile(local[tissue], (5, 95))
+    if not (low > 0 and high > _UNEVEN * low and low <= 1.1 * sigma):
         return None
-    middle = float(np.median(local[valid]))
+    middle = float(np.median(local[tissue]))
     clipped = np.clip(local, _MAP_RANGE[0] * middle, _MAP_RANGE[1] * middle)
     return np.asarray(clipped, dtype=np.float32)
 

@@ -81,6 +81,13 @@ def test_even_noise_gets_none() -> None:
     assert isinstance(assume(scan()).scale, float)
 
 
+def test_air_that_was_smoothed_makes_no_map() -> None:
+    noisy = scan()
+    array = noisy.array.copy()
+    array[0, :14] = array[0, -14:] = 0.1 * array[0, :14]
+    assert isinstance(assume(noisy.with_array(array)).scale, float)
+
+
 def test_photon_noise_is_stabilised() -> None:
     waves = gaussian_filter(np.random.default_rng(3).normal(size=(400, 400)), 12)
     clean = 200 + 150 * waves / np.abs(waves).max()

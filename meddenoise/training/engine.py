@@ -15,8 +15,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate.utils import broadcast
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from meddenoise.config import TrainingConfig
@@ -32,6 +34,7 @@ from meddenoise.training.interrupt import StopRequest
 from meddenoise.training.lock import run_lock
 from meddenoise.training.monitor import Monitor
 from meddenoise.training.patience import Patience
+from meddenoise.training.pictures import validation_pictures
 from meddenoise.training.schedule import ema_decay, learning_rate
 from meddenoise.training.trainer import Trainer
 from meddenoise.training.validate import validate
@@ -191,6 +194,8 @@ class Engine:
                 if self.val and looking:
                     self._validation = self._validate(self.val)
                     monitor.validation(self.step, self._validation)
+                    if monitor.takes_pictures:
+                        monitor.pictures(self.step, self._pictures(self.val))
                     self.patience.look(self._validation)
                     last = last or self.patience.over
                 if saving or last:
@@ -235,6 +240,12 @@ class Engine:
             self.accelerator,
             risk=self.patience.limit is not None,
         )
+
+    def _pictures(self, patches: Sampler) -> dict[str, NDArray[np.uint8]]:
+        """What the network makes of the first of the frozen patches."""
+        batch = patches.draw(self._draws("validation 0", self.batch))
+        with self.accelerator.autocast():
+            return validation_pictures(self.trainer, self.average.network, batch)
 
     def _step(self, patches: Sampler, batch: int) -> tuple[Tensor, dict[str, Tensor]]:
         """One update of the weights, by so many patches."""

@@ -7,12 +7,15 @@ import time
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from torch import Tensor
 
 from meddenoise.config import TrainingConfig
 from meddenoise.io.atomic import atomic_file
 from meddenoise.training.listening import tell
+from meddenoise.training.pictures import log_pictures
 
 __all__ = ["Monitor"]
 
@@ -94,6 +97,16 @@ class Monitor:
             if self._bar:
                 self._bar.validation(step, values)
         tell(step, values)
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether a tracker is there to show them."""
+        return self._main and bool(self._accelerator.trackers)
+
+    def pictures(self, step: int, pictures: dict[str, NDArray[np.uint8]]) -> None:
+        """After a validation: pictures for the trackers."""
+        if self.takes_pictures:
+            log_pictures(self._accelerator.trackers, pictures, step)
 
     def _record(self, step: int, kind: str, values: dict[str, float]) -> None:
         if self._log:

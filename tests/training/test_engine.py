@@ -313,7 +313,12 @@ def test_terms_of_a_trainer_are_logged(make: Make, tmp_path: Path) -> None:
 
 
 def test_tensorboard_is_written_where_it_is_asked_for(make: Make, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     make(tmp_path, trackers=["tensorboard"]).run()
     assert list(tmp_path.rglob("events.out.tfevents.*"))
+    told = EventAccumulator(str(next(tmp_path.rglob("events.out.tfevents.*")).parent)).Reload()
+    assert set(told.Tags()["images"]) == {"val/images", "val/residuals"}
+    assert "val/loss" in told.Tags()["scalars"]
     make(tmp_path / "none").run()
     assert not list((tmp_path / "none").rglob("events.out.tfevents.*"))

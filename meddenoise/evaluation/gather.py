@@ -108,7 +108,11 @@ def referenced(
         found["ms_ssim"] = Measured(scales.value, "", scales.convention)
     except ParameterError as fault:
         found["ms_ssim"] = undefined(str(fault), convention="up to 5 scales")
-    add("hfen", lambda: hfen(truth, judged, mask=mask), f"{dims}, LoG 15 taps, sigma 1.5")
+    add(
+        "hfen",
+        lambda: hfen(truth, judged, mask=mask),
+        f"{dims} without axes of fewer than 15 voxels, LoG 15 taps, sigma 1.5",
+    )
     add("gmsd", lambda: gmsd(truth, judged, **ranged), f"{dims}, Prewitt, halved, c = 170 / 255^2")
     slices = "2-D" if truth.ndim == 2 else "2-D slices across the coarsest axis"
     add(

@@ -59,6 +59,12 @@ def test_hfen_is_that_of_fspecial_log(scene: Any) -> None:
     assert hfen(clean, noisy) == pytest.approx(expected, rel=1e-9)
 
 
+def test_hfen_of_a_few_thick_slices_is_that_of_slices(scene: Any) -> None:
+    clean, noisy = scene((40, 36))
+    many = [np.stack([image, 2 * image + 5], axis=2) for image in (clean, noisy)]
+    assert hfen(*many) == pytest.approx(hfen(clean, noisy), rel=1e-9)
+
+
 def test_hfen_of_what_is_known(scene: Any) -> None:
     clean, noisy = scene((40, 36, 20))
     assert hfen(clean, clean) == 0

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from meddenoise.config import Config, dump, load, parse
-from meddenoise.config.pretrain import load_pretrain
 from meddenoise.errors import ConfigError
 
 TEXT = """\

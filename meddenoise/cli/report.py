@@ -25,6 +25,10 @@ def report(
     reference: Annotated[
         Path | None, typer.Option(metavar="FILE", help="For two scans: the truth.")
     ] = None,
+    units: Annotated[
+        str | None,
+        typer.Option(metavar="HU", help="For two scans: the units, where the header is silent."),
+    ] = None,
     scan: Annotated[
         str | None,
         typer.Option(
@@ -66,6 +70,8 @@ def report(
     if len(paths) == 1:
         if reference is not None:
             raise ParameterError("--reference is for two scans: a run knows its own truth.")
+        if units is not None:
+            raise ParameterError("--units is for two scans: a run knows its own.")
         made = report_run(
             paths[0], output, scan=scan, figures=figures, names=names, most_voxels=most,
             overwrite=overwrite,
@@ -74,8 +80,8 @@ def report(
         if scan is not None:
             raise ParameterError("--scan is for a run: leave it out.")
         made = report_scans(
-            paths[0], paths[1], output, reference=reference, figures=figures, names=names,
-            most_voxels=most, overwrite=overwrite,
+            paths[0], paths[1], output, reference=reference, units=units or "",
+            figures=figures, names=names, most_voxels=most, overwrite=overwrite,
         )  # fmt: skip
     else:
         raise ParameterError(

@@ -121,6 +121,10 @@ def residuals(residual: NDArray[np.floating], error: NDArray[np.floating] | None
     """
     mean, sigma = float(residual.mean()), float(residual.std()) or 1.0
     edges = np.linspace(mean - 5 * sigma, mean + 5 * sigma, _BINS + 1)
+    if (residual == np.rint(residual)).all():
+        # Of whole numbers, each bin holds as many: else there would be teeth.
+        width = max(int(np.ceil(10 * sigma / _BINS)), 1)
+        edges = np.arange(np.floor(edges[0]) - 0.5, edges[-1] + width, width)
     figure, axes = _plot("difference (units of the image)", "density")
     for name, values in (("residual", residual), ("error", error)):
         if values is not None:

@@ -58,6 +58,7 @@ def report_scans(
     output: str | os.PathLike[str],
     *,
     reference: str | os.PathLike[str] | Volume | None = None,
+    units: str = "",
     figures: str | os.PathLike[str] | None = None,
     names: bool = False,
     most_voxels: int = MOST_VOXELS,
@@ -70,6 +71,7 @@ def report_scans(
         denoised: the same after, on the same grid.
         output: the HTML file.
         reference: the truth, on the same grid.
+        units: ``"HU"`` for CT in a format without a place for it.
         figures: a directory for the plots as PNG, SVG and PDF.
         names: show paths; they may tell of the patient.
         most_voxels: of a volume in the page; of larger ones every other voxel is left out.
@@ -83,6 +85,9 @@ def report_scans(
     before, after, truth = _open(noisy), _open(denoised), None
     if reference is not None:
         truth = _open(reference)
+    if units:
+        before, after = before.in_units(units), after.in_units(units)
+        truth = None if truth is None else truth.in_units(units)
     page = Page("Denoising report")
     if names:
         given = {"noisy": noisy, "denoised": denoised, "reference": reference}

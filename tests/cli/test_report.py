@@ -28,6 +28,7 @@ def test_what_does_not_go_together(cli: Any, scan: Path, tmp_path: Path) -> None
     for words, message in (
         ((scan, "--reference", scan), "for two scans"),
         ((scan, scan, "--scan", "x"), "for a run"),
+        ((scan, "--units", "HU"), "for two scans"),
         ((scan, scan, scan), "not 3 paths"),
         ((tmp_path / "none",), "no run directory"),
     ):

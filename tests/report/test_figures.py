@@ -49,6 +49,13 @@ def test_the_residual_is_beside_its_gaussian() -> None:
     assert abs(bell.get_ydata().max() - 1 / (NOISE.std() * np.sqrt(2 * np.pi))) < 0.003
 
 
+def test_whole_numbers_leave_no_teeth() -> None:
+    axes = residuals(np.rint(NOISE)).axes[0]
+    heights, edges, _ = axes.patches[0].get_data()
+    assert (np.diff(edges) == 1).all()
+    assert (heights[np.abs(edges[:-1] + 0.5) < 5] > 0).all()
+
+
 def test_histograms_count_voxels() -> None:
     figure = histograms({"noisy": Volume.from_array(NOISE, units="HU")})
     heights, _, _ = figure.axes[0].patches[0].get_data()

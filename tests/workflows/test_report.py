@@ -64,6 +64,13 @@ def test_two_scans_without_a_reference(tmp_path: Path) -> None:
     assert "Against the reference" not in made.page.read_text()
 
 
+def test_units_that_the_header_does_not_say(tmp_path: Path) -> None:
+    ct = volume(0), volume(1, 2.0)
+    page = report_scans(*ct, tmp_path / "a.html", reference=ct[1], units="HU").page.read_text()
+    assert "RMSE HU" in page
+    assert '"level": 50.0, "window": 400.0' in page
+
+
 def test_without_a_run_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="no run directory"):
         report_run(tmp_path / "none", tmp_path / "a.html")

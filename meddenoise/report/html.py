@@ -122,6 +122,8 @@ class Page:
             "level": float(f"{(low + high) / 2:.5g}"),
             "window": float(f"{high - low:.5g}"),
             "flat": noisy.dims == 2,
+            # A pixel or two on a screen, whatever the field of view.
+            "crosshair": max(n * s for n, s in zip(noisy.shape, noisy.spacing, strict=True)) / 400,
         }
         self.parts.append(Template(_read("viewer.html")).substitute(note=html.escape(note)))
         self.scripts += [

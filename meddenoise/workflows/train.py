@@ -117,11 +117,10 @@ def train(
                 drawn=trainer.noise if isinstance(trainer, SupervisedTrainer) else None,
             )
     with claimed(directory, resume=resume) if first else nullcontext():
+        hashes = {name: voxel_hash(scan.volume, scan.truth) for name, scan in scans.items()}
         if first and not (directory / "config.yaml").exists():
             _describe(directory, config, split)
-        if first:
             # Also of a run that does not come to its end.
-            hashes = {name: voxel_hash(scan.volume, scan.truth) for name, scan in scans.items()}
             made = provenance(device, seed=config.seed, data=hashes)
             _write_json(directory / "provenance.json", made)
         fitted = fit_prepared(

@@ -20,7 +20,7 @@ def test_a_run_on_one_scan(cli: Any, tiny: Any, scan: Path) -> None:
     assert "truth" not in said.out
     files = {path.name for path in run.iterdir() if not path.name.startswith(".")}
     assert files == {"config.yaml", "splits.json", "model.safetensors", "checkpoint", "log.jsonl",
-                     "metrics.json", "preview.png", "denoised"}  # fmt: skip
+                     "metrics.json", "preview.png", "denoised", "provenance.json"}  # fmt: skip
     assert [path.name for path in (run / "denoised").iterdir()] == ["scan.nii.gz"]
     for name in files & set(said.out.split()):
         assert (run / name).exists()

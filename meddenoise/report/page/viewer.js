@@ -11,7 +11,7 @@
     const { Niivue, NVImage, DRAG_MODE } = niivue;
     const options = {
       isRadiologicalConvention: true, sagittalNoseLeft: true, backColor: [0, 0, 0, 1],
-      crosshairColor: [1, 0.83, 0, 1], crosshairWidth: 0.3, loadingText: "",
+      crosshairColor: [1, 0.83, 0, 1], crosshairWidth: scans.crosshair, loadingText: "",
       dragAndDropEnabled: false, isNearestInterpolation: true, isColorbar: false,
       multiplanarForceRender: false, multiplanarShowRender: 0, logLevel: "error",
       dragMode: DRAG_MODE.windowing,

@@ -77,6 +77,15 @@ def test_nifti(run: Any, tmp_path: Path) -> None:
     assert "denoised:" in run("nifti", "--steps", 2)[0]  # the embedded sample
 
 
+def test_look_at_result(run: Any, tmp_path: Path) -> None:
+    scan, page = save_nifti(tmp_path / "mine.nii.gz"), tmp_path / "report.html"
+    run("look_at_result", scan, scan, "--output", page)
+    assert "</html>" in page.read_text()
+    out, _ = run("look_at_result")  # the embedded sample
+    text = Path(out.removeprefix("wrote ").strip()).read_text()
+    assert "PSNR" in text
+
+
 def test_dicom_folder(run: Any, tmp_path: Path) -> None:
     series = tmp_path / "series"
     series.mkdir()

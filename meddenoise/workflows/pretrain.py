@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
@@ -21,6 +22,7 @@ from meddenoise.inference import Denoiser
 from meddenoise.io import atomic_file
 from meddenoise.networks import build_network
 from meddenoise.training import Engine, Result, SupervisedTrainer
+from meddenoise.workflows.provenance import provenance
 from meddenoise.workflows.run_directory import check_directory, claimed
 
 __all__ = ["Pretrained", "pretrain"]
@@ -84,7 +86,9 @@ def pretrain(
         check_directory(directory, [], resume=resume, overwrite=overwrite)
     with claimed(directory, resume=resume) if first else nullcontext():
         if first:
-            _write(directory / "config.yaml", config)
+            _write(directory / "config.yaml", yaml.safe_dump(_plain(config), sort_keys=False))
+            made = provenance(device, seed=config.seed)
+            _write(directory / "provenance.json", json.dumps(made, indent=2) + "\n")
         engine = Engine(
             trainer,
             network,
@@ -117,7 +121,7 @@ def _as_config(
 ) -> PretrainConfig:
     if isinstance(config, (str, Path)):
         return load_pretrain(config, overrides)
-    values = config.model_dump(mode="json") if isinstance(config, PretrainConfig) else config
+    values = _plain(config) if isinstance(config, PretrainConfig) else config
     return validated(PretrainConfig, values, overrides)[0]
 
 
@@ -143,7 +147,10 @@ def _info(config: PretrainConfig, result: Result) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, config: PretrainConfig) -> None:
-    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+def _plain(config: PretrainConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json")
+
+
+def _write(path: Path, text: str) -> None:
     with atomic_file(path, overwrite=True) as temporary:
         Path(temporary).write_text(text, encoding="utf-8")

@@ -53,7 +53,7 @@ def test_help_names_all_commands(cli: Any) -> None:
     [
         (["denoise", "scan.nii.gz"], "Missing argument 'OUTPUT'"),
         (["denoise", "a", "b", "--colour"], "No such option"),
-        (["evaluate", "a.nii.gz"], "Missing argument 'IMAGE'"),
+        (["evaluate", "a.nii.gz"], "a.nii.gz stands alone"),
         (["simulate", "a", "b"], "Missing option '--noise'"),
         (
             ["simulate", "a", "b", "--noise", "poisson", "--seed", "much"],

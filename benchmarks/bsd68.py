@@ -88,18 +88,21 @@ def learned(
     from meddenoise.networks import build_network
     from meddenoise.noise import build_noise
     from meddenoise.training import build_trainer
+    from meddenoise.volume import Volume
 
     clean, noisy = train
     torch.manual_seed(0)
     network = build_network("unet", dims=2, **{**NETWORK, **method.network})
     trainer = build_trainer(method.trainer, **method.options)
     images = test if method.on_test else noisy
+    targets = None
     if method.trainer == "supervised":
         trainer.noise = build_noise("gaussian", sigma=SIGMA)
-        images = clean
+        targets = clean
     started = time.process_time()
     denoiser = trainer.fit(
         images,
+        targets,
         network=network,
         patch=[64, 64],
         batch=16,
@@ -112,7 +115,7 @@ def learned(
         data={"normalise": {"method": "fixed", "shift": 127.5, "scale": 127.5}},
     )
     spent = time.process_time() - started
-    return [denoiser(image).array[0] for image in test], spent
+    return [denoiser(Volume.from_array(image)).array[0] for image in test], spent
 
 
 def main() -> None:

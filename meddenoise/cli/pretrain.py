@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from meddenoise.cli.options import Device
+from meddenoise.cli.options import Device, ReplaceRun, Resume, RunDirectory
 
 __all__ = ["pretrain"]
 
@@ -22,22 +22,9 @@ def pretrain(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set training.steps=9."),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            help="Run directory [default: the configuration's output, or runs/ and its name].",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on from the checkpoint in the run directory, if any."),
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run directory, if it is a run.")
-    ] = False,
+    output: RunDirectory = None,
+    resume: Resume = False,
+    overwrite: ReplaceRun = False,
     device: Device = "auto",
 ) -> None:
     """Train a network for any scan on procedural anatomy; no scan is read.

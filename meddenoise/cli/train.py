@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from meddenoise.cli.options import Device
+from meddenoise.cli.options import Device, ReplaceRun, Resume, RunDirectory
 
 __all__ = ["train"]
 
@@ -26,22 +26,9 @@ def train(
             "Can be given many times; the value is YAML, so null removes a section.",
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            help="Run directory [default: the configuration's output, or runs/ and its name].",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on from the checkpoint in the run directory, if any."),
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run directory, if it is a run.")
-    ] = False,
+    output: RunDirectory = None,
+    resume: Resume = False,
+    overwrite: ReplaceRun = False,
     device: Device = "auto",
 ) -> None:
     """Train a model on your scans, then denoise the test scans with it.

@@ -62,7 +62,7 @@ def _on_blind_spots(noise: NoiseEstimate) -> list[str]:
     ways = ["a filter (nlmeans)", "a supervised network"]
     if len(axes) < len(correlation.nearest):
         along = " and ".join("xyz"[axis] for axis in axes)
-        ways.insert(0, f"struct_noise2void, which hides neighbours along {along} as well")
+        ways.insert(1, f"struct_noise2void, which hides neighbours along {along} as well")
     if noise.mppca is not None:
         ways.insert(0, "mppca or patch2self, which compare the volumes")
     return [

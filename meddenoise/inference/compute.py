@@ -17,6 +17,7 @@ from meddenoise.errors import ModelError, ParameterError
 from meddenoise.inference.layers import layered, padded, sliced
 from meddenoise.inference.layout import quicker_layout
 from meddenoise.inference.memory import available_memory, bytes_per_voxel, is_out_of_memory
+from meddenoise.inference.quickened import quickened
 from meddenoise.inference.tiles import TilePlan, plan_tiles
 
 __all__ = ["Compute"]
@@ -35,24 +36,31 @@ class Compute:
     """A network on a device, ready to be run over volumes of any size.
 
     Args:
-        network: maps ``(N, C, *spatial)`` to ``(N, 1, *spatial)``; moved and frozen.
+        network: maps ``(N, inputs, *spatial)`` to ``(N, 1, *spatial)``; moved and frozen.
         dims: 2 or 3.
         device: where it runs.
         settings: tiles, overlap, flips and precision.
+        inputs: channels that the network gets.
 
     Raises:
         ParameterError: a precision that the device does not have.
     """
 
     def __init__(
-        self, network: nn.Module, dims: int, device: torch.device, settings: InferenceConfig
+        self,
+        network: nn.Module,
+        dims: int,
+        device: torch.device,
+        settings: InferenceConfig,
+        inputs: int = 1,
     ) -> None:
         self.device, self.dims, self.settings = device, dims, settings
         if settings.precision == "fp16" and device.type == "cpu":
             raise ParameterError(
                 "inference.precision fp16 needs a GPU: take bf16 or fp32 on a CPU."
             )
-        self.network = fast_layout(network.to(device).eval(), dims).requires_grad_(False)
+        frozen = network.to(device).eval().requires_grad_(False)
+        self.network = fast_layout(quickened(frozen, dims, inputs), dims)
         # A network that does not say how it sees is taken for one with three halvings.
         self.multiple = tuple(getattr(self.network, "multiple", (8,) * dims))
         self.halo = tuple(getattr(self.network, "halo", (16,) * dims))

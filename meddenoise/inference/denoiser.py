@@ -73,7 +73,8 @@ class Denoiser:
         tile = self.inference.tile
         if tile is not None and len(tile) != dims:
             raise ConfigError(f"inference.tile has {len(tile)} axes and the network {dims}.")
-        self.compute = Compute(network, dims, self.device, self.inference)
+        inputs = 2 if noise_map else 1
+        self.compute = Compute(network, dims, self.device, self.inference, inputs)
         self.noise_map = noise_map
         self.stabilise = stabilise or StabiliseConfig()
         self.name = "a model in memory"

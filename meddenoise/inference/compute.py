@@ -157,7 +157,8 @@ class Compute:
         if math.prod(shape[: self.dims]) <= _SMALL and not lean and self.settings.memory is None:
             return _SMALL
         if inputs not in self._cost:
-            self._cost[inputs] = bytes_per_voxel(self.network, self.dims, inputs)
+            with self._typed():
+                self._cost[inputs] = bytes_per_voxel(self.network, self.dims, inputs)
         free = available_memory(self.device)
         if lean and self.device.type == "cpu":
             budget = min(self._lean_share() * _LEAN_TILES, _SHARE * free)

@@ -112,7 +112,9 @@ class _Peak(TorchDispatchMode):
 
 
 def bytes_per_voxel(network: nn.Module, dims: int, inputs: int = 1) -> float:
-    """Memory of a forward pass in float32 without gradients, per voxel of its input.
+    """Memory of a forward pass without gradients, per voxel of its input.
+
+    In float32, or in what :class:`torch.autocast` around the call says.
 
     The most that lives at once, counted in a pass over a small image of zeros. Weights do not
     count.

@@ -63,6 +63,8 @@ def test_tiles_follow_from_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "available_memory", lambda device=None: 2**31)
     assert one._most_voxels(shape, 1, lean=False) == pytest.approx(2 * some, rel=0.01)
     assert compute(memory=1)._most_voxels(shape, 1, lean=False) < some * 2
+    half = compute(precision="bf16")._most_voxels(shape, 1, lean=False)
+    assert 2 * some < 1.5 * half  # features of half the size
     assert compute(tile_voxels=77)._most_voxels(shape, 1, lean=False) == 77
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from meddenoise.cli.options import Device
+from meddenoise.cli.options import Device, check_output
+from meddenoise.cli.scoring import (
+    draw_curves,
+    opened_as_said,
+    score_lesions,
+    score_with_reference,
+    score_without_reference,
+    write_numbers,
+)
 from meddenoise.errors import ParameterError
 
 __all__ = ["evaluate"]
@@ -76,6 +84,15 @@ def evaluate(
             "seconds to a minute a volume.",
         ),
     ] = False,
+    curves: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write curves over spatial frequency (1/mm) there, .json or .csv: noise power, "
+            "transfer of edges, and with --roi both of each region (a disc's or ball's rim, or a "
+            "straight edge in a box).",
+        ),
+    ] = None,
     lesions: Annotated[
         Path | None,
         typer.Option(
@@ -129,7 +146,14 @@ def evaluate(
     number: Annotated[int, typer.Option(help="Lesions of each size and contrast.")] = 24,
     units: Annotated[
         str | None,
-        typer.Option(metavar="HU", help="For --lesions: the units, where the header is silent."),
+        typer.Option(metavar="HU", help="The units of all scans, where the header is silent."),
+    ] = None,
+    volume: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of 4-D scans this volume alone, from 1 [default: each, and their mean].",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of lesions, their noise and intervals.")] = 0,
     device: Device = "auto",
@@ -145,9 +169,11 @@ def evaluate(
     `evaluate --lesions SCAN --method NAME` says whether faint lesions survive.
 
     The conventions (data range, window, mask, dimensionality) are printed with the numbers: a PSNR
-    without them means little. What is undefined is `none`, with the reason, in JSON `null`.
+    without them means little. What is undefined is `none`, with the reason, in JSON `null`. Of 4-D
+    scans each volume gets its scores, and the mean is given.
     """
     from meddenoise.config import parse_settings
+    from meddenoise.workflows.curves import check_curves_file
 
     images = list(paths or [])
     methods, models = list(method or []), list(model or [])
@@ -163,11 +189,14 @@ def evaluate(
                 "--data-range": data_range,
                 "--window": window,
                 "--extended": extended or None,
+                "--volume": volume,
+                "--curves": curves,
             },
             "is not for --lesions, which makes its own images: leave it out.",
         )
+        check_output(file)
         levels = {"sigma": sigma, "dose": dose}
-        _lesions(
+        score_lesions(
             lesions,
             methods=methods,
             models=models,
@@ -191,7 +220,6 @@ def evaluate(
             "--dose": dose,
             "--size": size,
             "--contrast": contrast,
-            "--units": units,
         },
         "is for --lesions SCAN: say it as well, or leave this out.",
     )
@@ -220,13 +248,21 @@ def evaluate(
     if noisy is not None and len(methods) + len(models) > 1:
         raise ParameterError("--noisy takes one --method or --model: the one that made the image.")
     if reference is None:
+        if curves is None:
+            _refuse({"--roi": roi}, "is for a reference or --curves: say one as well.")
         _refuse(
-            {"--roi": roi, "--window": window, "--extended": extended or None},
+            {"--window": window, "--extended": extended or None},
             "is for a reference: say --reference FILE as well, or leave it out.",
         )
+    check_curves_file(curves)
+    for output in (file, curves):
+        check_output(output)
     told: dict[str, dict[str, Any]] = {str(image): {} for image in images}
+    opened = partial(opened_as_said, units=units or "", volume=volume)
     if reference is not None:
-        _with_reference(reference, images, mask, roi, data_range, window, extended, told)
+        score_with_reference(
+            opened, reference, images, mask, roi, data_range, window, extended, told
+        )
     if noisy is not None:
         run = {
             "method": methods[0] if methods else None,
@@ -234,8 +270,10 @@ def evaluate(
             "options": options,
             "device": device,
         }
-        _without_reference(noisy, images, repeat, mask, data_range, run, told)
-    _write(file, told)
+        score_without_reference(opened, noisy, images, repeat, mask, data_range, run, told)
+    if curves is not None:
+        draw_curves(opened, curves, images, reference, noisy, mask, roi)
+    write_numbers(file, told)
 
 
 def _noise_options(noise: str | None, levels: Mapping[str, str | None]) -> dict[str, Any]:
@@ -255,84 +293,3 @@ def _refuse(given: Mapping[str, Any], why: str) -> None:
     for name, value in given.items():
         if value is not None and value != []:
             raise ParameterError(f"{name} {why}")
-
-
-def _lesions(scan: Path, *, file: Path | None, **options: Any) -> None:
-    from meddenoise.cli.progress import progress_bar
-    from meddenoise.cli.scores import print_lesions
-    from meddenoise.workflows.lesions import check_lesions
-
-    with progress_bar("looking for lesions") as progress:
-        found = check_lesions(scan, progress=progress, **options)
-    print_lesions(found)
-    _write(file, found.as_dict())
-
-
-def _with_reference(
-    reference: Path,
-    images: list[Path],
-    mask: Path | None,
-    roi: Path | None,
-    data_range: float | None,
-    window: tuple[float, float] | None,
-    extended: bool,
-    told: dict[str, dict[str, Any]],
-) -> None:
-    from meddenoise.cli.scores import print_metrics
-    from meddenoise.io import read
-    from meddenoise.workflows.evaluate import evaluate as score
-
-    clean = read(reference)
-    inside = None if mask is None else read(mask)
-    labels = None if roi is None else read(roi)
-    results = {
-        str(image): score(
-            clean,
-            image,
-            mask=inside,
-            data_range=data_range,
-            window=window,
-            labels=labels,
-            extended=extended,
-        )
-        for image in images
-    }
-    print_metrics(results)
-    for name, metrics in results.items():
-        told[name] |= metrics.as_dict()
-
-
-def _without_reference(
-    noisy: Path,
-    images: list[Path],
-    repeat: Path | None,
-    mask: Path | None,
-    data_range: float | None,
-    run: Mapping[str, Any],
-    told: dict[str, dict[str, Any]],
-) -> None:
-    from meddenoise.cli.scores import print_unreferenced
-    from meddenoise.io import read
-    from meddenoise.workflows.evaluate import evaluate_without_reference
-
-    before = read(noisy)
-    results = {
-        str(image): evaluate_without_reference(
-            image, before, repeat=repeat, mask=mask, data_range=data_range, **run
-        )
-        for image in images
-    }
-    print_unreferenced(results)
-    for name, found in results.items():
-        told[name]["without_reference"] = found.as_dict()
-
-
-def _write(file: Path | None, values: Mapping[str, Any]) -> None:
-    """All numbers as JSON, which has neither infinity nor NaN."""
-    if file is None:
-        return
-    from meddenoise.io import atomic_file
-
-    text = json.dumps(values, indent=2, allow_nan=False)
-    with atomic_file(file.expanduser(), overwrite=True) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")

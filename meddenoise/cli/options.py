@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Device", "Json", "Overwrite", "ReplaceRun", "Resume", "RunDirectory", "Series"]
+__all__ = [
+    "Device",
+    "Json",
+    "Overwrite",
+    "ReplaceRun",
+    "Resume",
+    "RunDirectory",
+    "Series",
+    "check_output",
+]
 
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda, cuda:1, mps; auto takes a GPU where there is one.")
@@ -39,3 +48,23 @@ Resume = Annotated[
 ReplaceRun = Annotated[
     bool, typer.Option("--overwrite", help="Replace the run directory, if it is a run.")
 ]
+
+
+def check_output(file: Path | None) -> None:
+    """Whether a file of numbers can be written, before minutes are spent on them.
+
+    Raises:
+        OutputError: it is a directory, or its own cannot be written to.
+    """
+    import os
+
+    from meddenoise.errors import OutputError
+
+    if file is None:
+        return
+    path = file.expanduser()
+    if path.is_dir():
+        raise OutputError(f"{path} is a directory; name a file to write to.")
+    parent = next((p for p in path.resolve().parents if p.exists()), None)
+    if parent is not None and not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise OutputError(f"{path} cannot be written: {parent} is not a directory to write to.")

@@ -35,6 +35,17 @@ def report(
             metavar="NAME", help="For a run: which test scan to show [default: the first]."
         ),
     ] = None,
+    volume: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Which volume of 4-D scans, from 1 [default: the first]."),
+    ] = None,
+    extended: Annotated[
+        bool,
+        typer.Option(
+            "--extended",
+            help="Against a reference all metrics, as in evaluate; seconds to a minute a scan.",
+        ),
+    ] = False,
     figures: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Also write each plot as PNG, SVG and PDF there."),
@@ -73,15 +84,20 @@ def report(
         if units is not None:
             raise ParameterError("--units is for two scans: a run knows its own.")
         made = report_run(
-            paths[0], output, scan=scan, figures=figures, names=names, most_voxels=most,
-            overwrite=overwrite,
+            paths[0], output, scan=scan, volume=volume, extended=extended, figures=figures,
+            names=names, most_voxels=most, overwrite=overwrite,
         )  # fmt: skip
     elif len(paths) == 2:
         if scan is not None:
             raise ParameterError("--scan is for a run: leave it out.")
+        if extended and reference is None:
+            raise ParameterError(
+                "--extended is against a reference: say --reference FILE as well, or leave it out."
+            )
         made = report_scans(
-            paths[0], paths[1], output, reference=reference, units=units or "",
-            figures=figures, names=names, most_voxels=most, overwrite=overwrite,
+            paths[0], paths[1], output, reference=reference, units=units or "", volume=volume,
+            extended=extended, figures=figures, names=names, most_voxels=most,
+            overwrite=overwrite,
         )  # fmt: skip
     else:
         raise ParameterError(

@@ -5,48 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from meddenoise.report.labels import LABELS
+
 if TYPE_CHECKING:
     from meddenoise.evaluation import Measured, Metrics
+    from meddenoise.evaluation.curves import Curve
     from meddenoise.evaluation.lesion_scores import LesionCheck
     from meddenoise.evaluation.statistics import Mean
     from meddenoise.evaluation.unreferenced import Unreferenced
 
-__all__ = ["print_lesions", "print_metrics", "print_unreferenced"]
+__all__ = ["print_curves", "print_lesions", "print_metrics", "print_unreferenced"]
 
 NONE = "none"
-
-_NAMES = {
-    "ms_ssim": "MS-SSIM",
-    "hfen": "HFEN",
-    "gmsd": "GMSD",
-    "vif": "VIF",
-    "lpips": "LPIPS",
-    "error_nps_sigma": "error's noise power: sigma",
-    "error_nps_peak": "error's noise power: peak",
-    "error_nps_mean": "error's noise power: mean",
-    "noise_left": "noise left in flat places",
-    "error_structure": "structure in the error",
-    "edge_width_reference": "width of edges, reference",
-    "edge_width": "width of edges",
-    "noise_sigma": "noise of the scan, estimated",
-    "residual_sigma": "taken away",
-    "residual_ratio": "taken away / noise",
-    "shift": "shift of the mean",
-    "noise_before": "noise in flat places, before",
-    "noise_after": "noise in flat places, after",
-    "noise_reduction": "noise reduction",
-    "residual_correlation_x": "residual's correlation, x",
-    "residual_correlation_y": "residual's correlation, y",
-    "residual_correlation_z": "residual's correlation, z",
-    "structure": "structure in the residual",
-    "residual_at_edges": "residual at edges / elsewhere",
-    "residual_nps_peak": "residual's noise power: peak",
-    "residual_nps_mean": "residual's noise power: mean",
-    "edge_width_before": "width of edges, before",
-    "edge_width_after": "width of edges, after",
-    "psnr_repeat": "PSNR by the repeat",
-    "psnr_sure": "PSNR by Stein's estimate",
-}
+_PLAIN = ("psnr", "ssim", "rmse", "mae", "bias")
 
 
 def print_metrics(results: Mapping[str, Metrics]) -> None:
@@ -61,13 +32,14 @@ def print_metrics(results: Mapping[str, Metrics]) -> None:
                 name,
                 _say(told["psnr"], "{:.2f}"),
                 _say(told["ssim"], "{:.4f}"),
-                *(_say(told[key], "{:.4g}") for key in ("rmse", "mae", "bias")),
+                *(_say(told[key], "{:.4g}") for key in _PLAIN[2:]),
             ]
         )
     _print_rows(rows)
     for name, m in results.items():
         for key, reason in m.as_dict()["notes"].items():
             print(f"{name}: {key.upper()} {NONE}: {reason}")
+    _print_volumes(results)
     _print_measured({name: m.extra for name, m in results.items()})
     _print_regions(results)
     _print_conventions({name: m.conventions() for name, m in results.items()})
@@ -75,6 +47,7 @@ def print_metrics(results: Mapping[str, Metrics]) -> None:
 
 def print_unreferenced(results: Mapping[str, Unreferenced]) -> None:
     """A row a number, a column an image; then what follows from them."""
+    _print_volumes_looked_at(results)
     _print_measured({name: found.values for name, found in results.items()})
     _print_conventions({name: found.conventions() for name, found in results.items()})
     for name, found in results.items():
@@ -105,6 +78,35 @@ def print_lesions(check: LesionCheck) -> None:
     print("\n".join(check.conventions))
 
 
+def print_curves(curves: Mapping[str, Sequence[Curve]]) -> None:
+    """A row a curve: what is read off it, or why there is none."""
+    keys = ("f50", "f10", "peak", "mean", "sigma")
+    for name, found in curves.items():
+        print(f"curves of {name}")
+        rows = [["curve", "of", *(f"{key} [1/mm]" for key in keys[:-1]), keys[-1]]]
+        reasons: dict[str, list[str]] = {}
+        for curve in found:
+            place = "" if curve.region is None else f", region {curve.region}"
+            place += "" if curve.volume is None else f", volume {curve.volume}"
+            if curve.reason:
+                reasons.setdefault(curve.reason, []).append(f"{curve.name} of {curve.of}{place}")
+                continue
+            cells = [
+                "" if key not in curve.numbers else _say(curve.numbers[key].value, "{:.4g}")
+                for key in keys
+            ]
+            rows.append([f"{curve.name}{place}", curve.of, *cells])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for one, of, *cells in rows:
+            print(
+                "  ".join([one.ljust(widths[0]), of.ljust(widths[1]), *_right(cells, widths[2:])])
+            )
+        for reason, which in reasons.items():
+            print(f"{NONE}: {'; '.join(which)}: {reason}")
+    if any("f50" in c.numbers or "f10" in c.numbers for found in curves.values() for c in found):
+        print(f"{NONE} under f50 or f10: it does not fall that far below the Nyquist frequency.")
+
+
 def _interval(mean: Mean | None, sign: str = "") -> str:
     if mean is None:
         return "-"
@@ -127,7 +129,7 @@ def _print_measured(columns: Mapping[str, Mapping[str, Measured]]) -> None:
     reasons: dict[str, list[str]] = {}
     for key, one in first.items():
         unit = f" [{one.unit}]" if one.unit else ""
-        named = _NAMES.get(key, key)
+        named = LABELS.get(key, key)
         row = [f"{named}{unit}"]
         for number, column in zip(short, columns.values(), strict=True):
             found = column[key]
@@ -139,6 +141,46 @@ def _print_measured(columns: Mapping[str, Mapping[str, Measured]]) -> None:
     _print_rows(rows)
     for reason, names in reasons.items():
         print(f"{NONE}: {', '.join(names)}: {reason}")
+
+
+def _print_volumes(results: Mapping[str, Metrics]) -> None:
+    """Of 4-D scans a row a volume, and their mean."""
+    from meddenoise.evaluation.volumes import over_volumes
+
+    for name, m in results.items():
+        if not m.volumes:
+            continue
+        unit = f" [{m.units}]" if m.units else ""
+        kind = "volume" if m.dimensions == 3 else "channel"
+        print(f"{kind}s of {name}")
+        forms = {"psnr": "{:.2f}", "ssim": "{:.4f}"}
+        rows = [[kind, "PSNR [dB]", "SSIM", f"RMSE{unit}", f"MAE{unit}", f"bias{unit}"]]
+        for one in m.volumes:
+            told = one.as_dict()
+            cells = [_say(told[key], forms.get(key, "{:.4g}")) for key in _PLAIN]
+            rows.append([str(one.number), *cells])
+        means = over_volumes(m.volumes)
+        rows.append(["mean", *(_say(means[k].value, forms.get(k, "{:.4g}")) for k in _PLAIN)])
+        _print_rows(rows)
+        reasons = [(one.number, one.as_dict()["notes"]) for one in m.volumes]
+        for number, notes in reasons:
+            for key, reason in notes.items():
+                print(f"{NONE}: {key.upper()} of {kind} {number}: {reason}")
+
+
+def _print_volumes_looked_at(results: Mapping[str, Unreferenced]) -> None:
+    """Of 4-D scans a row a volume with the numbers that tell most; JSON has all."""
+    for name, found in results.items():
+        if not found.volumes:
+            continue
+        print(f"volumes of {name}")
+        keys = ("residual_ratio", "noise_reduction", "residual_at_edges", "psnr_repeat")
+        rows = [["volume", *(LABELS[key] for key in keys)]]
+        for one in found.volumes:
+            cells = [_say(one.values[key].value, "{:.4g}") for key in keys]
+            rows.append([str(one.number), *cells])
+        _print_rows(rows)
+        print("means of the volumes:")
 
 
 def _print_regions(results: Mapping[str, Metrics]) -> None:
@@ -163,6 +205,13 @@ def _print_regions(results: Mapping[str, Metrics]) -> None:
         behind = next((r.background for r in m.regions if r.background is not None), None)
         if behind is not None:
             print(f"CNR and contrast are against label {behind}, the largest.")
+        for reason in dict.fromkeys(
+            one.reason
+            for region in m.regions
+            for one in (region.cnr, region.contrast_recovery)
+            if one.value is None and (region.background is not None or behind is None)
+        ):
+            print(f"{NONE}: {reason}")
 
 
 def _print_conventions(said: Mapping[str, Sequence[str]]) -> None:

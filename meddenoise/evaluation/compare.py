@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.bias import bias
-from meddenoise.evaluation.gather import Region, all_channels, referenced, regions
+from meddenoise.evaluation.gather import Region, referenced, regions
 from meddenoise.evaluation.measured import Measured
 from meddenoise.evaluation.metrics import check_data_range, mae, psnr, rmse
 from meddenoise.evaluation.ssim import SSIM, ssim
+from meddenoise.evaluation.volumes import VolumeScores, mean_of, over_volumes
 from meddenoise.volume import Volume
 
 __all__ = ["Metrics", "compare", "default_data_range"]
@@ -44,8 +45,10 @@ class Metrics:
         mask_voxels: how many the mask held, ``None`` without one.
         mask_fraction: the same as a fraction of the image.
         units: of the reference, ``""`` if unknown.
-        extra: the other metrics by name, if they were asked for.
+        extra: the other metrics by name, if they were asked for; of several volumes the means.
         regions: one entry a label, if a map of them was given.
+        volumes: of a scan of several volumes (times, echoes, directions) or channels the scores
+            of each, by the same data range, window and mask; else empty.
     """
 
     psnr: float
@@ -65,6 +68,7 @@ class Metrics:
     units: str
     extra: Mapping[str, Measured] = field(default_factory=dict)
     regions: tuple[Region, ...] = ()
+    volumes: tuple[VolumeScores, ...] = ()
 
     def conventions(self) -> tuple[str, ...]:
         """What the numbers mean: range, window, mask, dimensionality; a sentence each."""
@@ -80,15 +84,30 @@ class Metrics:
         if self.excluded:
             said.append(f"{self.excluded:,} left out: not finite or padding in either image.")
         said.append(f"SSIM: {self.ssim_convention}.")
+        if self.volumes:
+            said.append(
+                f"{len(self.volumes)} {self._kind} by one data range; PSNR, RMSE, MAE and bias of "
+                f"the scan are over the voxels of all, SSIM is the mean of the {self._kind}."
+            )
         return tuple(said)
+
+    @property
+    def _kind(self) -> str:
+        return "volumes" if self.dimensions == 3 else "channels"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values that fit strict JSON.
 
         JSON has no infinity: a PSNR or SSIM that is no number becomes ``None``, and
         ``notes`` says why, for example ``{"psnr": "infinite: the images are identical"}``.
+        ``volumes`` and ``mean_over_volumes`` are there if there are several.
         """
-        result: dict[str, Any] = asdict(replace(self, extra={}, regions=()))
+        result: dict[str, Any] = asdict(replace(self, extra={}, regions=(), volumes=()))
+        del result["volumes"]
+        if self.volumes:
+            result["volumes"] = [one.as_dict() for one in self.volumes]
+            means = over_volumes(self.volumes)
+            result["mean_over_volumes"] = {name: one.as_dict() for name, one in means.items()}
         result["extra"] = {name: one.as_dict() for name, one in self.extra.items()}
         result["regions"] = [region.as_dict() for region in self.regions]
         notes = {}
@@ -163,26 +182,27 @@ def compare(
     if window is not None:
         low, high = window[0] - window[1] / 2, window[0] + window[1] / 2
         x, y = np.clip(x, low, high), np.clip(y, low, high)
-    similarity, convention = _mean_ssim(x, y, compared, peak)
+    each, convention = _each(x, y, compared, peak)
     more: dict[str, Measured] = {}
     if extended:
         parts = [
             referenced(
-                one,
-                other,
-                mask=where,
+                x[one.number - 1],
+                y[one.number - 1],
+                mask=compared[one.number - 1],
                 data_range=peak,
                 low=_low(truth, window),
                 spacing=truth.spacing,
                 units=truth.units,
             )
-            for one, other, where in zip(x, y, compared, strict=True)
-            if where.any()
+            for one in each
         ]
-        more = all_channels(parts)
+        each = [replace(one, extra=part) for one, part in zip(each, parts, strict=True)]
+        kind = "volumes" if truth.dims == 3 else "channels"
+        more = mean_of(parts, numbers=[one.number for one in each], kind=kind)
     return Metrics(
         psnr=psnr(x, y, data_range=peak, mask=compared),
-        ssim=similarity,
+        ssim=math.fsum(one.ssim * one.voxels for one in each) / sum(one.voxels for one in each),
         rmse=rmse(x, y, mask=compared),
         mae=mae(x, y, mask=compared),
         bias=bias(x, y, mask=compared),
@@ -198,15 +218,20 @@ def compare(
         units=truth.units,
         extra=more,
         regions=() if labels is None else regions(x, y, _labels(labels, truth)),
+        volumes=tuple(each) if truth.channels > 1 else (),
     )
 
 
-def default_data_range(reference: Volume | ArrayLike) -> float:
+def default_data_range(reference: Volume | ArrayLike, *, name: str = "reference") -> float:
     """99.9th minus 0.1th percentile of the reference's valid voxels, in its units.
 
     Percentiles, because one metal clip or one stray voxel must not change the scale of all
     results. For magnitude MR with an empty background this is the 99.9th percentile; for CT
     it runs from air to dense bone.
+
+    Args:
+        reference: a volume or an array.
+        name: what it is, for messages.
 
     Raises:
         ParameterError: no valid voxel, or a constant reference, which has no range.
@@ -214,11 +239,11 @@ def default_data_range(reference: Volume | ArrayLike) -> float:
     volume = _volume(reference)
     values = volume.array[volume.valid]
     if values.size == 0:
-        raise ParameterError("The reference has no finite voxel.")
+        raise ParameterError(f"The {name} has no finite voxel.")
     low, high = np.percentile(values, _PERCENTILES)
     if high <= low:
         raise ParameterError(
-            f"The reference is nearly everywhere {low:g}, so it has no range: give data_range."
+            f"The {name} is nearly everywhere {low:g}, so it has no range: give data_range."
         )
     return float(high) - float(low)
 
@@ -241,19 +266,32 @@ def _peak(
     return default_data_range(truth), "99.9th minus 0.1th percentile of the reference"
 
 
-def _mean_ssim(
+def _each(
     x: NDArray, y: NDArray, compared: NDArray[np.bool_], peak: float
-) -> tuple[float, str]:
-    """Mean SSIM of the channels, weighted by their voxels; nan and the reason if too small."""
-    if sum(length >= 11 for length in x.shape[1:]) < 2:
-        return math.nan, "none: SSIM needs at least 11 voxels along two axes"
-    found: list[SSIM] = [
-        ssim(one, other, data_range=peak, mask=where)
-        for one, other, where in zip(x, y, compared, strict=True)
-        if where.any()
-    ]
-    total = sum(part.voxels for part in found)
-    return math.fsum(p.value * p.voxels for p in found) / total, found[0].convention
+) -> tuple[list[VolumeScores], str]:
+    """Scores of each volume that has a voxel to compare, and the window of SSIM in words."""
+    large = sum(length >= 11 for length in x.shape[1:]) >= 2
+    convention = "none: SSIM needs at least 11 voxels along two axes"
+    each = []
+    for number, (one, other, where) in enumerate(zip(x, y, compared, strict=True), 1):
+        if not where.any():
+            continue
+        similarity = math.nan
+        if large:
+            found: SSIM = ssim(one, other, data_range=peak, mask=where)
+            similarity, convention = found.value, found.convention
+        each.append(
+            VolumeScores(
+                number,
+                psnr(one, other, data_range=peak, mask=where),
+                similarity,
+                rmse(one, other, mask=where),
+                mae(one, other, mask=where),
+                bias(one, other, mask=where),
+                int(where.sum()),
+            )
+        )
+    return each, convention
 
 
 def _low(truth: Volume, window: tuple[float, float] | None) -> float:

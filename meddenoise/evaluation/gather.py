@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -24,7 +24,7 @@ from meddenoise.evaluation.resolution import Edges, edge_width, find_edges
 from meddenoise.evaluation.structure import gradient_correlation
 from meddenoise.evaluation.vif import vif
 
-__all__ = ["Region", "all_channels", "referenced", "regions"]
+__all__ = ["Region", "referenced", "regions"]
 
 
 @dataclass(frozen=True)
@@ -148,21 +148,6 @@ def referenced(
     about = "mean line spread over the reference's strongest edges, full width at half maximum"
     add("edge_width_reference", lambda: pair.width("truth"), f"{slices}, {about}", "mm")
     add("edge_width", lambda: pair.width("judged"), f"{slices}, {about}", "mm")
-    return found
-
-
-def all_channels(parts: Sequence[Mapping[str, Measured]]) -> dict[str, Measured]:
-    """Means over channels; without a value where one channel has none."""
-    found = {}
-    for name, first in parts[0].items():
-        every = [part[name] for part in parts]
-        lacking = next((one for one in every if one.value is None), None)
-        if lacking is not None or len(every) == 1:
-            found[name] = lacking or first
-            continue
-        value = float(np.mean([one.value for one in every if one.value is not None]))
-        said = f"{first.convention}; mean of {len(every)} channels"
-        found[name] = Measured(value, first.unit, said)
     return found
 
 

@@ -19,6 +19,8 @@ _SIDE = 32
 _LEAST = 8
 # Beyond that many regions the spectrum hardly changes.
 _ENOUGH = 2000
+# Of the largest value: less is no noise.
+_ROUNDING = 1e-9
 
 Array = NDArray[np.float64]
 
@@ -120,6 +122,9 @@ def noise_power_spectrum(
         patch = patch - parabolas @ (parabolas.T @ patch)
         power += np.abs(np.fft.fftn(patch.reshape(power.shape))) ** 2
     power *= float(np.prod(sizes)) / side**dims / len(regions)
+    largest = float(np.abs(values, where=inside, out=np.zeros_like(values)).max())
+    if power.sum() <= (_ROUNDING * largest) ** 2 * float(np.prod(sizes)) * side**dims:
+        raise ParameterError("There is no noise within the mask: no noise power spectrum.")
     return _radial(power, sizes, len(regions))
 
 
@@ -150,8 +155,6 @@ def _radial(power: Array, sizes: Sequence[float], regions: int) -> NoisePowerSpe
     radius = np.sqrt(sum(f**2 for f in np.meshgrid(*along, indexing="ij")))
     step = 1 / (side * max(sizes))
     variance = float(power.sum()) / float(np.prod(sizes)) / side**dims
-    if variance <= 0:
-        raise ParameterError("There is no noise within the mask: no noise power spectrum.")
     ring = np.rint(radius / step).astype(np.int64)
     # Beyond the shortest axis's Nyquist frequency rings have only corners.
     seen = ring <= round(0.5 / min(sizes) / step)

@@ -11,13 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.fields import check_spacing, checked_mask, slices_of
+from meddenoise.evaluation.transfer import Transfer, transfer_of_line
 
-__all__ = ["EdgeWidth", "Edges", "edge_width", "find_edges"]
+__all__ = ["EdgeWidth", "Edges", "edge_transfer", "edge_width", "find_edges", "line_spread"]
 
 _STRONGEST = 0.05
 _MOST = 20_000
 _FEWEST = 200
 _REACH = 4.0
+# What a blur spreads beyond a profile's ends would be lost to its spectrum.
+_FAR = 8.0
 _STEP = 0.25
 
 Array = NDArray[np.float64]
@@ -105,32 +108,36 @@ def find_edges(
     return Edges(candidates[kept] + shift[:, None] * steps[kept], steps[kept])
 
 
-def edge_width(
-    image: ArrayLike, edges: Edges, *, spacing: Sequence[float] | None = None
-) -> EdgeWidth:
-    """Full width at half maximum of the mean line spread over edges found elsewhere.
+def line_spread(
+    image: ArrayLike,
+    edges: Edges,
+    *,
+    spacing: Sequence[float] | None = None,
+    reach: float = _REACH,
+) -> tuple[Array, Array]:
+    """The mean line spread over edges found elsewhere.
 
     Profiles across all edges, interpolated by cubic splines, are added up (the strongest weigh
     most), so that noise averages out: the same edges before and after tell what a denoiser does to
-    them. The figure holds the width of the anatomy and that of the interpolation as well: it is for
+    them. It holds the width of the anatomy and that of the interpolation as well: it is for
     comparison, not an absolute resolution.
 
     Args:
         image: ``(X, Y)`` or ``(X, Y, Z)``, of the grid that the edges were found on; finite.
         edges: of :func:`find_edges`.
         spacing: voxel size in mm per axis.
+        reach: of a profile to either side, in voxels.
 
-    Raises:
-        ParameterError: the mean profile is no edge (all blurred away, or drowned in noise).
+    Returns:
+        Places in mm, a quarter of a voxel apart, 0 where the edge was found; and at each the rise
+        from one place to the next, the mean of all edges, in image units.
     """
     from scipy.ndimage import map_coordinates
 
     values = np.asarray(image, dtype=np.float64)
     sizes = check_spacing(spacing, values.ndim)
-    across = None if values.ndim == 2 else 2 - int(np.argmax(sizes[::-1]))
     shown = slices_of(values, sizes)
-    plane = np.array([1.0, *(s for axis, s in enumerate(sizes) if axis != across)])
-    offsets = np.arange(-_REACH, _REACH + _STEP / 2, _STEP)
+    offsets = np.arange(-reach, reach + _STEP / 2, _STEP)
     line = np.zeros(len(offsets) - 1)
     for number in np.unique(np.rint(edges.places[:, 0]).astype(int)):
         here = np.rint(edges.places[:, 0]).astype(int) == number
@@ -138,13 +145,57 @@ def edge_width(
         points = places[:, None] + offsets[:, None] * normals[:, None]
         profile = map_coordinates(shown[number], points.reshape(-1, 2).T, order=3, mode="nearest")
         line += np.diff(profile.reshape(len(places), -1), axis=1).sum(axis=0)
-    # An edge's profile is along its own normal, in voxels; in mm by the mean length of these.
-    length = float(np.linalg.norm(edges.normals * plane, axis=1).mean())
-    middles = (offsets[:-1] + _STEP / 2) * length
+    length = _along(edges, sizes)
+    return (offsets[:-1] + _STEP / 2) * length, line / len(edges.places)
+
+
+def edge_width(
+    image: ArrayLike, edges: Edges, *, spacing: Sequence[float] | None = None
+) -> EdgeWidth:
+    """Full width at half maximum of the mean line spread over edges found elsewhere.
+
+    Args:
+        image, edges, spacing: as for :func:`line_spread`.
+
+    Raises:
+        ParameterError: the mean profile is no edge (all blurred away, or drowned in noise).
+    """
+    middles, line = line_spread(image, edges, spacing=spacing)
     width = _full_width(middles, line)
     if not (np.isfinite(width) and line.max() > 0):
         raise ParameterError("The mean profile across the edges is no edge: no resolution.")
     return EdgeWidth(width, len(edges.places))
+
+
+def edge_transfer(
+    image: ArrayLike, edges: Edges, *, spacing: Sequence[float] | None = None
+) -> tuple[Transfer, Array]:
+    """The Fourier transform of the mean line spread over edges found elsewhere.
+
+    As the line spread it holds the anatomy's own edges: what a denoiser does is its transform by
+    that of the same edges in another image.
+
+    Args:
+        image, edges, spacing: as for :func:`line_spread`.
+
+    Returns:
+        The transfer function up to the voxels' Nyquist frequency, 1 at 0; and its magnitude at the
+        same frequencies before it is made 1 there, in image units.
+
+    Raises:
+        ParameterError: the edges have no contrast in this image.
+    """
+    middles, line = line_spread(image, edges, spacing=spacing, reach=_FAR)
+    step = float(middles[1] - middles[0])
+    # One window for all images: about where the edge was found.
+    return transfer_of_line(middles, line, step=step, highest=0.5 * _STEP / step, middle=0.0)
+
+
+def _along(edges: Edges, sizes: Sequence[float]) -> float:
+    """Of a profile's voxel in mm: along the edge's own normal, the mean length of all normals."""
+    across = None if len(sizes) == 2 else 2 - int(np.argmax(sizes[::-1]))
+    plane = np.array([1.0, *(s for axis, s in enumerate(sizes) if axis != across)])
+    return float(np.linalg.norm(edges.normals * plane, axis=1).mean())
 
 
 def _full_width(places: Array, line: Array) -> float:

@@ -13,7 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.fields import check_spacing
 
-__all__ = ["Transfer", "disc_ttf", "edge_mtf", "transfer_of_edge"]
+__all__ = [
+    "Transfer",
+    "disc_ttf",
+    "edge_mtf",
+    "falls_to",
+    "transfer_of_edge",
+    "transfer_of_line",
+]
 
 # Bins a pixel: the edge crosses pixels at all phases, so that it is sampled finer than they are.
 _FINER = 5
@@ -183,38 +190,72 @@ def transfer_of_edge(values: Array, distances: Array, *, pixel: float) -> Transf
     if np.count_nonzero(known) < _FEWEST_BINS:
         raise ParameterError("Around the edge there are too few voxels for a transfer function.")
     spread = np.interp(centres, centres[known], total[known] / filled[known])
-    line = np.diff(spread)
-    places = centres[:-1] + step / 2
+    line: Array = np.diff(spread).astype(np.float64)
+    places: Array = centres[:-1].astype(np.float64) + step / 2
+    found, _ = transfer_of_line(places, line, step=step, highest=1 / pixel, boxes=2)
+    return found
+
+
+def transfer_of_line(
+    places: Array,
+    line: Array,
+    *,
+    step: float,
+    highest: float,
+    boxes: int = 1,
+    middle: float | None = None,
+) -> tuple[Transfer, Array]:
+    """The transfer function of a line spread: a window, a Fourier transform, its magnitude.
+
+    The window is flat around the line's middle with cosine ends; what means and differences over
+    ``step`` take away is divided out.
+
+    Args:
+        places: ``(n,)`` in mm, evenly spaced.
+        line: ``(n,)`` rise of the edge from one place to the next, image units.
+        step: between places, in mm.
+        highest: frequency, in cycles per mm.
+        boxes: as wide as ``step`` that the line went through: 1 for its differences, 2 for those
+            of means in bins.
+        middle: of the window, in mm; by default where half of the edge has risen.
+
+    Returns:
+        The transfer function, and its magnitude before it is made 1 at frequency 0, in image units.
+
+    Raises:
+        ParameterError: no contrast.
+    """
     contrast = float(line.sum())
     rise = line / contrast if contrast else line
     if contrast == 0 or not np.isfinite(rise).all():
         raise ParameterError("The edge has no contrast: there is no transfer function.")
-    middle = float(np.interp(0.5, np.maximum.accumulate(np.cumsum(rise)), places))
+    if middle is None:
+        middle = float(np.interp(0.5, np.maximum.accumulate(np.cumsum(rise)), places))
     reach = min(middle - places[0], places[-1] - middle) + step
     apart = np.abs(places - middle) / reach
     # Flat over the line spread, or it would be narrowed.
     taper = np.clip((apart - _FLAT) / (1 - _FLAT), 0, 1)
-    window = 0.5 + 0.5 * np.cos(math.pi * taper)
-    rise = rise * window
-    f = np.arange(0, 1 / pixel, 1 / (16 * half))
+    rise = rise * (0.5 + 0.5 * np.cos(math.pi * taper))
+    # Sixteen frequencies to the reciprocal of the line's length.
+    f = np.arange(0, highest, 1 / (8 * step * (len(places) + 1)))
     waves = np.exp(-2j * math.pi * f[:, None] * (places - middle))
-    found = np.abs(waves @ rise)
+    found = np.abs(waves @ rise) / np.sinc(f * step) ** boxes
     if found[0] <= 0:
         raise ParameterError("The edge has no contrast: there is no transfer function.")
-    found = found / found[0] / np.sinc(f * step) ** 2
-    return Transfer(
-        tuple(map(float, f)),
-        tuple(map(float, found)),
-        _falls_to(0.5, f, found),
-        _falls_to(0.1, f, found),
-        contrast,
-    )
+    whole = found * abs(contrast)
+    found = found / found[0]
+    f50, f10 = (falls_to(level, f, found) for level in (0.5, 0.1))
+    told = Transfer(tuple(map(float, f)), tuple(map(float, found)), f50, f10, contrast)
+    return told, whole
 
 
-def _falls_to(level: float, f: Array, found: Array) -> float | None:
+def falls_to(level: float, f: Array, found: Array) -> float | None:
+    """The first frequency where ``found`` is below ``level``; ``None`` if nowhere."""
     below = np.flatnonzero(found < level)
     if not below.size:
         return None
     k = int(below[0])
+    if k == 0:
+        return float(f[0])
     share = (found[k - 1] - level) / (found[k - 1] - found[k])
     return float(f[k - 1] + share * (f[k] - f[k - 1]))

@@ -17,6 +17,7 @@ from meddenoise.volume import Volume
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from meddenoise.evaluation.curves import Curve
     from meddenoise.evaluation.nps import NoisePowerSpectrum
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "spectra",
     "svg",
     "training_curves",
+    "transfers",
 ]
 
 _COLOURS = {
@@ -112,12 +114,18 @@ def histograms(images: Mapping[str, Volume]) -> Figure:
     return figure
 
 
-def residuals(residual: NDArray[np.floating], error: NDArray[np.floating] | None = None) -> Figure:
+def residuals(
+    residual: NDArray[np.floating],
+    error: NDArray[np.floating] | None = None,
+    *,
+    units: str = "",
+) -> Figure:
     """The distribution of noisy minus denoised, a Gaussian of its mean and deviation beside it.
 
     Args:
         residual: values that count, any shape.
         error: denoised minus reference, where a reference is known.
+        units: of both.
     """
     mean, sigma = float(residual.mean()), float(residual.std()) or 1.0
     edges = np.linspace(mean - 5 * sigma, mean + 5 * sigma, _BINS + 1)
@@ -125,7 +133,7 @@ def residuals(residual: NDArray[np.floating], error: NDArray[np.floating] | None
         # Of whole numbers, each bin holds as many: else there would be teeth.
         width = max(int(np.ceil(10 * sigma / _BINS)), 1)
         edges = np.arange(np.floor(edges[0]) - 0.5, edges[-1] + width, width)
-    figure, axes = _plot("difference (units of the image)", "density")
+    figure, axes = _plot(f"difference ({units or 'units of the image'})", "density")
     for name, values in (("residual", residual), ("error", error)):
         if values is not None:
             counts, _ = np.histogram(values, edges)
@@ -141,13 +149,32 @@ def residuals(residual: NDArray[np.floating], error: NDArray[np.floating] | None
     return figure
 
 
-def spectra(found: Mapping[str, NoisePowerSpectrum]) -> Figure:
+def spectra(found: Mapping[str, NoisePowerSpectrum], *, units: str = "") -> Figure:
     """Noise power by spatial frequency, a line a name."""
-    figure, axes = _plot("spatial frequency (1/mm)", "noise power (unit² mm²)")
+    figure, axes = _plot("spatial frequency (1/mm)", f"noise power ({units or 'unit'}² mm²)")
     colours = {"noisy - denoised": "residual", "denoised - reference": "error"}
     for name, one in found.items():
         colour = _COLOURS[colours.get(name, "noisy")]
         axes.plot(one.frequencies, one.power, label=name, color=colour, linewidth=1.2)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    return figure
+
+
+def transfers(found: Sequence[Curve]) -> Figure:
+    """Transfer of edges, or what is kept of them, by spatial frequency; a line a curve.
+
+    A dashed line is at 1; the frequency where a curve falls to a half stands in the legend.
+    """
+    figure, axes = _plot("spatial frequency (1/mm)", "edges kept" if found else "")
+    for curve in found:
+        f50 = curve.numbers.get("f50")
+        said = "" if f50 is None or f50.value is None else f", half at {f50.value:.3g}/mm"
+        colour = _COLOURS.get(curve.of.partition(" / ")[0])
+        axes.plot(
+            curve.frequencies, curve.values, label=f"{curve.of}{said}", color=colour, linewidth=1.2
+        )
+    axes.axhline(1, color="black", linestyle="--", linewidth=0.8)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     return figure

@@ -42,7 +42,7 @@ class Scans:
     """What the viewer shows.
 
     Attributes:
-        noisy, denoised: on one grid; their difference is the residual.
+        noisy, denoised: on one grid, one volume; their difference is the residual.
         reference: the truth, if there is one.
         most: voxels of each that the page may hold.
     """
@@ -111,8 +111,6 @@ class Page:
                 f"The scan of {' x '.join(map(str, noisy.shape))} voxels is too large for a page: "
                 f"one voxel of {one_of} is shown; the numbers are of all voxels."
             )
-        if noisy.channels > 1:
-            note += f" Shown is the first of {noisy.channels} volumes."
         residual, spread = _residual(noisy, denoised)
         low, high = display_window(scans.reference or denoised)
         told = {

@@ -14,12 +14,13 @@ from meddenoise.errors import ParameterError
 from meddenoise.evaluation import Metrics, compare
 from meddenoise.io import read
 from meddenoise.io.source import HeaderSource
+from meddenoise.noise.scan_level import one_channel
 from meddenoise.volume import Volume
 
 if TYPE_CHECKING:
     from meddenoise.evaluation.unreferenced import Unreferenced
 
-__all__ = ["evaluate", "evaluate_without_reference"]
+__all__ = ["chosen_volume", "evaluate", "evaluate_without_reference", "name_of"]
 
 Image = Volume | ArrayLike | str | os.PathLike[str]
 
@@ -35,6 +36,8 @@ def evaluate(
     extended: bool = False,
 ) -> Metrics:
     """PSNR, SSIM, RMSE, MAE and bias of an image, with the conventions they were taken by.
+
+    A scan of several volumes (times, echoes, directions) gets scores of all, and of each.
 
     Args:
         reference: the clean image: a volume, an array, or a path.
@@ -55,7 +58,7 @@ def evaluate(
     regions = None if labels is None else _open(labels)
     truth, judged = _open(reference), _open(image)
     if isinstance(truth, Volume) and isinstance(judged, Volume):
-        names = (_name(reference, "the reference"), _name(image, "the image"))
+        names = (name_of(reference, "the reference"), name_of(image, "the image"))
         truth.check_same_grid(judged, names=names)
     return compare(
         truth,
@@ -102,10 +105,10 @@ def evaluate_without_reference(
     judged, before = _as_volume(image), _as_volume(noisy)
     second = None if repeat is None else _as_volume(repeat)
     inside = None if mask is None else _open(mask)
-    named = _name(noisy, "the noisy scan")
+    named = name_of(noisy, "the noisy scan")
     for other, volume, role in ((image, judged, "the image"), (repeat, second, "the repeat")):
         if volume is not None and other is not None:
-            before.check_same_grid(volume, names=(named, _name(other, role)))
+            before.check_same_grid(volume, names=(named, name_of(other, role)))
             _check_kind(before, volume, role)
     if isinstance(inside, Volume):
         one = Volume(before.array[: inside.channels], before.affine)
@@ -116,6 +119,25 @@ def evaluate_without_reference(
     return without_reference(
         judged, before, repeat=second, denoise=run, mask=inside, data_range=data_range
     )
+
+
+def chosen_volume(volume: Volume, number: int, name: str) -> Volume:
+    """One volume of a scan of several.
+
+    Args:
+        volume: the scan.
+        number: which, from 1.
+        name: what it is, for messages.
+
+    Raises:
+        ParameterError: there is no such volume.
+    """
+    count = volume.channels
+    if not 1 <= number <= count:
+        has = "1 volume: leave --volume out" if count == 1 else f"{count} volumes: --volume is 1 "
+        said = "" if count == 1 else f"to {count}, not {number}"
+        raise ParameterError(f"{name} has {has}{said}.")
+    return one_channel(volume, number - 1)
 
 
 def _run(
@@ -171,7 +193,7 @@ def _as_volume(image: Image) -> Volume:
     return opened if isinstance(opened, Volume) else Volume.from_array(opened)
 
 
-def _name(image: Image, role: str) -> str:
+def name_of(image: Image, role: str) -> str:
     """Where it was read, for messages."""
     if isinstance(image, (str, os.PathLike)):
         return os.fspath(image)

@@ -9,39 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from meddenoise.config import Config
 from meddenoise.data import find_cases
 from meddenoise.errors import FileError, OutputError, ParameterError
 from meddenoise.io import read
 from meddenoise.report.embedded import MOST_VOXELS
-from meddenoise.report.figures import (
-    histograms,
-    read_log,
-    residuals,
-    save_figures,
-    spectra,
-    training_curves,
-)
-from meddenoise.report.html import Page, Scans, Table
+from meddenoise.report.figures import read_log, save_figures, training_curves
+from meddenoise.report.html import Page, Table
 from meddenoise.volume import Volume
-from meddenoise.workflows.evaluate import evaluate, evaluate_without_reference
 from meddenoise.workflows.finished import finished_run
+from meddenoise.workflows.scan_page import CAPTIONS, add_scan, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Reported", "free_page", "report_run", "report_scans"]
-
-_CAPTIONS = {
-    "training_loss": "Loss of training and validation.",
-    "training_psnr": "PSNR of validation patches, and of their noisy input.",
-    "training_risk": "Stein's estimate of the error, in units of the noise's variance.",
-    "histogram": "Intensities. A denoised scan has narrower peaks at the same places.",
-    "residual": "What was taken away. Noise of MRI and CT is close to a Gaussian with mean 0.",
-    "spectrum": "Noise power. What is taken from low frequencies alone is anatomy or drift.",
-}
 
 
 @dataclass(frozen=True)
@@ -59,6 +41,8 @@ def report_scans(
     *,
     reference: str | os.PathLike[str] | Volume | None = None,
     units: str = "",
+    volume: int | None = None,
+    extended: bool = False,
     figures: str | os.PathLike[str] | None = None,
     names: bool = False,
     most_voxels: int = MOST_VOXELS,
@@ -72,6 +56,8 @@ def report_scans(
         output: the HTML file.
         reference: the truth, on the same grid.
         units: ``"HU"`` for CT in a format without a place for it.
+        volume: which one of 4-D scans to show, from 1; the first by default.
+        extended: all metrics against the reference; seconds to a minute a scan.
         figures: a directory for the plots as PNG, SVG and PDF.
         names: show paths; they may tell of the patient.
         most_voxels: of a volume in the page; of larger ones every other voxel is left out.
@@ -93,7 +79,7 @@ def report_scans(
         given = {"noisy": noisy, "denoised": denoised, "reference": reference}
         rows = [(n, os.fspath(p)) for n, p in given.items() if isinstance(p, (str, os.PathLike))]
         page.table(Table(("scan", "file"), rows))
-    plots = _scans(page, before, after, truth, most_voxels)
+    plots = add_scan(page, before, after, truth, volume=volume, extended=extended, most=most_voxels)
     return _written(page, page_path, overwrite, figures, plots)
 
 
@@ -102,6 +88,8 @@ def report_run(
     output: str | os.PathLike[str],
     *,
     scan: str | None = None,
+    volume: int | None = None,
+    extended: bool = False,
     figures: str | os.PathLike[str] | None = None,
     names: bool = False,
     most_voxels: int = MOST_VOXELS,
@@ -113,8 +101,9 @@ def report_run(
         run: the run directory.
         output: the HTML file.
         scan: which test scan to show, by the name in ``metrics.json``; the first by default.
-        figures, names, most_voxels, overwrite: see :func:`report_scans`. Without ``names`` the
-            command, the paths in the configuration and the names of scans are left out.
+        volume, extended, figures, names, most_voxels, overwrite: see :func:`report_scans`. Without
+            ``names`` the command, the paths in the configuration and the names of scans are left
+            out.
 
     Raises:
         FileError: no finished run is there, or its scans are gone.
@@ -144,9 +133,11 @@ def report_run(
     plots: dict[str, Figure] = training_curves(read_log(directory / "log.jsonl"))
     if plots:
         page.heading("Training")
-        page.plots(plots, _CAPTIONS)
+        page.plots(plots, CAPTIONS)
     page.heading(f"Test scan {shown if names else tested.index(shown) + 1}")
-    plots |= _scans(page, before, after, truth, most_voxels)
+    plots |= add_scan(
+        page, before, after, truth, volume=volume, extended=extended, most=most_voxels
+    )
     page.heading("How it was made")
     page.code(_configuration(config, names))
     made = dict(metrics["run"])
@@ -155,98 +146,6 @@ def report_run(
             made.pop(told, None)
     page.code(json.dumps(made, indent=2))
     return _written(page, page_path, overwrite, figures, plots)
-
-
-def _scans(
-    page: Page, noisy: Volume, denoised: Volume, truth: Volume | None, most: int
-) -> dict[str, Figure]:
-    """Numbers, viewer and plots of one scan; the plots."""
-    if most < 1:
-        raise ParameterError(f"A page cannot hold {most} voxels of a scan: give 1 or more.")
-    found = evaluate_without_reference(denoised, noisy)
-    if truth is not None:
-        scores = {
-            name: evaluate(truth, volume)
-            for name, volume in (("noisy", noisy), ("denoised", denoised))
-        }
-        page.heading("Against the reference")
-        told = {name: one.as_dict() for name, one in scores.items()}
-        units = noisy.units
-        page.table(
-            Table(
-                ("", *told),
-                [
-                    (label, *(number(row[key], form) for row in told.values()))
-                    for key, label, form in (
-                        ("psnr", "PSNR (dB)", ".2f"),
-                        ("ssim", "SSIM", ".4f"),
-                        ("rmse", f"RMSE {units}".strip(), ".4g"),
-                        ("mae", f"MAE {units}".strip(), ".4g"),
-                        ("bias", f"bias {units}".strip(), ".3g"),
-                    )
-                ],
-            )
-        )
-        for sentence in scores["denoised"].conventions():
-            page.note(sentence)
-        for name, row in told.items():
-            for key, why in row["notes"].items():
-                page.note(f"{name}: {key.upper()} none: {why}.")
-    page.heading("What was taken away")
-    for sentence in found.findings():
-        page.text(sentence)
-    page.table(
-        Table(
-            ("", "value", "unit", "how, or why there is none"),
-            [
-                (name.replace("_", " "), number(one.value, ".4g"), one.unit,
-                 one.convention if one.value is not None else one.reason)
-                for name, one in found.values.items()
-                if name not in ("psnr_repeat", "psnr_sure")
-            ],
-        )
-    )  # fmt: skip
-    for sentence in found.conventions():
-        page.note(sentence)
-    page.viewer(Scans(noisy, denoised, truth, most))
-    plots = _plots(noisy, denoised, truth)
-    page.heading("Plots")
-    page.plots(plots, _CAPTIONS)
-    return plots
-
-
-def _plots(noisy: Volume, denoised: Volume, truth: Volume | None) -> dict[str, Figure]:
-    from meddenoise.evaluation import noise_power_spectrum
-    from meddenoise.noise.tissue import tissue_mask
-
-    valid = noisy.valid[0] & denoised.valid[0]
-    if truth is not None:
-        valid &= truth.valid[0]
-    first = noisy.array[0].astype(np.float64)
-    inside = tissue_mask(np.where(valid, first, np.nan), units=noisy.units) & valid
-    if not inside.any():
-        inside = valid
-    images = {"noisy": noisy, "denoised": denoised}
-    apart = {"noisy - denoised": first - denoised.array[0]}
-    if truth is not None:
-        images["reference"] = truth
-        apart["denoised - reference"] = denoised.array[0].astype(np.float64) - truth.array[0]
-    within = [values[inside] for values in apart.values()]
-    plots = {"histogram": histograms(images), "residual": residuals(*within)}
-    power = {}
-    for name, values in apart.items():
-        try:
-            power[name] = noise_power_spectrum(values, spacing=noisy.spacing, mask=inside)
-        except ParameterError:
-            continue  # the table says why there is none
-    if power:
-        plots["spectrum"] = spectra(power)
-    return plots
-
-
-def number(value: float | None, form: str = ".4g") -> str:
-    """A number for a table; ``none`` where it is undefined."""
-    return "none" if value is None else f"{value:{form}}"
 
 
 def free_page(output: str | os.PathLike[str], overwrite: bool, *inputs: object) -> Path:

@@ -224,6 +224,16 @@ def test_lesions_put_in(cli: Any, make_scan: Any) -> None:
         (["A", "--noisy", "B", "--repeat", "none.nii.gz"], "none.nii.gz"),
         (["A", "B", "--roi", "A"], "fractions"),
         (["A", "B", "--roi", "E"], "no label but 0"),
+        (["A", "B", "--json", "D"], "is a directory"),
+        (["A", "--noisy", "N"], "noisy scan has no finite voxel"),
+        (["N", "--noisy", "A"], "No voxel is finite in both"),
+        (["A", "B", "--curves", "curves.txt"], "end in .json or .csv"),
+        (["A", "--noisy", "B", "--roi", "E"], "--roi is for a reference or --curves"),
+        (["A", "B", "--curves", "a.json", "--roi", "A"], "fractions"),
+        (["--lesions", "B", "--method", "median", "--curves", "a.csv"], "--curves is not for"),
+        (["F", "F", "--volume", "3"], "has 2 volumes"),
+        (["A", "B", "--volume", "2"], "has 1 volume: leave --volume out"),
+        (["--lesions", "B", "--method", "median", "--volume", "1"], "--volume is not for"),
     ],
 )
 def test_one_sentence_for_what_makes_no_sense(
@@ -235,6 +245,9 @@ def test_one_sentence_for_what_makes_no_sense(
         "C": make_scan("constant.nii.gz", np.full((16, 20, 12), 3, np.float32)),
         "S": make_scan("small.nii.gz", np.ones((4, 4, 4), np.float32)),
         "E": make_scan("empty.nii.gz", np.zeros((16, 20, 12), np.float32)),
+        "N": make_scan("nan.nii.gz", np.full((16, 20, 12), np.nan, np.float32)),
+        "F": make_scan("four.nii.gz", np.ones((16, 20, 12, 2), np.float32)),
+        "D": trio[0].parent,
     }
     found = cli("evaluate", *[places.get(word, word) for word in words])
     if "--repeat" in words and "itself" in said:
@@ -243,3 +256,57 @@ def test_one_sentence_for_what_makes_no_sense(
         return
     assert found.status == 2
     assert said in found.sentence
+
+
+def test_volumes_of_a_4d_scan(cli: Any, make_scan: Any) -> None:
+    draws = np.random.default_rng(0)
+    clean = np.full((24, 24, 12, 2), 100, np.float32)
+    clean[6:18, 6:18] = 400
+    noise = draws.normal(0, 1, clean.shape).astype("f4")
+    scans = {"clean": clean, "noisy": clean + noise * [10, 20], "denoised": clean + noise * [3, 5]}
+    paths = {name: make_scan(f"{name}.nii.gz", array) for name, array in scans.items()}
+    file = paths["clean"].with_name("told.json")
+    said = cli(
+        "evaluate", "--reference", paths["clean"], paths["denoised"], "--noisy", paths["noisy"],
+        "--units", "HU", "--mask", make_scan("all.nii.gz", np.ones((24, 24, 12), "f4")),
+        "--json", file,
+    )  # fmt: skip
+    assert (said.status, said.err) == (0, "")
+    rows = {line.split()[0]: line.split() for line in said.out.splitlines() if line.strip()}
+    assert float(rows["mean"][3]) == pytest.approx(4, rel=0.05)
+    assert "RMSE [HU]" in said.out
+    assert "volumes of" in said.out
+    told = json.loads(file.read_text(), parse_constant=pytest.fail)[str(paths["denoised"])]
+    assert [one["rmse"] for one in told["volumes"]] == pytest.approx([3, 5], rel=0.05)
+    assert len(told["without_reference"]["volumes"]) == 2
+    alone = cli("evaluate", paths["clean"], paths["denoised"], "--volume", "2", "--json", file)
+    assert alone.status == 0
+    one = json.loads(file.read_text())[str(paths["denoised"])]
+    assert one["rmse"] == pytest.approx(5, rel=0.05)
+    assert "volumes" not in one
+
+
+def test_curves_to_a_file(cli: Any, acquisitions: dict[str, Path], make_scan: Any) -> None:
+    a = acquisitions
+    # Uniform, and a box without a slanted edge through it.
+    labels = np.zeros((40, 40, 24), np.float32)
+    labels[:11] = 7
+    regions = make_scan("labels.nii.gz", labels)
+    words = ("evaluate", "--reference", a["truth"], "--noisy", a["noisy"], a["smooth"])
+    file = a["noisy"].with_name("curves.json")
+    said = cli(*words, "--curves", file, "--roi", regions)
+    assert (said.status, said.err) == (0, "")
+    assert "curves of" in said.out
+    told = json.loads(file.read_text(), parse_constant=pytest.fail)[str(a["smooth"])]
+    curves = {(one["curve"], one["of"], one.get("region")): one for one in told}
+    kept = curves["edges kept", "image / reference", None]
+    # A Gaussian of sigma 1.2 takes half of the edges at 0.156/mm.
+    assert kept["numbers"]["f50"]["value"] == pytest.approx(0.156, rel=0.1)
+    assert curves["edges kept", "noisy / reference", None]["numbers"]["f50"]["value"] is None
+    assert curves["noise power", "noisy", 7]["numbers"]["sigma"]["value"] == pytest.approx(10, 0.1)
+    assert curves["transfer of an insert", "image", 7]["reason"]
+    table = file.with_suffix(".csv")
+    assert cli("evaluate", a["smooth"], "--noisy", a["noisy"], "--curves", table).status == 0
+    head, first, *_ = table.read_text().splitlines()
+    assert head == "image,volume,curve,of,region,frequency_per_mm,value,unit"
+    assert first.startswith(f"{a['smooth']},,noise power,noisy - image,,0,")

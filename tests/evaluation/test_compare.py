@@ -218,7 +218,7 @@ def test_channels_of_all_metrics_are_averaged(scene: Callable[..., Any]) -> None
     found = compare(*both, data_range=255, extended=True).extra["hfen"]
     parts = [compare(clean, b, data_range=255, extended=True).extra["hfen"] for b in both[1]]
     assert found.value == pytest.approx((parts[0].value + parts[1].value) / 2)
-    assert "mean of 2 channels" in found.convention
+    assert "mean of 2 volumes" in found.convention
 
 
 def test_regions() -> None:
@@ -252,3 +252,27 @@ def test_units_and_modalities_that_differ() -> None:
     with pytest.raises(ParameterError, match="modalities differ: MR in the reference and CT"):
         compare(one, Volume(image.array, np.eye(4), modality="CT"))
     assert compare(one, Volume(image.array, np.eye(4))).rmse == pytest.approx(30, rel=0.03)
+
+
+def test_each_volume_has_scores_of_its_own() -> None:
+    draws = np.random.default_rng(0)
+    clean = draws.uniform(0, 100, (3, 16, 14, 12)).astype(np.float32)
+    noisy = clean.copy()
+    for number, sigma in enumerate((2, 8)):
+        noisy[number] += draws.normal(0, sigma, clean.shape[1:])
+    found = compare(clean, noisy, data_range=100)
+    assert [one.number for one in found.volumes] == [1, 2, 3]
+    assert [one.rmse for one in found.volumes] == pytest.approx([2, 8, 0], rel=0.05)
+    # By themselves they have the same scores, by the same range.
+    alone = compare(clean[1], noisy[1], data_range=100)
+    assert found.volumes[1].psnr == alone.psnr
+    assert found.volumes[1].ssim == alone.ssim
+    assert alone.volumes == ()
+    assert found.ssim == pytest.approx(np.mean([one.ssim for one in found.volumes]))
+    assert found.rmse == pytest.approx(np.sqrt(np.mean([one.rmse**2 for one in found.volumes])))
+    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert told["volumes"][2]["psnr"] is None
+    mean = told["mean_over_volumes"]["psnr"]
+    assert mean["value"] == pytest.approx((found.volumes[0].psnr + alone.psnr) / 2)
+    assert "volume 3 has none" in mean["convention"]
+    assert "volumes" not in alone.as_dict()

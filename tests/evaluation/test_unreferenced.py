@@ -111,3 +111,49 @@ def test_nothing_taken_away_and_nothing_to_see(scans: dict[str, np.ndarray]) -> 
         without_reference(flat, volume(scans["noisy"]), mask=np.zeros(scans["clean"].shape))
     with pytest.raises(ParameterError, match="mask has shape"):
         without_reference(flat, volume(scans["noisy"]), mask=np.ones((3, 3, 3)))
+
+
+def test_every_volume_of_a_4d_scan_is_looked_at(scans: dict[str, np.ndarray]) -> None:
+    clean, noisy = scans["clean"], scans["noisy"]
+    good = clean + 0.3 * (noisy - clean)
+    bad = gaussian_filter(noisy, 1.5)
+    both = volume(np.stack([noisy, noisy]))
+    again = volume(np.stack([scans["repeat"]] * 2))
+    found = without_reference(volume(np.stack([good, bad])), both, repeat=again, data_range=400)
+    apart = [
+        without_reference(
+            volume(one), volume(noisy), repeat=volume(scans["repeat"]), data_range=400
+        )
+        for one in (good, bad)
+    ]
+    assert [one.number for one in found.volumes] == [1, 2]
+    for name in ("residual_ratio", "edge_width_after", "psnr_repeat"):
+        each = [one.values[name].value for one in apart]
+        assert [one.values[name].value for one in found.volumes] == pytest.approx(each)
+        assert found.values[name].value == pytest.approx(np.mean(each))
+        assert "mean of 2 volumes" in found.values[name].convention
+    assert any(said.startswith("1 of 2 volumes (2); of volume 2: ") for said in found.findings())
+    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert [one["volume"] for one in told["volumes"]] == [1, 2]
+    assert "Each of 2 volumes" in " ".join(found.conventions())
+
+
+def test_a_volume_of_nothing_does_not_spoil_the_others(scans: dict[str, np.ndarray]) -> None:
+    noisy = scans["noisy"][:, :, :16]
+    holes = volume(np.stack([noisy, np.full(noisy.shape, np.nan)]))
+    found = without_reference(holes, holes)
+    assert found.volumes[1].values["shift"].value is None
+    assert "volume 2 has none (no tissue" in found.values["shift"].convention
+
+
+def test_what_cannot_be_told_is_not_called_clean(scans: dict[str, np.ndarray]) -> None:
+    noisy = volume(scans["noisy"])
+    tiny = np.zeros(noisy.shape)
+    tiny[20:26, 20:26, 20:26] = 1
+    (said,) = without_reference(volume(scans["repeat"]), noisy, mask=tiny).findings()[-1:]
+    assert "Nothing of the anatomy" not in said
+    nothing = volume(np.full(noisy.shape, np.nan))
+    with pytest.raises(ParameterError, match="finite in both the noisy scan and the image"):
+        without_reference(nothing, noisy)
+    with pytest.raises(ParameterError, match="The noisy scan is nearly everywhere 3"):
+        without_reference(noisy, volume(np.full(noisy.shape, 3.0)))

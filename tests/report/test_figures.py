@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from meddenoise.evaluation import noise_power_spectrum
+from meddenoise.evaluation import Measured, noise_power_spectrum
+from meddenoise.evaluation.curves import KEPT, Curve
 from meddenoise.report.figures import (
     histograms,
     importance,
@@ -14,6 +15,7 @@ from meddenoise.report.figures import (
     spectra,
     svg,
     training_curves,
+    transfers,
 )
 from meddenoise.volume import Volume
 
@@ -75,3 +77,16 @@ def test_figures_for_papers_come_in_three_formats(tmp_path: Path) -> None:
 
 def test_the_same_figure_is_the_same_text() -> None:
     assert svg(importance({"a": 0.5})) == svg(importance({"a": 0.5}))
+
+
+def test_curves_of_edges_have_their_half_in_the_legend() -> None:
+    half = {"f50": Measured(0.25, "1/mm")}
+    curves = [
+        Curve(KEPT, "noisy / reference", (0.0, 0.5), (1.0, 0.9)),
+        Curve(KEPT, "denoised / reference", (0.0, 0.5), (1.0, 0.0), numbers=half),
+    ]
+    axes = transfers(curves).axes[0]
+    labels = [line.get_label() for line in axes.lines[:2]]
+    assert labels == ["noisy / reference", "denoised / reference, half at 0.25/mm"]
+    assert "1/mm" in axes.get_xlabel()
+    assert list(axes.lines[1].get_ydata()) == [1.0, 0.0]

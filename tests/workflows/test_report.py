@@ -67,7 +67,7 @@ def test_two_scans_without_a_reference(tmp_path: Path) -> None:
 def test_units_that_the_header_does_not_say(tmp_path: Path) -> None:
     ct = volume(0), volume(1, 2.0)
     page = report_scans(*ct, tmp_path / "a.html", reference=ct[1], units="HU").page.read_text()
-    assert "RMSE HU" in page
+    assert "RMSE (HU)" in page
     assert '"level": 50.0, "window": 400.0' in page
 
 
@@ -103,3 +103,44 @@ def test_a_page_that_cannot_be_written_is_refused_at_once(
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=message):
         report_scans("none", "none", tmp_path / name)
+
+
+def test_all_metrics_with_their_conventions(tmp_path: Path) -> None:
+    clean = volume(sigma=0.5, shape=(48, 48, 12))
+    noisy = clean.with_array(clean.array + volume(1, 10, (48, 48, 12)).array * 0.3)
+    made = report_scans(noisy, clean, tmp_path / "a.html", reference=clean, extended=True)
+    text = made.page.read_text()
+    for part in ("MS-SSIM", "HFEN", "GMSD", "VIF", "noise left in flat places", "Prewitt"):
+        assert part in text
+    # The denoised is the reference itself: no edge of the error, and why.
+    assert "infinite: the images are identical" in text
+    assert "There is no noise within the mask" in text
+
+
+def test_a_4d_scan_shows_one_volume_and_says_which(tmp_path: Path) -> None:
+    clean, noisy = volume(sigma=0.5), volume(sigma=12)
+    both = [
+        md.Volume.from_array(np.concatenate([one.array, 2 * one.array])) for one in (noisy, clean)
+    ]
+    page = report_scans(*both, tmp_path / "a.html", reference=both[1], volume=2, figures=tmp_path)
+    text = page.page.read_text()
+    assert "All that follows is of volume 2 of 2" in text
+    assert "<td>volume 1</td>" in text
+    assert "Each of 2 volumes" not in text
+    assert {path.stem for path in page.figures} >= {"residual", "histogram"}
+    first = report_scans(*both, tmp_path / "b.html").page.read_text()
+    assert "All that follows is of volume 1 of 2" in first
+    # Of the second volume the page holds what a report of it alone would hold.
+    alone = report_scans(
+        md.Volume.from_array(2 * noisy.array[0]), md.Volume.from_array(2 * clean.array[0]),
+        tmp_path / "c.html", reference=md.Volume.from_array(2 * clean.array[0]),
+    ).page.read_text()  # fmt: skip
+    assert text.split('id="scans"')[1] == alone.split('id="scans"')[1]
+    with pytest.raises(ParameterError, match="--volume is 1 to 2, not 3"):
+        report_scans(*both, tmp_path / "d.html", volume=3)
+
+
+def test_a_scan_of_nothing_is_one_sentence(tmp_path: Path) -> None:
+    nothing = md.Volume.from_array(np.full((24, 24, 12), np.nan))
+    with pytest.raises(ParameterError, match="No voxel is finite in both"):
+        report_scans(volume(), nothing, tmp_path / "a.html")

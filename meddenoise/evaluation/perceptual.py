@@ -1,9 +1,13 @@
-"""LPIPS, the learned perceptual distance: an optional extra."""
+"""LPIPS, the learned perceptual distance: an optional extra, with weights of your own."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,10 +16,31 @@ from meddenoise.errors import MissingDependency, ParameterError
 from meddenoise.evaluation.fields import filled_pair, slices_of
 from meddenoise.evaluation.metrics import check_data_range
 
-__all__ = ["lpips"]
+if TYPE_CHECKING:
+    import torch
 
+__all__ = ["BACKBONE", "lpips"]
+
+BACKBONE = "alexnet-owt-7be5be79.pth"
+"""AlexNet's weights as torchvision names them; the digits begin the file's SHA-256."""
+
+_URL = f"https://download.pytorch.org/models/{BACKBONE}"
 _SMALLEST = 32
 _AT_ONCE = 8
+# Of each colour channel, from ImageNet, on a scale of -1 to 1.
+_SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+_EPSILON = 1e-8
+# Convolutions of AlexNet: channels in and out, kernel, stride, padding, and whether a pooling comes
+# first. Their numbers in torchvision's file are those of the layers with all between them.
+_LAYERS = (
+    (0, 3, 64, 11, 4, 2, False),
+    (3, 64, 192, 5, 1, 2, True),
+    (6, 192, 384, 3, 1, 1, True),
+    (8, 384, 256, 3, 1, 1, False),
+    (10, 256, 256, 3, 1, 1, False),
+)
+
+Weights = tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]
 
 
 def lpips(
@@ -29,10 +54,16 @@ def lpips(
 ) -> float:
     """Learned perceptual distance (Zhang et al., CVPR 2018), AlexNet, version 0.1; 0 is best.
 
-    It was learned on photographs and never saw a scan: a hint at how pictures look, no measure of
-    diagnosis. Intensities from ``low`` to ``low + data_range`` become -1 to 1 and are clipped; a
-    volume is taken in slices across its coarsest axis, and the mean given. AlexNet's weights are
-    fetched by the package at the first call, if they are not on this machine.
+    Features after each of AlexNet's five convolutions are scaled to length 1 at each place; their
+    squared differences, weighed by a number a channel that was learned from people's judgement, are
+    averaged over places and added up. It was learned on photographs and never saw a scan: a hint at
+    how pictures look, no measure of diagnosis. Intensities from ``low`` to ``low + data_range``
+    become -1 to 1 and are clipped; a volume is taken in slices across its coarsest axis, and the
+    mean given.
+
+    The learned numbers come with ``torchmetrics``. AlexNet's own weights (233 MB) come with no
+    package, and nothing is fetched from a network here: the file has to lie where torch keeps such
+    files, and is used only if its hash is right.
 
     Args:
         reference: the truth, ``(X, Y)`` or ``(X, Y, Z)``, slices of at least 32 x 32.
@@ -43,7 +74,8 @@ def lpips(
         spacing: voxel size in mm per axis.
 
     Raises:
-        MissingDependency: the package is not installed, or its weights cannot be had.
+        MissingDependency: the package is not installed, or AlexNet's weights are not there or
+            damaged; the message says what to do.
         ParameterError: as :func:`meddenoise.evaluation.ssim`, or slices that are too small.
     """
     peak = check_data_range(data_range)
@@ -52,7 +84,7 @@ def lpips(
     pairs = [slices_of(_scaled(values[box], low, peak), spacing) for values in (truth, judged)]
     if min(pairs[0].shape[1:]) < _SMALLEST:
         raise ParameterError(f"LPIPS needs slices of at least {_SMALLEST} x {_SMALLEST} voxels.")
-    network = _network()
+    layers = _layers()
     import torch
 
     total = 0.0
@@ -64,7 +96,7 @@ def lpips(
                 .expand(-1, 3, -1, -1)
                 for values in pairs
             )
-            total += float(network(one, other).sum())
+            total += float(_distance(one, other, layers).sum())
     return total / len(pairs[0])
 
 
@@ -72,17 +104,85 @@ def _scaled(values: NDArray[np.float64], low: float, peak: float) -> NDArray[np.
     return np.asarray(np.clip(2 * (values - low) / peak - 1, -1, 1))
 
 
-def _network() -> Any:
-    try:
-        import lpips as package
-    except ImportError:
+def _distance(one: torch.Tensor, other: torch.Tensor, layers: Sequence[Weights]) -> torch.Tensor:
+    """Of pictures ``(B, 3, H, W)`` from -1 to 1; ``(B,)``."""
+    import torch
+    from torch.nn import functional
+
+    both = torch.cat([one, other])
+    shift, scale = (torch.tensor(v)[:, None, None] for v in (_SHIFT, _SCALE))
+    features = (both - shift) / scale
+    total = torch.zeros(len(one))
+    for (_, _, _, _, stride, padding, pooled), (kernel, bias, judged) in zip(
+        _LAYERS, layers, strict=True
+    ):
+        if pooled:
+            features = functional.max_pool2d(features, 3, 2)
+        features = functional.conv2d(features, kernel, bias, stride, padding).relu()
+        length = (features.square().sum(dim=1, keepdim=True) + _EPSILON).sqrt()
+        a, b = (features / length).chunk(2)
+        total = total + ((a - b).square() * judged[:, None, None]).sum(dim=1).mean(dim=(1, 2))
+    return total
+
+
+def _layers() -> list[Weights]:
+    """Of each convolution its kernel, its bias, and the learned weight of each of its channels."""
+    learned = _learned()
+    file = _backbone()
+    return list(_loaded(file, learned, file.stat().st_mtime_ns))
+
+
+def _learned() -> Path:
+    """The learned weights within torchmetrics, which need not be imported."""
+    spec = find_spec("torchmetrics")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingDependency('LPIPS needs an optional package: pip install "meddenoise[lpips]".')
+    root = Path(next(iter(spec.submodule_search_locations)))
+    file = root / "functional" / "image" / "lpips_models" / "alex.pth"
+    if not file.is_file():
         raise MissingDependency(
-            'LPIPS needs an optional package: pip install "meddenoise[lpips]".'
-        ) from None
-    try:
-        return package.LPIPS(net="alex", version="0.1", verbose=False).eval()
-    except OSError as fault:
+            "The torchmetrics that is installed holds no weights of LPIPS: pip install "
+            '--upgrade "meddenoise[lpips]".'
+        )
+    return file
+
+
+def _backbone() -> Path:
+    import torch
+
+    file = Path(torch.hub.get_dir()) / "checkpoints" / BACKBONE
+    if not file.is_file():
         raise MissingDependency(
-            f"The weights that LPIPS needs cannot be had ({type(fault).__name__}): call it once "
-            "with a network, so that they are kept on this machine."
-        ) from None
+            f"LPIPS needs AlexNet's weights, 233 MB, which no package holds: put {_URL} into "
+            f"{file.parent}."
+        )
+    return file
+
+
+@lru_cache(maxsize=1)
+def _loaded(backbone: Path, learned: Path, changed: int) -> tuple[Weights, ...]:
+    """Checked and read once a process, and again if the file was ``changed``."""
+    import torch
+
+    _check(backbone)
+    layers, judged = (
+        torch.load(file, map_location="cpu", weights_only=True) for file in (backbone, learned)
+    )
+    found = []
+    for place, (number, into, out, side, *_) in enumerate(_LAYERS):
+        kernel, bias = (layers[f"features.{number}.{kind}"] for kind in ("weight", "bias"))
+        weight = judged[f"lin{place}.model.1.weight"].flatten()
+        assert kernel.shape == (out, into, side, side)
+        assert weight.shape == (out,)
+        found.append((kernel.float(), bias.float(), weight.float()))
+    return tuple(found)
+
+
+def _check(file: Path) -> None:
+    """Raise unless the file is the one that its name says."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    if not digest.hexdigest().startswith(BACKBONE.split("-")[-1].split(".")[0]):
+        raise MissingDependency(f"{file} is damaged: get it again from {_URL}.")

@@ -152,9 +152,11 @@ def _backbone() -> Path:
 
     file = Path(torch.hub.get_dir()) / "checkpoints" / BACKBONE
     if not file.is_file():
+        # Without the directory's own name, which may be that of a user: reasons stand in reports.
         raise MissingDependency(
             f"LPIPS needs AlexNet's weights, 233 MB, which no package holds: put {_URL} into "
-            f"{file.parent}."
+            "checkpoints/ of torch's directory (by default ~/.cache/torch/hub, else that of "
+            "TORCH_HOME)."
         )
     return file
 
@@ -185,4 +187,4 @@ def _check(file: Path) -> None:
         while block := stream.read(1 << 20):
             digest.update(block)
     if not digest.hexdigest().startswith(BACKBONE.split("-")[-1].split(".")[0]):
-        raise MissingDependency(f"{file} is damaged: get it again from {_URL}.")
+        raise MissingDependency(f"AlexNet's weights are damaged: get {_URL} again.")

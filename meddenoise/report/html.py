@@ -27,6 +27,8 @@ __all__ = ["Page", "Scans", "Table"]
 # Of the residual in a page: it is an overlay of colours.
 _LEVELS = 254
 _SPREAD = 4
+# Letters of a cell that holds a number, at most; of one that holds words, in small type beyond.
+_SHORT, _LONG = 40, 60
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,13 @@ class Page:
         self.parts.append(f"<pre>{html.escape(text)}</pre>")
 
     def table(self, table: Table) -> None:
-        """A table; what looks like a number stands at the right, what is long in small type."""
+        """A table; numbers stand at the right, how they were found in small type."""
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in table.head)
-        rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
+        told = [cell.startswith("how") for cell in table.head]
+        rows = "".join(
+            f"<tr>{''.join(_cell(c, said=t) for c, t in zip(row, told, strict=True))}</tr>"
+            for row in table.rows
+        )
         self.parts.append(f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>')
 
     def plots(self, figures: Mapping[str, Figure], captions: Mapping[str, str]) -> None:
@@ -165,12 +171,12 @@ def _told(volume: Volume, steps: tuple[int, ...]) -> dict[str, object]:
     return {"nifti": made.base64, "shape": made.shape}
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, *, said: bool) -> str:
     kind = ""
-    if text[:1] in "0123456789+-–" and len(text) < 40:
-        kind = ' class="number"'
-    elif len(text) > 60:
+    if said or len(text) > _LONG:
         kind = ' class="said"'
+    elif text == "none" or (text[:1] in "0123456789+-–" and len(text) < _SHORT):
+        kind = ' class="number"'
     return f"<td{kind}>{html.escape(text)}</td>"
 
 

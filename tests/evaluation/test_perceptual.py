@@ -101,8 +101,9 @@ def test_without_the_package_or_the_weights(
     image = np.zeros((40, 40))
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     if importlib.util.find_spec("torchmetrics") is not None:
-        with pytest.raises(MissingDependency, match=r"AlexNet's weights, 233 MB.*put https://"):
+        with pytest.raises(MissingDependency, match=r"233 MB.*put https://") as said:
             lpips(image, image, data_range=1, low=0)
+        assert str(tmp_path) not in str(said.value)  # it may be a user's home
     monkeypatch.setattr(perceptual, "find_spec", lambda _: None)
     with pytest.raises(MissingDependency, match=r'pip install "meddenoise\[lpips\]"'):
         lpips(image, image, data_range=1, low=0)
@@ -112,5 +113,5 @@ def test_without_the_package_or_the_weights(
 def test_a_damaged_file_is_not_read(backbone: Path) -> None:
     whole = backbone.read_bytes()
     backbone.write_bytes(whole[:-1])
-    with pytest.raises(MissingDependency, match="is damaged: get it again"):
+    with pytest.raises(MissingDependency, match=r"are damaged: get https:.* again"):
         lpips(np.zeros((40, 40)), np.ones((40, 40)), data_range=1, low=0)

@@ -66,3 +66,16 @@ def test_the_viewer_is_the_one_that_is_named_with_its_licence() -> None:
     assert "BSD 2-Clause" in (VENDOR / "LICENSE.txt").read_text()
     assert "</script" not in (VENDOR / "niivue.umd.js").read_text(encoding="utf-8")
     assert "*/" not in (VENDOR / "BUNDLED.txt").read_text()
+
+
+def test_numbers_stand_right_and_how_they_were_found_is_small() -> None:
+    page = Page("a")
+    page.table(
+        Table(("", "value", "how, or why there is none"), [
+            ("GMSD", "0.1", "3-D, Prewitt"), ("LPIPS", "none", "short"),
+        ])
+    )  # fmt: skip
+    text = "".join(page.parts)
+    for cell in ('<td class="number">0.1</td>', '<td class="number">none</td>', "<td>GMSD</td>",
+                 '<td class="said">3-D, Prewitt</td>', '<td class="said">short</td>'):  # fmt: skip
+        assert cell in text

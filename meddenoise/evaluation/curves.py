@@ -23,6 +23,10 @@ NOISE_POWER, TRANSFER, KEPT = "noise power", "transfer of edges", "edges kept"
 INSERT = "transfer of an insert"
 # Below that share of the largest, an edge's spectrum says nothing about what became of it.
 _LEAST = 0.1
+_NO_STEP = (
+    "the mean profile across the edges is that of lines and not of steps: at frequency 0, which "
+    "its spectrum would be held against, there is next to nothing"
+)
 _SIDES = (32, 16, 8)
 
 Array = NDArray[np.floating]
@@ -182,26 +186,37 @@ def edge_curves(
     for name, image in whole.items():
         try:
             transfer, strength[name] = edge_transfer(image, edges, spacing=spacing)
-            found.append(_transfer(TRANSFER, name, transfer, about, units))
+            frequencies = np.array(transfer.frequencies)
+            found.append(
+                _transfer(TRANSFER, name, transfer, about, units)
+                if strength[name][0] >= _LEAST * strength[name].max()
+                else Curve(TRANSFER, name, convention=about, reason=_NO_STEP)
+            )
         except ParameterError as fault:
             found.append(Curve(TRANSFER, name, convention=about, reason=str(fault)))
-    first = next(curve for curve in found if curve.of == base)
     for name in list(images)[1:]:
         of = f"{name} / {base}"
         if base not in strength or name not in strength:
             found.append(Curve(KEPT, of, reason="one of them has no transfer function"))
             continue
-        known = strength[base] >= _LEAST * strength[base].max()
-        # Up to where the base says nothing for the first time.
-        count = len(known) if known.all() else int(np.argmin(known))
-        share = strength[name][:count] / strength[base][:count]
-        f = np.array(first.frequencies[:count])
+        band = _band(strength[base])
+        share = strength[name][band] / strength[base][band]
+        f = frequencies[band]
         numbers = _falls(share, f)
         found.append(
             Curve(KEPT, of, tuple(map(float, f)), tuple(map(float, share)), "", numbers,
                   f"{about}; spectrum's magnitude by that of {base}")
         )  # fmt: skip
     return found
+
+
+def _band(strength: NDArray[np.float64]) -> slice:
+    """The frequencies about the strongest at which the edges still say something."""
+    known = strength >= _LEAST * strength.max()
+    top = int(np.argmax(strength))
+    below, above = np.flatnonzero(~known[:top]), np.flatnonzero(~known[top:])
+    first = int(below[-1]) + 1 if below.size else 0
+    return slice(first, top + int(above[0]) if above.size else len(known))
 
 
 def region_curves(

@@ -126,3 +126,21 @@ def test_a_ball_and_what_is_too_small() -> None:
     one[20, 20, 20] = True
     with pytest.raises(ParameterError):
         region_transfer({"image": image}, one)
+
+
+def test_lines_have_no_step_but_what_is_kept_of_them_can_be_told() -> None:
+    x = np.arange(160.0)
+    lines = [100 * np.exp(-(((x - 0.1 * y) % 40 - 20) ** 2) / (2 * s**2)) / s
+             for s in (1.2, 1.8) for y in range(60)]  # fmt: skip
+    one, other = np.array(lines).reshape(2, 60, 160)
+    told = curves_of(
+        {"reference": one, "image": other}, {}, guide="reference", spacing=(1, 1),
+        mask=np.ones(one.shape, dtype=bool),
+    )  # fmt: skip
+    kept = told[-1]
+    assert (kept.name, kept.reason) == (KEPT, "")
+    f, share = np.array(kept.frequencies), np.array(kept.values)
+    assert len(f) > 5
+    near = np.abs(f - 0.15) < 0.03
+    expected = np.exp(-2 * np.pi**2 * (1.8**2 - 1.2**2) * f**2)
+    assert share[near] == pytest.approx(expected[near], rel=0.15)

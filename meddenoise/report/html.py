@@ -27,6 +27,9 @@ __all__ = ["Page", "Scans", "Table"]
 # Of the residual in a page: it is an overlay of colours.
 _LEVELS = 254
 _SPREAD = 4
+_AXIAL, _CORONAL, _SAGITTAL, _THREE_PLANES = range(4)
+# Of the longest side: what is thinner is a slab.
+_SLAB = 0.4
 # Letters of a cell that holds a number, at most; of one that holds words, in small type beyond.
 _SHORT, _LONG = 40, 60
 
@@ -126,6 +129,7 @@ class Page:
             "level": float(f"{(low + high) / 2:.5g}"),
             "window": float(f"{high - low:.5g}"),
             "flat": noisy.dims == 2,
+            "plane": _first_view(noisy),
             # A pixel or two on a screen, whatever the field of view.
             "crosshair": max(n * s for n, s in zip(noisy.shape, noisy.spacing, strict=True)) / 400,
         }
@@ -153,6 +157,21 @@ class Page:
         with atomic_file(path, overwrite=overwrite) as temporary:
             temporary.write_text(whole, encoding="utf-8")
         return Path(path)
+
+
+def _first_view(volume: Volume) -> int:
+    """How the page opens, by NiiVue's numbers: three planes, or a slab's own plane alone.
+
+    Beside a slab's own plane the two others are stripes, and the swipe would run between them.
+    """
+    if volume.dims == 2:
+        return _AXIAL
+    extent = [n * s for n, s in zip(volume.shape, volume.spacing, strict=True)]
+    thin = int(np.argmin(extent))
+    if extent[thin] > _SLAB * max(extent):
+        return _THREE_PLANES
+    # The slab's normal is nearest to left-right, front-back or head-feet.
+    return (_SAGITTAL, _CORONAL, _AXIAL)[int(np.argmax(np.abs(volume.affine[:3, thin])))]
 
 
 def _residual(noisy: Volume, denoised: Volume) -> tuple[Volume, float]:

@@ -5,6 +5,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,3 +80,24 @@ def test_numbers_stand_right_and_how_they_were_found_is_small() -> None:
     for cell in ('<td class="number">0.1</td>', '<td class="number">none</td>', "<td>GMSD</td>",
                  '<td class="said">3-D, Prewitt</td>', '<td class="said">short</td>'):  # fmt: skip
         assert cell in text
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "spacing", "view"),
+    [
+        ((0, 1, 2), (24, 20, 16), (1, 1, 1), 3),
+        ((0, 1, 2), (40, 40, 5), (1, 1, 2), 0),
+        ((0, 2, 1), (40, 40, 5), (1, 1, 2), 1),
+        ((1, 2, 0), (40, 40, 5), (1, 1, 2), 2),
+        ((0, 1, 2), (40, 40, 10), (1, 1, 4), 3),
+    ],
+)
+def test_a_slab_opens_in_its_own_plane(
+    tmp_path: Path, axes: Any, shape: Any, spacing: Any, view: int
+) -> None:
+    affine = np.eye(4)
+    affine[:3, :3] = np.eye(3)[:, list(axes)] * spacing
+    volume = Volume(np.random.default_rng(0).normal(size=(1, *shape)).astype("f4"), affine)
+    page = Page("a")
+    page.viewer(Scans(volume, volume))
+    assert f'"plane": {view},' in page.scripts[0]

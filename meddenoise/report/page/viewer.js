@@ -86,7 +86,7 @@
     const reset = () => {
       get("level").value = scans.level; get("window").value = scans.window;
       get("swipe").value = 50; get("zoom").value = 1; get("overlay").value = 0;
-      get("plane").value = scans.flat ? 0 : 3;
+      get("plane").value = scans.plane;
       for (const nv of Object.values(sides)) {
         nv.scene.crosshairPos = [0.5, 0.5, 0.5];
         nv.setPan2Dxyzmm([0, 0, 0, 1]);

@@ -23,6 +23,14 @@ uses, and what ratio could be reached at all with the same arithmetic.
 Whole runs follow: both train by the clock on one volume of 128 x 128 x 64 voxels, with all that
 they do by default between steps (epochs, validation, logs, checkpoints). There CAREamics
 validates on its default of 8 patches, and on one batch.
+
+``--part scaling``: ours alone, one process of one thread, one process of two threads, and two
+processes (gloo, started by torchrun) of one thread each, the same patches in all. Efficiency is the
+speed-up over the first by the two cores. By the clock, so it needs two cores that are free; what
+counts is the fastest of the repeats.
+
+``--part places``: ours alone, one thread, with the scans in memory, mapped from files, and mapped
+from files of which nothing is in memory before each step, as in a cohort much larger than it.
 """
 
 from __future__ import annotations
@@ -48,21 +56,29 @@ FULL = {2: (30, 5), 3: (12, 5)}
 QUICK = {2: (6, 3), 3: (2, 3)}
 # Seconds and repeats of whole runs.
 RUNS, QUICK_RUNS = (60, 3), (15, 1)
+# Ours alone: timed steps by dimensions, and repeats of each.
+ALONE_STEPS, ALONE_REPEATS = {2: 12, 3: 6}, 3
+PARTS = ("peers", "scaling", "places")
 WARMUP = 3
 TARGET = 1.5
 OURS, PEER, ALONE = "meddenoise", "CAREamics", "CAREamics without workers"
 SINGLE = "meddenoise in float32"
 
 
-def engine(trainer: Any, array: Any, dims: int, place: Path, **training: Any) -> Any:
+def engine(
+    trainer: Any, array: Any, dims: int, place: Path, *, mapped: bool = False, **training: Any
+) -> Any:
     """meddenoise's engine with CAREamics' U-Net, on ``(Z, Y, X)`` or on its slices."""
     import torch
     from careamics_side import BATCH, PATCH, unet
 
     from meddenoise.config import TrainingConfig
     from meddenoise.data.patches import Item, PatchSampler
+    from meddenoise.data.voxel_cache import VoxelCache
     from meddenoise.training import Engine
 
+    if mapped:
+        array = VoxelCache(place / "voxels").array(array)
     whole = torch.from_numpy(array)
     items = [
         Item(part, None, shift=0.0, scale=1.0, spacing=(1.0,) * dims)
@@ -71,7 +87,7 @@ def engine(trainer: Any, array: Any, dims: int, place: Path, **training: Any) ->
     return Engine(
         trainer,
         unet(dims),
-        PatchSampler(items, PATCH[dims]),
+        PatchSampler(items, PATCH[dims], in_place=mapped),
         val=PatchSampler(items, PATCH[dims], augment="none"),
         settings=TrainingConfig(**training),
         batch=BATCH[dims],
@@ -82,26 +98,51 @@ def engine(trainer: Any, array: Any, dims: int, place: Path, **training: Any) ->
 
 
 def our_step_seconds(
-    array: Any, dims: int, *, steps: int, precision: str = "auto"
+    array: Any, dims: int, *, steps: int, precision: str = "auto", scans: str = "in memory"
 ) -> tuple[float, float]:
-    """Seconds a training step after the warm-up: clock and CPU."""
+    """Seconds a training step after the warm-up: clock and CPU; scans may be mapped, or cold."""
     from meddenoise.training import Noise2VoidTrainer
 
     starts: list[tuple[float, float]] = []
+    lost = [0.0, 0.0]
 
     class Timed(Noise2VoidTrainer):
         def training_step(self, network: Any, batch: Any, draws: Any) -> Any:
-            starts.append((time.perf_counter(), time.process_time()))
+            if scans == "cold":
+                began = time.perf_counter(), time.process_time()
+                drop(Path(place) / "voxels")
+                lost[0] += time.perf_counter() - began[0]
+                lost[1] += time.process_time() - began[1]
+            starts.append((time.perf_counter() - lost[0], time.process_time() - lost[1]))
             return super().training_step(network, batch, draws)
 
     trainer = Timed(mask_percent=0.2, window=11)
     with tempfile.TemporaryDirectory() as place:
         loop: dict[str, Any] = {"steps": WARMUP + steps + 1, "precision": precision}
+        loop["mapped"] = scans != "in memory"
         engine(trainer, array, dims, Path(place), **loop).run()
     # From the start of one step's loss to the start of a later one's: whole steps, and none
     # of the validation at the end.
     first, last = starts[WARMUP], starts[WARMUP + steps]
     return (last[0] - first[0]) / steps, (last[1] - first[1]) / steps
+
+
+def drop(voxels: Path) -> None:
+    """Let the system forget what it has read of these files, mapped or not (Linux)."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, *_, name = line.split(maxsplit=5)
+        if name.startswith(str(voxels)):
+            first, last = (int(end, 16) for end in span.split("-"))
+            # Without it, pages that are mapped stay: MADV_DONTNEED, 4, of a private mapping.
+            libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), 4)
+    for file in voxels.rglob("*.bin"):
+        handle = os.open(file, os.O_RDONLY)
+        os.fsync(handle)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(handle)
 
 
 def our_run_seconds(array: Any, dims: int, *, seconds: float) -> tuple[int, float]:
@@ -141,18 +182,24 @@ def step_operations(dims: int) -> int:
     return int(counter.get_total_flops())
 
 
-def measured(what: str, dims: int, **how: Any) -> list[float]:
-    """What one of the functions in :func:`measure` returns in a fresh process."""
+def measured(
+    what: str, dims: int, *, processes: int = 1, threads: int | None = None, **how: Any
+) -> list[float]:
+    """What one of the functions in :func:`measure` returns in a fresh process, or in several."""
     import torch
 
     from meddenoise.cli.allocator import TUNABLES
 
-    wanted = {"what": what, "dims": dims, "threads": torch.get_num_threads(), **how}
+    wanted = {"what": what, "dims": dims, "threads": threads or torch.get_num_threads(), **how}
+    start = [sys.executable]
+    if processes > 1:
+        many = ["--standalone", "--nproc-per-node", str(processes)]
+        start += ["-m", "torch.distributed.run", *many]
     environment = dict(os.environ)
     if what.startswith("our"):
         environment.setdefault("GLIBC_TUNABLES", TUNABLES)
     done = subprocess.run(
-        [sys.executable, __file__, "--measure", json.dumps(wanted)],
+        [*start, __file__, "--measure", json.dumps(wanted)],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -177,7 +224,9 @@ def measure(wanted: dict[str, Any]) -> None:
     side = wanted.pop("what")
     shape = SCAN if side.endswith("run") else SHAPE
     array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    print(json.dumps(sides[side](array, wanted.pop("dims"), **wanted)))
+    told = sides[side](array, wanted.pop("dims"), **wanted)
+    if os.environ.get("RANK", "0") == "0":
+        print(json.dumps(told))
 
 
 def compare_steps(report: Report, dims: int, *, steps: int, repeats: int) -> None:
@@ -249,6 +298,48 @@ def compare_runs(report: Report, dims: int, *, seconds: float, repeats: int) -> 
         report.add(f"{dims}-D whole run, ratio to {name}", median[OURS] / median[name], "x")
 
 
+def fastest(
+    dims: int, sides: dict[str, dict[str, Any]], *, repeats: int, steps: int
+) -> dict[str, list[float]]:
+    """Clock and CPU seconds of a step, of the fastest of several repeats in turn."""
+    best: dict[str, list[float]] = {name: [math.inf, math.inf] for name in sides}
+    for repeat in range(repeats):
+        for name, how in sides.items():
+            took = measured("our steps", dims, steps=steps, **how)
+            best[name] = [min(pair) for pair in zip(best[name], took, strict=True)]
+            told = (
+                f"{dims}-D, {repeat + 1} of {repeats}, {name}: {took[0]:.3f} s, CPU {took[1]:.3f}"
+            )
+            print(told, file=sys.stderr, flush=True)
+    return best
+
+
+def compare_processes(report: Report, dims: int, *, repeats: int, steps: int) -> None:
+    """Two cores, used by threads and by processes, beside one."""
+    one, threads, processes = "1 x 1", "1 x 2", "2 x 1"
+    sides: dict[str, dict[str, Any]] = {
+        one: {"threads": 1},
+        threads: {"threads": 2},
+        processes: {"threads": 1, "processes": 2},
+    }
+    took = fastest(dims, sides, repeats=repeats, steps=steps)
+    for name in (threads, processes):
+        gained = took[one][0] / took[name][0]
+        report.add(f"{dims}-D, {name} (processes x threads): efficiency", 50 * gained, "%")
+    ratio = took[threads][0] / took[processes][0]
+    report.add(f"{dims}-D, two processes beside two threads", ratio, "x")
+
+
+def compare_places(report: Report, dims: int, *, repeats: int, steps: int) -> None:
+    """Scans in memory, in files that are in memory as well, and in files that are not."""
+    sides = {scans: {"threads": 1, "scans": scans} for scans in ("in memory", "mapped", "cold")}
+    took = fastest(dims, sides, repeats=repeats, steps=steps)
+    for name, told in (("mapped", "mapped from files"), ("cold", "mapped, nothing in memory")):
+        here, there = took["in memory"], took[name]
+        report.add(f"{dims}-D, {told}: speed beside memory", here[0] / there[0], "x", at_least=0.95)
+        report.add(f"{dims}-D, {told}: by CPU time", here[1] / there[1], "x")
+
+
 def main() -> None:
     parser = arguments(__doc__)
     add_peer_env(parser)
@@ -257,6 +348,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="timed in each repeat")
     parser.add_argument("--seconds", type=float, help="of each whole run")
     parser.add_argument("--repeats", type=int, help="of each side")
+    parser.add_argument("--part", choices=PARTS, default="peers", help="what is compared")
     parser.add_argument("--measure", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -270,6 +362,11 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     report = Report(f"Training throughput, {torch.get_num_threads()} threads")
     for dims in [options.dims] if options.dims else [2, 3]:
+        if options.part != "peers":
+            compare = compare_processes if options.part == "scaling" else compare_places
+            repeats = options.repeats or (1 if options.quick else ALONE_REPEATS)
+            compare(report, dims, repeats=repeats, steps=options.steps or ALONE_STEPS[dims])
+            continue
         steps, repeats = (QUICK if options.quick else FULL)[dims]
         steps, repeats = options.steps or steps, options.repeats or repeats
         compare_steps(report, dims, steps=steps, repeats=repeats)

@@ -135,7 +135,10 @@ class DataConfig(Strict):
     the same order: a supervised trainer learns from them, and any trainer is scored against them.
     ``units: HU`` says so of CT in a format without a place for it. ``patch_from`` is the size that
     patches have at first: they grow to ``patch`` over the first half of the run, fewer in a batch
-    as they grow.
+    as they grow. ``cache`` says where the decoded scans lie during a run: in memory (``ram``), in
+    files that are mapped into it (``disk``), or in files where they would take more than half of
+    the memory that is free (``auto``). The files are in ``cache_directory``, for the next run as
+    well; by default beside the run directory, until the run is finished.
     """
 
     images: str | list[str]
@@ -148,6 +151,8 @@ class DataConfig(Strict):
     patch_from: Annotated[list[Positive], Field(min_length=2, max_length=3)] | None = None
     batch: Positive = 4
     augment: Literal["none", "flips", "rotations"] = "rotations"
+    cache: Literal["auto", "ram", "disk"] = "auto"
+    cache_directory: str | None = None
 
 
 class TrainingConfig(Strict):
@@ -157,7 +162,9 @@ class TrainingConfig(Strict):
     run depends on the machine and cannot be repeated to the bit. ``start_from`` is a model file of
     the same network, whose weights are gone on from. ``patience`` ends the run when so many
     validations in a row were no better: by PSNR where the truth is known, else by SURE, an estimate
-    of the error for noise that is independent between voxels.
+    of the error for noise that is independent between voxels. What ``precision`` and ``layout`` (of
+    weights in memory) leave open is chosen by the device; on one CUDA device by a measurement of
+    two seconds, unless ``autotune`` is false. A resumed run keeps what was chosen.
     """
 
     steps: Positive = 1000
@@ -168,6 +175,8 @@ class TrainingConfig(Strict):
     clip: Annotated[float, Field(gt=0)] | None = 1.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.995
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    layout: Literal["auto", "contiguous", "channels_last"] = "auto"
+    autotune: bool = True
     validate_every: Positive = 200
     validate_batches: Positive = 4
     checkpoint_every: Positive = 200

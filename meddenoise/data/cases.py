@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meddenoise.data import samples
+from meddenoise.data.voxel_cache import VoxelCache
 from meddenoise.errors import ConfigError, ParameterError
 from meddenoise.io import ScanFile, list_scans, read
 from meddenoise.registry import nearest
@@ -44,19 +45,27 @@ class Case:
     target: ScanFile | _Sample | None = None
     units: str = ""
 
-    def read_image(self) -> Volume:
-        """The scan to denoise."""
-        return self._read(self.image)
+    def read_image(self, cache: VoxelCache | None = None) -> Volume:
+        """The scan to denoise; from a cache without its header."""
+        return self._read(self.image, cache)
 
-    def read_target(self) -> Volume | None:
+    def read_target(self, cache: VoxelCache | None = None) -> Volume | None:
         """The clean partner, or the exact truth of a noisy sample, or ``None``."""
         if self.target is not None:
-            return self._read(self.target)
+            return self._read(self.target, cache)
         if isinstance(self.image, _Sample) and self.image.name.endswith("-noisy"):
-            return samples.truth(self.image.name, self.image.seed)
+            truth = samples.truth(self.image.name, self.image.seed)
+            return truth if truth is None or cache is None else cache.kept(truth)
         return None
 
-    def _read(self, scan: ScanFile | _Sample) -> Volume:
+    def _read(self, scan: ScanFile | _Sample, cache: VoxelCache | None) -> Volume:
+        if cache is None:
+            return self._in_units(scan)
+        if isinstance(scan, _Sample):
+            return cache.kept(self._in_units(scan))
+        return cache.decoded(scan, self.units, lambda: self._in_units(scan))
+
+    def _in_units(self, scan: ScanFile | _Sample) -> Volume:
         volume = _read(scan)
         if not self.units:
             return volume

@@ -1,24 +1,25 @@
-"""Draws batches of patches from volumes held in memory, in one gather a batch.
+"""Draws batches of patches from scans: which, where, and turned how.
 
-Shapes: N volumes, B patches a batch, P voxels a patch, D spatial axes.
+Shapes: N scans, B patches a batch, D spatial axes.
 
-All volumes lie in one flat buffer. A patch is then a base index plus a multiple of a stride per
-axis, and a flip or a quarter turn is a change of sign or order of the strides: cropping and
-augmenting a whole batch is one ``take``, with no loop over patches.
+Where the patches of a batch lie is drawn on the CPU, whatever device they go to: so it is the same
+on every device, and nobody waits for one to say. :mod:`meddenoise.data.voxels` cuts them out.
 """
 
 from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from meddenoise.data.draws import Draws
+from meddenoise.data.voxels import FlatVoxels, Patches, Places, ScatteredVoxels, Voxels
 from meddenoise.errors import ParameterError
 
 __all__ = ["Batch", "Item", "PatchSampler", "Sampler"]
@@ -113,6 +114,9 @@ class PatchSampler:
         augment: ``"none"``, ``"flips"`` (mirror images along each axis), or ``"rotations"``
             (also quarter turns in planes where every scan has equal spacing, and the patch
             equal sizes).
+        in_place: leave the voxels where they are, for arrays that are mapped from files: nothing
+            is copied but the patches, and those of the next step are fetched during this one. The
+            patches are the same.
 
     Raises:
         ParameterError: no scans, or another number of axes than the patch.
@@ -124,6 +128,7 @@ class PatchSampler:
         patch: Sequence[int],
         *,
         augment: str = "rotations",
+        in_place: bool = False,
     ) -> None:
         if not items:
             raise ParameterError("There is no scan to draw patches from.")
@@ -137,11 +142,10 @@ class PatchSampler:
         shapes = torch.tensor([item.image.shape for item in items])
         self.patch = tuple(int(min(p, s)) for p, s in zip(patch, shapes.amin(0), strict=True))
         self.device = torch.device("cpu")
-        self._image = torch.cat([item.image.reshape(-1) for item in items])
-        self._target = _flat([item.target for item in items])
-        self._valid = _flat_masks(items)
+        parts = zip(*((item.image, item.target, item.valid) for item in items), strict=True)
+        self._voxels: Voxels = ScatteredVoxels(*parts) if in_place else FlatVoxels(*parts)
+        self._ahead = _Ahead() if in_place else None
         self._shapes = shapes
-        self._starts = _exclusive_sum(shapes.prod(1))
         self._ends = shapes.prod(1).cumsum(0).double() / shapes.prod(1).sum()
         self._flips, self._turns = augment != "none", augment == "rotations"
         self._spacings = {item.spacing for item in items}
@@ -157,11 +161,9 @@ class PatchSampler:
         )
 
     def to(self, device: torch.device) -> PatchSampler:
-        """Keep the voxels, and make the batches, on that device."""
+        """Make the batches on that device, and keep the voxels there if they fit."""
         self.device = device
-        for name, value in vars(self).items():
-            if isinstance(value, Tensor):
-                setattr(self, name, value.to(device))
+        self._voxels = self._voxels.to(device)
         return self
 
     def cut_to(self, patch: Sequence[int]) -> PatchSampler:
@@ -170,12 +172,13 @@ class PatchSampler:
         Raises:
             ParameterError: it does not fit into every scan.
         """
-        size = torch.tensor(patch, device=self._shapes.device)
+        size = torch.tensor(patch)
         if len(patch) != len(self.patch) or bool((size > self._shapes).any()):
             raise ParameterError(f"A patch of {tuple(patch)} voxels does not fit into every scan.")
         other = copy.copy(self)
         other.patch = tuple(int(n) for n in patch)
-        other._orders = other._axis_orders().to(self._orders.device)
+        other._orders = other._axis_orders()
+        other._ahead = None if self._ahead is None else _Ahead()
         return other
 
     def _axis_orders(self) -> Tensor:
@@ -184,78 +187,85 @@ class PatchSampler:
     @property
     def has_target(self) -> bool:
         """Whether the scans have clean partners."""
-        return self._target is not None
+        return self._voxels.has_target
 
     def draw(self, draws: Draws) -> Batch:
         """One batch; the same draws give the same batch."""
-        which, index = self._where(draws)
+        take = self._take if self._ahead is None else self._ahead.of(self._take)
+        which, cut = take(replace(draws, device="cpu"))
         origins = self._origins and [self._origins[k] for k in which.tolist()]
-        shift, scale, reference, data_range = self._numbers[which].unbind(1)
+        shift, scale, reference, data_range = self._there(self._numbers[which]).unbind(1)
         column = (-1, 1, *(1,) * len(self.patch))
         shift, scale = shift.view(column), scale.view(column)
-        image = (self._image[index] - shift) / scale
         return Batch(
-            image=image,
-            target=None if self._target is None else (self._target[index] - shift) / scale,
-            valid=None if self._valid is None else self._valid[index],
+            image=(cut.image - shift) / scale,
+            target=None if cut.target is None else (cut.target - shift) / scale,
+            valid=cut.valid,
             shift=shift,
             scale=scale,
             reference=reference,
-            spacing=self._spacing[which],
-            sigma=None if self._sigma is None else self._sigma[which],
+            spacing=self._there(self._spacing[which]),
+            sigma=None if self._sigma is None else self._there(self._sigma[which]),
             origins=None if origins is None else tuple(origins),
             data_range=data_range,
         )
 
-    def _where(self, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Which scan each patch is from, ``(B,)``, and its voxels in the buffer, ``(B, 1, *P)``."""
+    def _there(self, numbers: Tensor) -> Tensor:
+        return numbers.to(self.device, non_blocking=True)
+
+    def _take(self, draws: Draws) -> tuple[Tensor, Patches]:
+        """Which scan each patch is from, ``(B,)``, and its voxels."""
+        places = self._where(draws)
+        return places.which, self._voxels.take(places)
+
+    def _where(self, draws: Draws) -> Places:
         dims = len(self.patch)
         which = torch.searchsorted(self._ends, draws.uniform("scan").double(), right=True)
         which = which.clamp_(max=len(self._ends) - 1)
-        shape = self._shapes[which]
-        # Row-major strides of each patch's scan.
-        strides = torch.ones_like(shape)
-        for axis in range(dims - 2, -1, -1):
-            strides[:, axis] = strides[:, axis + 1] * shape[:, axis + 1]
-        room = shape - torch.tensor(self.patch, device=self.device) + 1
+        room = self._shapes[which] - torch.tensor(self.patch) + 1
         corner = (draws.uniform("corner", dims) * room).long()
-        base = self._starts[which] + (corner * strides).sum(1)
+        mirrored, turn = torch.zeros_like(corner), torch.zeros_like(which)
         if self._flips:
             mirrored = draws.integers("flip", 2, dims)
-            last = torch.tensor(self.patch, device=self.device) - 1
-            base = base + (mirrored * last * strides).sum(1)
-            strides = strides * (1 - 2 * mirrored)
-            order = self._orders[draws.integers("turn", len(self._orders))]
-            strides = strides.gather(1, order)
-        index = base.view(-1, *(1,) * dims)
-        for axis, size in enumerate(self.patch):
-            steps = torch.arange(size, device=self.device) * strides[:, axis, None]
-            index = index + steps.view(-1, *(size if a == axis else 1 for a in range(dims)))
-        return which, index.unsqueeze(1)
+            turn = draws.integers("turn", len(self._orders))
+        return Places(which, corner, mirrored, self._orders[turn], self.patch)
 
 
-def _exclusive_sum(sizes: Tensor) -> Tensor:
-    return sizes.cumsum(0) - sizes
+_Take = Callable[[Draws], "tuple[Tensor, Patches]"]
 
 
-def _flat(parts: Sequence[Tensor | None]) -> Tensor | None:
-    """All parts one after the other; ``None`` if there are none."""
-    given = [part for part in parts if part is not None]
-    if not given:
-        return None
-    if len(given) != len(parts):
-        raise ParameterError("Either every scan has a clean partner or none has.")
-    return torch.cat([part.reshape(-1) for part in given])
+class _Ahead:
+    """Fetches the patches of the next step in a thread of its own.
+
+    Random numbers are a function of the step, so the next step's are known; and where voxels come
+    from a disk, waiting for it then costs no time.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="patches")
+        self._next: tuple[Draws, Future[tuple[Tensor, Patches]]] | None = None
+
+    def of(self, take: _Take) -> _Take:
+        """``take``, ahead of time where it can be."""
+
+        def ahead(draws: Draws) -> tuple[Tensor, Patches]:
+            if not isinstance(draws.step, int):  # validation: whatever is under way is still due
+                return take(draws)
+            waiting, self._next = self._next, None
+            after = replace(draws, step=draws.step + 1)
+            if waiting is not None and _same(waiting[0], draws):
+                taken = waiting[1].result()
+            else:
+                taken = take(draws)
+            self._next = after, self._thread.submit(take, after)
+            return taken
+
+        return ahead
 
 
-def _flat_masks(items: Sequence[Item]) -> Tensor | None:
-    if all(item.valid is None for item in items):
-        return None
-    masks = [
-        torch.ones(item.image.shape, dtype=torch.bool) if item.valid is None else item.valid
-        for item in items
-    ]
-    return _flat(masks)
+def _same(one: Draws, other: Draws) -> bool:
+    """Whether both draw the same places: the share of the run that is done says nothing of them."""
+    return replace(one, progress=0.0) == replace(other, progress=0.0)
 
 
 def _axis_orders(

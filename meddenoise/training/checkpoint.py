@@ -32,6 +32,7 @@ class Checkpoint:
         settings: fingerprint of the configuration; a resumed run must have the same.
         trainer: ``state_dict`` of the trainer; empty for most.
         patience: how long validations have not become better.
+        arithmetic: in which precision and memory layout the run is computed.
     """
 
     step: int
@@ -44,6 +45,7 @@ class Checkpoint:
     settings: str
     trainer: dict[str, Any] = field(default_factory=dict)
     patience: dict[str, Any] = field(default_factory=dict)
+    arithmetic: dict[str, str] = field(default_factory=dict)
 
     def save(self, directory: Path) -> None:
         """Write ``last.pt`` into the directory.

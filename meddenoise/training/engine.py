@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from meddenoise.config import TrainingConfig
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Sampler
-from meddenoise.devices import fast_layout
+from meddenoise.devices import choose_device
 from meddenoise.errors import ConfigError, MeddenoiseError, ModelError
 from meddenoise.training.accelerator import make_accelerator
+from meddenoise.training.arithmetic import Arithmetic, choose_arithmetic
 from meddenoise.training.average import WeightAverage
 from meddenoise.training.checkpoint import Checkpoint
 from meddenoise.training.growth import Growth
@@ -64,6 +65,7 @@ class Result:
             group since it was started; ``None`` if it made no step.
         validation: the last validation's values.
         stopped_early: validations no longer became better (``training.patience``).
+        arithmetic: in which precision and memory layout it was computed.
     """
 
     network: nn.Module
@@ -72,6 +74,7 @@ class Result:
     voxels_per_second: float | None
     validation: dict[str, float]
     stopped_early: bool = False
+    arithmetic: Arithmetic | None = None
 
 
 class Engine:
@@ -90,6 +93,8 @@ class Engine:
         directory: for checkpoints and logs; ``None`` keeps nothing on disk.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         progress: show a progress bar.
+        arithmetic: how to compute, if that is known already (of a run that is resumed); else it is
+            chosen.
 
     Raises:
         ConfigError: the trainer needs clean partners and there are none, or the batch does not
@@ -111,10 +116,17 @@ class Engine:
         device: str = "auto",
         progress: bool = True,
         fingerprint: str = "",
+        arithmetic: Arithmetic | None = None,
     ) -> None:
         self.settings = settings or TrainingConfig()
+        self.arithmetic = arithmetic or choose_arithmetic(
+            self.settings,
+            choose_device(device),
+            network,
+            (batch, trainer.inputs, *train.patch),
+        )
         self.accelerator = make_accelerator(
-            self.settings.precision,
+            self.arithmetic.precision,
             device,
             trackers=self.settings.trackers,
             directory=directory,
@@ -134,7 +146,7 @@ class Engine:
         self.growth = Growth(self.train, patch_from, self.batch)
         self.patience = Patience(self.settings.patience)
         self.directory = directory
-        network = fast_layout(network.to(self.accelerator.device), len(train.patch))
+        network = self.arithmetic.lay_out(network.to(self.accelerator.device), len(train.patch))
         if not any(p.requires_grad for p in network.parameters()):
             raise ConfigError("The network has no weights to train.")
         optimizer = torch.optim.AdamW(
@@ -211,6 +223,7 @@ class Engine:
             voxels / busy if self.step > first else None,
             self._validation,
             self.patience.over and self.progress < 1,
+            self.arithmetic,
         )
 
     @property
@@ -323,6 +336,7 @@ class Engine:
             settings=self._settings(),
             trainer=self.trainer.state_dict(),
             patience=self.patience.state_dict(),
+            arithmetic=self.arithmetic.as_dict(),
         ).save(self.directory / "checkpoint")
 
     def _restore(self) -> None:
@@ -342,6 +356,12 @@ class Engine:
                 f"The checkpoint in {self.directory} is of a run with another configuration: "
                 "resume with the same one, or choose another --output."
             )
+        if saved.arithmetic and not self.arithmetic.same(Arithmetic.from_dict(saved.arithmetic)):
+            told = [f"training.{key}={saved.arithmetic[key]}" for key in ("precision", "layout")]
+            raise ConfigError(
+                f"The checkpoint in {self.directory} was computed otherwise than this device would "
+                f"by itself: resume with {' and '.join(told)}."
+            )
         self.accelerator.unwrap_model(self.network).load_state_dict(saved.network)
         self.average.network.load_state_dict(saved.average)
         self.optimizer.load_state_dict(saved.optimizer)
@@ -358,7 +378,9 @@ class Engine:
         shapes = {name: tuple(p.shape) for name, p in self.average.network.named_parameters()}
         learns = [type(self.trainer).__qualname__, self.trainer.describe()]
         loop = self.settings.model_dump(
-            mode="json", exclude={"trackers", "checkpoint_every", "validate_every"}
+            mode="json",
+            # What precision and layout come to is asked of the checkpoint itself.
+            exclude={"trackers", "checkpoint_every", "validate_every", "layout", "autotune"},
         )
         told = json.dumps(
             [self._fingerprint, learns, self.seed, self.batch * self.world, loop, shapes],

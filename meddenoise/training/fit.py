@@ -16,10 +16,13 @@ from torch import nn
 from meddenoise._version import __version__
 from meddenoise.config import Config, StabiliseConfig, parse
 from meddenoise.data.patches import PatchSampler
+from meddenoise.data.voxel_cache import VoxelCache
 from meddenoise.errors import ConfigError
 from meddenoise.inference import Denoiser
 from meddenoise.inference.model_file import file_hash
 from meddenoise.networks import build_network
+from meddenoise.training.arithmetic import Arithmetic
+from meddenoise.training.checkpoint import Checkpoint
 from meddenoise.training.engine import Engine, Result
 from meddenoise.training.prepare import Prepared, as_items
 from meddenoise.training.stabilised import choose_stabilisation
@@ -97,6 +100,8 @@ def fit(
             "seed": seed,
         }
     )
+    if config.data.cache == "disk":
+        raise ConfigError("data.cache disk is for scans in files, and fit takes them in memory.")
     module = network if isinstance(network, nn.Module) else new_network(config, trainer.inputs)
     place = None if directory is None else Path(directory)
     return fit_prepared(
@@ -125,10 +130,12 @@ def fit_prepared(
     resume: bool = False,
     progress: bool = True,
     stabilise: StabiliseConfig | None = None,
+    cache: VoxelCache | None = None,
 ) -> Fitted:
     """Train a network as a configuration says; see :class:`Engine` for the errors.
 
-    ``stabilise`` is what :func:`stabilisation_of` gives, for a caller that has asked already.
+    ``stabilise`` is what :func:`stabilisation_of` gives, for a caller that has asked already;
+    ``cache`` is what the scans are mapped from, if they are.
     """
     data, same = config.data, val is train
     train = trainer.arrange(train)
@@ -150,19 +157,17 @@ def fit_prepared(
         stabilise=stabilise,
         drawn=getattr(trainer, "noise", None),
         target_is_clean=trainer.target_is_clean,
+        cache=cache,
     )
     items = prepared(train)
     trainer.look_at(items)
     flips_only = data.augment == "rotations" and not trainer.turns
+    sampler = partial(PatchSampler, patch=data.patch, in_place=cache is not None)
     engine = Engine(
         trainer,
         network,
-        PatchSampler(items, data.patch, augment="flips" if flips_only else data.augment),
-        val=PatchSampler(
-            items if val is train else prepared(val),
-            data.patch,
-            augment="none",
-        ),
+        sampler(items, augment="flips" if flips_only else data.augment),
+        val=sampler(items if val is train else prepared(val), augment="none"),
         settings=config.training,
         batch=data.batch,
         patch_from=data.patch_from,
@@ -171,6 +176,7 @@ def fit_prepared(
         device=device,
         progress=progress,
         fingerprint=_fingerprint(config),
+        arithmetic=_arithmetic_of(directory) if resume else None,
     )
     result = engine.run(resume=resume)
     inference = config.inference
@@ -187,6 +193,14 @@ def fit_prepared(
         info=_info(config, trainer, result, train[0].volume),
     )
     return Fitted(denoiser, result)
+
+
+def _arithmetic_of(directory: Path | None) -> Arithmetic | None:
+    """How a run that is resumed was computed; ``None`` if it has no checkpoint."""
+    if directory is None:
+        return None
+    saved = Checkpoint.load(directory / "checkpoint", torch.device("cpu"))
+    return Arithmetic.from_dict(saved.arithmetic) if saved and saved.arithmetic else None
 
 
 def _fitting(scans: Sequence[Prepared], patch: Sequence[int]) -> list[int]:
@@ -218,7 +232,10 @@ def stabilisation_of(
 
 def _fingerprint(config: Config) -> str:
     """What must be the same in a resumed run; where it writes and how it infers may differ."""
-    return config.model_dump_json(exclude={"output", "training", "inference"})
+    sections = dict.fromkeys(("output", "training", "inference"), True)
+    return config.model_dump_json(
+        exclude={**sections, "data": {"cache": True, "cache_directory": True}}
+    )
 
 
 def _info(config: Config, trainer: Trainer, result: Result, example: Volume) -> dict[str, Any]:

@@ -114,8 +114,11 @@ class Noise2NoiseTrainer(Trainer):
 
 
 def _channels(volume: Volume, which: Sequence[int]) -> Volume:
-    padding = None if volume.padding is None else volume.padding[list(which)]
-    return replace(volume, array=volume.array[list(which)], padding=padding)
+    at: Any = list(which)
+    if at == list(range(at[0], at[-1] + 1)):
+        at = slice(at[0], at[-1] + 1)  # a view: nothing is copied
+    padding = None if volume.padding is None else volume.padding[at]
+    return replace(volume, array=volume.array[at], padding=padding)
 
 
 def _level(image: Tensor | None) -> float | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from meddenoise.config import NormaliseConfig, StabiliseConfig
 from meddenoise.data.cases import Case
 from meddenoise.data.draws import generator
 from meddenoise.data.patches import Item
+from meddenoise.data.voxel_cache import VoxelCache
 from meddenoise.errors import InputError
 from meddenoise.noise import NoiseModel, reference_intensity, simulate
 from meddenoise.noise.level import Level
@@ -42,19 +44,30 @@ class Prepared:
     made: bool = False
 
 
-def prepare(case: Case, noise: NoiseModel | None, seed: int) -> Prepared:
+def prepare(
+    case: Case, noise: NoiseModel | None, seed: int, cache: VoxelCache | None = None
+) -> Prepared:
     """Read a case and, if asked, add noise to it: once, as a function of seed and name.
+
+    Args:
+        case: which.
+        noise: what is added, if anything.
+        seed: of the run.
+        cache: where the voxels are put, to be mapped from there; in memory if ``None``. Then the
+            volumes have no headers to be written back with.
 
     Raises:
         GeometryError: the clean partner lies on another grid.
     """
-    volume, truth = case.read_image(), case.read_target()
+    volume, truth = case.read_image(cache), case.read_target(cache)
     if truth is not None:
         volume.check_same_grid(truth, names=(case.name, f"its clean partner {case.partner}"))
     if noise is None:
         return Prepared(case.name, volume, truth, made=case.is_sample)
     drawn = int(generator(seed, "noise", case.name).initial_seed() % 2**31)
     noisy = simulate(volume, noise, seed=drawn)
+    if cache is not None:
+        noisy = cache.kept(noisy)
     return Prepared(case.name, noisy, volume if truth is None else truth, made=True)
 
 
@@ -68,6 +81,7 @@ def as_items(
     stabilise: StabiliseConfig | None = None,
     drawn: NoiseModel | None = None,
     target_is_clean: bool = True,
+    cache: VoxelCache | None = None,
 ) -> list[Item]:
     """The scans as the patch sampler takes them: a channel each, and a slice each in 2-D.
 
@@ -85,6 +99,7 @@ def as_items(
         stabilise: how the noise is stabilised, by each scan's own numbers; not at all if ``None``.
         drawn: noise that is drawn at every step; a scan that has none is stabilised by its numbers.
         target_is_clean: otherwise it is a second noisy scan, stabilised as the first is.
+        cache: where what is made of the scans is put, to be mapped from there.
 
     Raises:
         InputError: a scan that cannot be learned from (constant, no finite voxel, too few axes),
@@ -108,7 +123,14 @@ def as_items(
             if with_sigma:
                 level = _sigma(scan, channel, sigma) if stabiliser is None else 1.0
             items += _channel(
-                scan, channel, normalise, dims, level, stabiliser, target_is_clean=target_is_clean
+                scan,
+                channel,
+                normalise,
+                dims,
+                level,
+                stabiliser,
+                target_is_clean=target_is_clean,
+                cache=cache,
             )
     return items
 
@@ -170,6 +192,7 @@ def _channel(
     stabiliser: Stabiliser | None,
     *,
     target_is_clean: bool,
+    cache: VoxelCache | None,
 ) -> list[Item]:
     array, valid = scan.volume.array[channel], scan.volume.valid[channel]
     measured, truth, best, origin = valid, None, array[valid], None
@@ -189,29 +212,35 @@ def _channel(
     except InputError as fault:
         raise type(fault)(f"{scan.name}: {fault}") from None
     image = _filled(array, valid)
-    if truth is not None:
+    if truth is not None and not measured.all():
         truth = np.where(measured, truth, image)
     spacing, reference = scan.volume.spacing, reference_intensity(best)
     data_range = reference - float(np.percentile(best, 0.1))
-    mask = None if bool(measured.all()) else measured
-
-    def item(cut: tuple[slice | int, ...]) -> Item:
-        return Item(
-            image=_tensor(image[cut]),
-            target=None if truth is None else _tensor(truth[cut]),
-            shift=fitted.shift,
-            scale=fitted.scale,
-            spacing=spacing[:dims],
-            reference=reference,
-            valid=None if mask is None else torch.from_numpy(np.ascontiguousarray(mask[cut])),
-            sigma=sigma,
-            origin=origin,
-            data_range=data_range if data_range > 0 else 1.0,  # of a constant there is none
+    numbers: dict[str, Any] = {
+        "shift": fitted.shift,
+        "scale": fitted.scale,
+        "spacing": spacing[:dims],
+        "reference": reference,
+        "sigma": sigma,
+        "origin": origin,
+        "data_range": data_range if data_range > 0 else 1.0,  # of a constant there is none
+    }
+    parts = [
+        None if part is None else _tensor(part, kind, array.ndim > dims, cache, scan)
+        for part, kind in (
+            (image, np.float32),
+            (truth, np.float32),
+            (None if bool(measured.all()) else measured, np.bool_),
         )
+    ]
+
+    def item(parts: Sequence[torch.Tensor | None]) -> Item:
+        whole: dict[str, Any] = dict(zip(("image", "target", "valid"), parts, strict=True))
+        return Item(**whole, **numbers)
 
     if array.ndim == dims:
-        return [item((slice(None),) * dims)]
-    return [item((slice(None), slice(None), k)) for k in range(array.shape[2])]
+        return [item(parts)]
+    return [item([x if x is None else x[k] for x in parts]) for k in range(array.shape[2])]
 
 
 def _filled(array: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.floating]:
@@ -222,5 +251,19 @@ def _filled(array: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np
     return np.where(valid, array, mean).astype(array.dtype)
 
 
-def _tensor(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+def _tensor(
+    array: NDArray[Any],
+    kind: type[np.generic],
+    slices: bool,
+    cache: VoxelCache | None,
+    scan: Prepared,
+) -> torch.Tensor:
+    """A channel as it is, or its slices along the first axis; in the cache, if there is one."""
+    ours = np.ascontiguousarray(np.moveaxis(array, 2, 0) if slices else array, dtype=kind)
+    if cache is not None and not any(
+        np.may_share_memory(ours, volume.array)  # it is there already
+        for volume in (scan.volume, scan.truth)
+        if volume is not None
+    ):
+        ours = cache.array(ours)
+    return torch.from_numpy(ours)

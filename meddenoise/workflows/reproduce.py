@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from meddenoise.config import Config
 from meddenoise.errors import ConfigError, OutputError
 from meddenoise.workflows.finished import FinishedRun, finished_run
 
@@ -92,12 +93,13 @@ def reproduce(
             f"{first.directory} was made by {processes} processes, and now there is {here}: start "
             f"'torchrun --nproc-per-node {processes} -m meddenoise reproduce ...'."
         )
+    on = device or str(made.get("device") or "auto")
     with _threads(made.get("threads")):
         done = train(
-            first.config,
+            _computed_alike(first, on),
             output=place,
             overwrite=overwrite,
-            device=device or str(made.get("device") or "auto"),
+            device=on,
             progress=progress,
         )
     assert done is not None
@@ -111,6 +113,16 @@ def reproduce(
     elif all(one.agrees for one in numbers):
         verdict = "agrees"
     return Reproduced(place, verdict, weights, numbers, tuple(_conditions(first, second)))
+
+
+def _computed_alike(first: FinishedRun, device: str) -> Config:
+    """The run's configuration; on its own kind of device with the precision and layout it took."""
+    told = first.made_with.get("arithmetic") or {}
+    if not told or str(first.made_with.get("device")).split(":")[0] != device.split(":")[0]:
+        return first.config
+    taken = {key: told[key] for key in ("precision", "layout")}
+    training = first.config.training.model_copy(update=taken)
+    return first.config.model_copy(update={"training": training})
 
 
 def _again(directory: Path) -> Path:
@@ -179,6 +191,10 @@ def _conditions(first: FinishedRun, second: FinishedRun) -> Iterator[str]:
                     yield f"{name} was {one.get(name)} and is {other.get(name)}."
         elif one != other:
             yield f"{key} was {one} and is {other}."
+    took, takes = (made.get("arithmetic") or {} for made in (before, now))
+    for key in ("precision", "layout"):  # and not who chose them
+        if took and took[key] != takes.get(key):
+            yield f"{key} was {took[key]} and is {takes.get(key)}."
     if before.get("git_changed") or now.get("git_changed"):
         yield "The package's checkout had changes that no commit holds."
     told: dict[str, Any] = before.get("data") or {}

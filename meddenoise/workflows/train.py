@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meddenoise.config import Config, dump, load, parse
 from meddenoise.data import Split, find_cases, split_by_subject
+from meddenoise.data.voxel_cache import VoxelCache
 from meddenoise.errors import InputError
 from meddenoise.evaluation import compare
 from meddenoise.inference import Denoiser
@@ -20,12 +21,16 @@ from meddenoise.io import atomic_file, extension_for, write
 from meddenoise.noise import NoiseModel, build_noise
 from meddenoise.report import preview
 from meddenoise.training import Result, SupervisedTrainer, Trainer, build_trainer
+from meddenoise.training.cohort import load_scans
 from meddenoise.training.fit import fit_prepared, new_network, stabilisation_of
 from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
 from meddenoise.workflows.choosing_trainer import AUTO, choose_trainer
 from meddenoise.workflows.provenance import provenance, voxel_hash
 from meddenoise.workflows.run_directory import check_directory, claimed, directory_of
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Run", "train"]
 
@@ -78,8 +83,8 @@ def train(
     """
     config = _as_config(config, overrides)
     noise = _noise(config)
-    by_scans = trainer is None and config.trainer.name == AUTO
-    if not by_scans:
+    network = None
+    if trainer is not None or config.trainer.name != AUTO:
         trainer = trainer or _trainer(config, noise)
         network = new_network(config, trainer.inputs)
     data = config.data
@@ -90,19 +95,50 @@ def train(
     first = int(os.environ.get("RANK", "0")) == 0
     if first:
         check_directory(directory, cases, resume=resume, overwrite=overwrite)
-    scans = {
-        case.name: prepare(case, noise, config.seed)
-        for case in dict.fromkeys((*split.train, *split.val))
-    }
+    with load_scans(
+        (*split.train, *split.val),
+        lambda case, cache: prepare(case, noise, config.seed, cache),
+        data,
+        directory,
+    ) as (scans, cache):
+        return _trained(
+            config,
+            noise,
+            trainer,
+            network,
+            split,
+            scans,
+            cache,
+            directory,
+            device=device,
+            resume=resume,
+            progress=progress,
+        )
+
+
+def _trained(
+    config: Config,
+    noise: NoiseModel | None,
+    trainer: Trainer | None,
+    network: nn.Module | None,
+    split: Split,
+    scans: dict[str, Prepared],
+    cache: VoxelCache | None,
+    directory: Path,
+    *,
+    device: str,
+    resume: bool,
+    progress: bool,
+) -> Run | None:
+    """The run, when its scans are at hand; without a trainer, they choose one."""
+    first = int(os.environ.get("RANK", "0")) == 0
     learned = [scans[case.name] for case in split.train]
-    if by_scans:
+    if trainer is None:
         config, why = choose_trainer(config, learned)
-        data = config.data
         if first:
-            warnings.warn(" ".join(why), stacklevel=2)
+            warnings.warn(" ".join(why), stacklevel=3)
         trainer = _trainer(config, noise)
-        network = new_network(config, trainer.inputs)
-    assert trainer is not None
+    network = network or new_network(config, trainer.inputs)
     stabilise = stabilisation_of(config, trainer, learned)
     for case in split.test:
         if first and case.name not in scans and not case.is_sample:
@@ -110,7 +146,7 @@ def train(
             scan = prepare(case, noise, config.seed)
             as_items(
                 [scan],
-                data.normalise,
+                config.data.normalise,
                 config.dims,
                 with_sigma=trainer.noise_map,
                 stabilise=stabilise,
@@ -134,18 +170,24 @@ def train(
             resume=resume,
             progress=progress,
             stabilise=stabilise,
+            cache=cache,
         )
     if not first:
         return None
     _describe(directory, config, split)
     model = fitted.denoiser.save(directory / "model.safetensors")
     denoiser = Denoiser.load(model, network=fitted.denoiser.network, device=device)
+    if cache is not None:
+        # Mapped scans have no header to be written back with: those to test on are read anew.
+        scans = {}
     tests = (scans.get(case.name) or prepare(case, noise, config.seed) for case in split.test)
     rows: list[dict[str, Any]] = []
     for scan in tests:
         hashes[scan.name] = voxel_hash(scan.volume, scan.truth)
         rows.append(_test(directory, denoiser, scan, picture=not rows))
     made = provenance(denoiser.device, seed=config.seed, data=hashes)
+    if fitted.result.arithmetic is not None:
+        made["arithmetic"] = fitted.result.arithmetic.as_dict()
     metrics = _metrics(rows, fitted.result, denoiser, made)
     _write_json(directory / "provenance.json", made)
     _write_json(directory / "metrics.json", metrics)

@@ -50,6 +50,25 @@ def test_a_run_says_what_it_was_made_with(run: Path) -> None:
     assert len(told["data"]["scan"]) == len("sha256:") + 64
 
 
+def test_precision_and_layout_are_those_of_the_run(run: Path) -> None:
+    told = json.loads((run / "provenance.json").read_text())["arithmetic"]
+    other = {
+        "precision": {"fp32": "bf16", "bf16": "fp32"}[told["precision"]],
+        "layout": {"contiguous": "channels_last", "channels_last": "contiguous"}[told["layout"]],
+    }
+    # As if another machine had chosen.
+    changed(run, lambda metrics: metrics["run"]["arithmetic"].update(other, by="measurement"))
+    again = reproduce(run, progress=False)
+    made = json.loads((again.directory / "provenance.json").read_text())["arithmetic"]
+    assert made == {**other, "by": "settings"}
+    assert not [said for said in again.conditions if "precision" in said or "layout" in said]
+    changed(run, lambda metrics: metrics["run"].update(device="cuda"))
+    elsewhere = reproduce(run, progress=False, device="cpu", overwrite=True)
+    made = json.loads((elsewhere.directory / "provenance.json").read_text())["arithmetic"]
+    assert made == told
+    assert f"precision was {other['precision']} and is {told['precision']}." in elsewhere.conditions
+
+
 def test_the_same_machine_gives_the_same_bits(run: Path) -> None:
     told = reproduce(run, progress=False)
     assert told.verdict == "identical"

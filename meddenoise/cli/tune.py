@@ -47,7 +47,7 @@ def tune(
     By PSNR where the truth is known (noise section, targets), else by Stein's estimate of the
     error, which needs no truth but white noise. Called again with the same directory it goes on,
     also beside another that is running. The directory then holds `best.yaml`, `trials.csv`,
-    `importance.png` and every trial's run.
+    `importance.png` (from four finished trials on) and every trial's run.
     """
     from meddenoise.errors import ConfigError
     from meddenoise.workflows.tune import tune as search
@@ -70,4 +70,6 @@ def tune(
         share = found.importance.get(key)
         said = "" if share is None else f"  ({100 * share:.0f} % of the variance)"
         print(f"  {key}: {value}{said}")
+    if found.no_importance:
+        print(found.no_importance)
     print(f"{found.directory / 'best.yaml'}  for 'meddenoise train'")

@@ -15,29 +15,35 @@ try:
 except ImportError:  # Windows: there the second run is not noticed
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["run_lock"]
+__all__ = ["LOCK", "run_lock"]
 
-_NAME = ".lock"
+LOCK = ".lock"
+"""The file's name."""
+
 # File systems that know no locks must not keep anybody from training.
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextmanager
-def run_lock(directory: Path) -> Iterator[None]:
+def run_lock(directory: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the directory; the system lets go of it even when the process is killed.
+
+    Args:
+        directory: made if it is not there.
+        wait: until another process lets go of it, instead of raising.
 
     Raises:
         OutputError: another process holds it, or it cannot be written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory / _NAME, os.O_CREAT | os.O_RDWR, 0o666)
+        handle = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR, 0o666)
     except OSError as fault:
         raise OutputError(f"{directory} cannot be written: {fault.strerror}.") from None
     try:
         if fcntl is not None:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 raise OutputError(
                     f"Another run is writing to {directory}: wait for it, or choose another output."

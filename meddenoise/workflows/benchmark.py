@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 import time
@@ -25,7 +26,7 @@ from meddenoise.report.benchmark_table import Cell, markdown, summarise, write_c
 from meddenoise.report.comparison import Panel, comparison
 from meddenoise.volume import Volume
 from meddenoise.workflows.batch import way_to_denoise
-from meddenoise.workflows.provenance import provenance
+from meddenoise.workflows.provenance import provenance, voxel_hash
 
 __all__ = ["Benchmark", "benchmark"]
 
@@ -112,6 +113,7 @@ def benchmark(
     }
     scenes = list(_scenes(plan))
     _claim(directory, overwrite)
+    machine = _described(directory, plan, scenes, device)
     cells: list[Cell] = []
     pictures: dict[tuple[str, str], Panel] = {}
     first = scenes[0].volume
@@ -137,13 +139,13 @@ def benchmark(
                 continue
             cells.append(_scored(plan, scene, name, done))
             keep(scene, name, done.denoised)
-        _save(directory, plan, cells)
+        _save(directory, plan, cells, machine)
     rows = {
         noise: [panel for (of, _), panel in pictures.items() if of == noise]
         for noise in dict.fromkeys(scene.noise for scene in scenes)
     }
     comparison(directory / "comparison.png", rows)
-    return Benchmark(directory, tuple(cells), _save(directory, plan, cells))
+    return Benchmark(directory, tuple(cells), _save(directory, plan, cells, machine))
 
 
 def _as_config(
@@ -302,11 +304,30 @@ def _claim(directory: Path, overwrite: bool) -> None:
         raise OutputError(f"{directory} cannot be made: {fault.strerror}.") from None
 
 
-def _save(directory: Path, plan: BenchmarkConfig, cells: Sequence[Cell]) -> str:
+def _described(
+    directory: Path, plan: BenchmarkConfig, scenes: Sequence[_Scene], device: str
+) -> dict[str, Any]:
+    """Write ``provenance.json`` before the first method starts: it tells of a killed run too."""
+    hashes = {
+        f"{scene.volume}, {scene.noise}": voxel_hash(scene.noisy, scene.truth) for scene in scenes
+    }
+    models = {
+        method.name: f"sha256:{hashlib.sha256(Path(method.model).read_bytes()).hexdigest()}"
+        for method in plan.methods
+        if method.model is not None
+    }
+    told = provenance(device, seed=plan.seed, data=hashes) | {"models": models}
+    with atomic_file(directory / "provenance.json", overwrite=True) as temporary:
+        Path(temporary).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return told
+
+
+def _save(
+    directory: Path, plan: BenchmarkConfig, cells: Sequence[Cell], machine: Mapping[str, Any]
+) -> str:
     """Write all that is known so far; the Markdown."""
     baseline = plan.methods[0].name
     summaries = summarise(cells, baseline, seed=plan.seed)
-    machine = provenance()
     text = markdown(summaries, cells, baseline, machine)
     told = {
         "baseline": baseline,

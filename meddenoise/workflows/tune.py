@@ -16,10 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from meddenoise.config import Config, dump, load, parse
 from meddenoise.config.space import Choice, Span, load_space
 from meddenoise.errors import ConfigError, InputError, MissingDependency, OutputError
 from meddenoise.io import atomic_file
+from meddenoise.workflows.importance import importance_of_keys
 
 __all__ = ["Tuned", "tune"]
 
@@ -40,6 +43,7 @@ class Tuned:
         finished, pruned, failed: how many trials, over all calls and workers.
         importance: the share of each key in the objective's variance (fANOVA); empty if it cannot
             be told.
+        no_importance: why it cannot be told, a sentence; else ``""``.
     """
 
     directory: Path
@@ -50,6 +54,7 @@ class Tuned:
     pruned: int
     failed: int
     importance: Mapping[str, float]
+    no_importance: str = ""
 
 
 def tune(
@@ -96,6 +101,8 @@ def tune(
         OutputError: the directory cannot be written, or holds something else.
         InputError: no trial came to its end; the message says why the last did not.
     """
+    from meddenoise.training.lock import run_lock
+
     optuna = _optuna()
     base = _base(config, overrides)
     axes = load_space(space)
@@ -112,25 +119,33 @@ def tune(
         "space": {key: axis.describe() for key, axis in axes.items()},
     }
     _sampler(optuna, sampler, axes, seed)  # what is wrong with it is said before a study is made
-    study = optuna.create_study(
-        study_name=_NAME,
-        storage=_storage(optuna, directory),
-        direction=direction,
-        load_if_exists=True,
-    )
-    _same_study(study, told, objective)
-    # A search that goes on does not draw again what it has drawn.
-    seed += len(study.get_trials(deepcopy=False))
+    # Of calls that are started at once, one makes the study.
+    with run_lock(directory, wait=True):
+        study = optuna.create_study(
+            study_name=_NAME,
+            storage=_storage(optuna, directory),
+            direction=direction,
+            load_if_exists=True,
+        )
+        _same_study(study, told, objective)
+        if "seed" not in study.user_attrs:
+            study.set_user_attr("seed", seed)
+    # A search that goes on, or is joined, does not draw again what was drawn.
+    drawn = len(study.get_trials(deepcopy=False))
     work = partial(
         _work, told, directory, objective=objective, sampler=sampler, prune=prune, device=device
     )
     if workers == 1:
-        why = work(trials, seed, progress)
+        why = work(trials, (seed, drawn, 0), progress)
     else:
         shares = [trials // workers + (n < trials % workers) for n in range(workers)]
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            jobs = [pool.submit(work, share, seed + n) for n, share in enumerate(shares) if share]
+            jobs = [
+                pool.submit(work, share, (seed, drawn, n))
+                for n, share in enumerate(shares)
+                if share
+            ]
             why = next((said for said in [job.result() for job in jobs] if said), "")
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     done = states.count(optuna.trial.TrialState.COMPLETE)
@@ -145,7 +160,7 @@ def tune(
         done,
         states.count(optuna.trial.TrialState.PRUNED),
         states.count(optuna.trial.TrialState.FAIL),
-        _importance(optuna, study),
+        *importance_of_keys(optuna, study),
     )
     _save(found, study, axes, _with(base, picked))
     return found
@@ -155,7 +170,7 @@ def _work(
     told: Mapping[str, Any],
     directory: Path,
     trials: int,
-    seed: int,
+    seeds: tuple[int, ...],
     progress: Callable[[str], None] | None = None,
     *,
     objective: str,
@@ -167,9 +182,13 @@ def _work(
     optuna = _optuna()
     base, axes = parse(told["config"]), load_space(told["space"])
     never = optuna.pruners.NopPruner()
+    storage = _storage(optuna, directory)
+    # Combinations of a grid have numbers in the order of its seed: one seed for all who join in.
+    first = optuna.load_study(study_name=_NAME, storage=storage).user_attrs["seed"]
+    seed = first if sampler == "grid" else int(np.random.SeedSequence(seeds).generate_state(1)[0])
     study = optuna.load_study(
         study_name=_NAME,
-        storage=_storage(optuna, directory),
+        storage=storage,
         sampler=_sampler(optuna, sampler, axes, seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
         if prune
@@ -218,7 +237,10 @@ def _base(config: Config | Mapping[str, Any] | str | Path, overrides: Iterable[s
 def _claim(directory: Path) -> None:
     if directory.is_file():
         raise OutputError(f"{directory} is a file: choose another --output.")
-    if directory.exists() and any(directory.iterdir()) and not (directory / STUDY).exists():
+    from meddenoise.training.lock import LOCK
+
+    held = directory.exists() and {file.name for file in directory.iterdir()} - {LOCK}
+    if held and not (directory / STUDY).exists():
         raise OutputError(f"{directory} holds other things than a study: choose another --output.")
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -336,25 +358,6 @@ def _run(
             "level. Give data.targets or a noise section."
         )
     return seen[-1]
-
-
-def _importance(optuna: Any, study: Any) -> dict[str, float]:
-    done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    varied = [key for key in study.best_params if len({str(t.params.get(key)) for t in done}) > 1]
-    if len(done) < 4 or not varied or len({t.value for t in done}) < 2:
-        return {}
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    try:
-        import sklearn  # noqa: F401
-        from optuna.importance import FanovaImportanceEvaluator
-
-        evaluator = FanovaImportanceEvaluator(seed=0)
-    except ImportError:
-        pass
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator, params=varied)
-    return {key: float(share) for key, share in found.items()}
 
 
 def _save(found: Tuned, study: Any, axes: Mapping[str, Choice | Span], best: Config) -> None:

@@ -48,6 +48,18 @@ def test_the_same_noise_for_all_methods_and_the_best_is_seen(tmp_path: Path) -> 
     assert f"| bm4d | {rows['bm4d']['psnr']['value']:.2f}" in table
     assert "Gaussian sigma 1.5" in table
     assert (done.directory / "comparison.png").stat().st_size > 10_000
+    made = json.loads((done.directory / "provenance.json").read_text())
+    assert made == told["run"]
+    assert (made["seed"], made["models"]) == (told["config"]["seed"], {})
+    assert made["versions"]["numpy"]
+    # The same plan has the same noise on the same scans; another seed has not.
+    hashes = made["data"]
+    assert len(set(hashes.values())) == 2
+    assert all(value.startswith("sha256:") for value in hashes.values())
+    for seed, same in ((told["config"]["seed"], True), (7, False)):
+        again = benchmark(plan(seed=seed, methods=methods[:1]), output=tmp_path / f"s{seed}")
+        file = again.directory / "provenance.json"
+        assert (json.loads(file.read_text())["data"] == hashes) is same
 
 
 def test_a_training_on_each_scan_and_one_on_its_own_data(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_a_grid_finds_the_rate_that_learns(config: dict[str, Any], tmp_path: Pat
     assert best.training.learning_rate == 1e-2
     assert best.network.options["channels"] == found.best["network.channels"]
     assert set(found.importance) == set(space)
+    assert found.no_importance == ""
     assert (tmp_path / "t" / "importance.svg").is_file()
 
 
@@ -66,6 +67,15 @@ def test_a_search_goes_on_and_is_the_same_one(config: dict[str, Any], tmp_path: 
         tune(config, {"seed": [1, 2]}, trials=1, output=tmp_path / "t")
     with pytest.raises(ConfigError, match="of another configuration"):
         tune(config, space, trials=1, overrides=["seed=9"], output=tmp_path / "t")
+
+
+def test_a_grid_that_goes_on_does_what_is_left(config: dict[str, Any], tmp_path: Path) -> None:
+    space = {"training.learning_rate": [1e-4, 1e-3, 1e-2, 2e-2]}
+    for seed in (0, 5):  # whatever the second call's seed
+        tune(config, space, trials=2, sampler="grid", prune=False, output=tmp_path / "t",
+             device="cpu", seed=seed)  # fmt: skip
+    rates = [float(row["training.learning_rate"]) for row in rows(tmp_path / "t")]
+    assert sorted(rates) == space["training.learning_rate"]
 
 
 def test_a_trial_that_is_not_worth_it_is_stopped(config: dict[str, Any], tmp_path: Path) -> None:
@@ -93,6 +103,9 @@ def test_workers_share_a_study(config: dict[str, Any], tmp_path: Path) -> None:
     found = tune(config, space, trials=2, workers=2, sampler="random", output=tmp_path / "t",
                  device="cpu")  # fmt: skip
     assert found.finished == 2
+    assert found.importance == {}
+    assert "2 of at least 4 trials" in found.no_importance
+    assert not (tmp_path / "t" / "importance.svg").exists()
     assert len({row["training.learning_rate"] for row in rows(tmp_path / "t")}) == 2
 
 

@@ -75,6 +75,7 @@ def is_out_of_memory(fault: BaseException) -> bool:
     return (
         isinstance(fault, (MemoryError, torch.cuda.OutOfMemoryError))
         or "can't allocate memory" in str(fault)
+        or "DefaultCPUAllocator: not enough memory" in str(fault)
         or "could not create a memory object" in str(fault)
     )
 

@@ -26,6 +26,7 @@ from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Sampler
 from meddenoise.devices import choose_device
 from meddenoise.errors import ConfigError, MeddenoiseError, ModelError
+from meddenoise.inference.memory import is_out_of_memory
 from meddenoise.training.accelerator import make_accelerator
 from meddenoise.training.arithmetic import Arithmetic, choose_arithmetic
 from meddenoise.training.average import WeightAverage
@@ -33,6 +34,7 @@ from meddenoise.training.checkpoint import Checkpoint
 from meddenoise.training.growth import Growth
 from meddenoise.training.interrupt import StopRequest
 from meddenoise.training.lock import run_lock
+from meddenoise.training.memory_advice import memory_advice
 from meddenoise.training.monitor import Monitor
 from meddenoise.training.patience import Patience
 from meddenoise.training.pictures import validation_pictures
@@ -171,14 +173,19 @@ class Engine:
         Raises:
             Diverged: the loss is no finite number; the last good checkpoint is kept.
             Interrupted: by Ctrl-C or SIGTERM; a checkpoint was saved.
-            ConfigError: the checkpoint is of a run with other settings.
+            ConfigError: the checkpoint is of a run with other settings, or a step has no memory.
             FileError: the checkpoint is damaged.
             OutputError: the directory cannot be written, or another run is writing to it.
             ModelError: the network does not keep the shape of its input.
         """
         mine = self.directory is not None and self.accelerator.is_main_process
         with run_lock(self.directory) if mine and self.directory else nullcontext():
-            return self._run(resume)
+            try:
+                return self._run(resume)
+            except (MemoryError, RuntimeError) as fault:
+                if not is_out_of_memory(fault):
+                    raise
+                raise ConfigError(self._too_large()) from fault
 
     def _run(self, resume: bool) -> Result:
         if resume:
@@ -311,6 +318,15 @@ class Engine:
         return Diverged(
             f"The loss or the weights are not finite at step {self.step}{kept}. Lower "
             "training.learning_rate, or check the scan's value range with 'meddenoise info'."
+        )
+
+    def _too_large(self) -> str:
+        return memory_advice(
+            self.batch * self.world,
+            self.train.patch,
+            processes=self.world,
+            step=self.step,
+            directory=self.directory,
         )
 
     def _stopped(self) -> str:

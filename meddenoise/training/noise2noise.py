@@ -61,6 +61,11 @@ class Noise2NoiseTrainer(Trainer):
     @staticmethod
     def _halves(scan: Prepared, apart: int) -> Prepared:
         count = scan.volume.channels
+        if count == 1:
+            raise ConfigError(
+                f"{scan.name} is one volume, and trainer.repeats is for the volumes of a 4-D scan: "
+                "give its repeat as data.targets, or take noise2void, which needs none."
+            )
         if count < 2 * apart or count % (2 * apart):
             raise ConfigError(
                 f"{scan.name} has {count} volumes, which are not pairs {apart} apart: give "

@@ -16,11 +16,12 @@ from meddenoise.data import Split, find_cases, split_by_subject
 from meddenoise.data.voxel_cache import VoxelCache
 from meddenoise.errors import InputError
 from meddenoise.evaluation import compare
+from meddenoise.filters import filter_names
 from meddenoise.inference import Denoiser
 from meddenoise.io import atomic_file, extension_for, write
 from meddenoise.noise import NoiseModel, build_noise
 from meddenoise.report import preview
-from meddenoise.training import Result, SupervisedTrainer, Trainer, build_trainer
+from meddenoise.training import Result, SupervisedTrainer, Trainer, build_trainer, trainer_names
 from meddenoise.training.cohort import load_scans
 from meddenoise.training.fit import fit_prepared, new_network, stabilisation_of
 from meddenoise.training.prepare import Prepared, as_items, prepare
@@ -229,6 +230,13 @@ def _noise(config: Config) -> NoiseModel | None:
 
 
 def _trainer(config: Config, noise: NoiseModel | None) -> Trainer:
+    name = config.trainer.name
+    if name in filter_names() and name not in trainer_names():
+        raise config.error(
+            "trainer",
+            f"'{name}' is a method without training: use 'meddenoise denoise IN OUT --method "
+            f"{name}', or take a trainer: {', '.join(trainer_names())}.",
+        )
     try:
         trainer = build_trainer(config.trainer.name, **config.trainer.options)
     except InputError as fault:

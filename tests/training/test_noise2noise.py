@@ -105,10 +105,15 @@ def test_repeats_within_a_4d_scan() -> None:
     assert Noise2NoiseTrainer().arrange([four_d(8)])[0].truth is None
 
 
-@pytest.mark.parametrize(("volumes", "repeats"), [(1, 1), (3, 1), (22, 4), (8, 8)])
+@pytest.mark.parametrize(("volumes", "repeats"), [(3, 1), (22, 4), (8, 8)])
 def test_volumes_that_are_no_pairs(volumes: int, repeats: int) -> None:
     with pytest.raises(ConfigError, match=rf"scan has {volumes} volumes, which are not pairs"):
         Noise2NoiseTrainer(repeats=repeats).arrange([four_d(volumes)])
+
+
+def test_one_volume_has_no_repeats_within() -> None:
+    with pytest.raises(ConfigError, match=r"scan is one volume, .* 4-D scan: .*take noise2void"):
+        Noise2NoiseTrainer(repeats=1).arrange([four_d(1)])
 
 
 def test_it_trains_on_the_repeats_of_a_4d_scan() -> None:

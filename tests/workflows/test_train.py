@@ -141,3 +141,10 @@ def test_ct_of_a_format_without_units_learns_from_photon_noise(scan: str, tmp_pa
     run = md.train(config, overrides=["data.units=HU"], **where)
     assert run is not None
     assert run.denoiser.info["data"]["units"] == "HU"
+
+
+def test_a_method_without_training_is_no_trainer(scan: str, tmp_path: Path) -> None:
+    config = {**settings(scan), "trainer": {"name": "patch2self"}}
+    with pytest.raises(ConfigError, match=r"without training: use .*--method patch2self"):
+        md.train(config, output=tmp_path / "run", device="cpu", progress=False)
+    assert not (tmp_path / "run").exists()

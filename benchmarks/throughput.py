@@ -326,6 +326,9 @@ def compare_processes(report: Report, dims: int, *, repeats: int, steps: int) ->
     for name in (threads, processes):
         gained = took[one][0] / took[name][0]
         report.add(f"{dims}-D, {name} (processes x threads): efficiency", 50 * gained, "%")
+    # One process's share of the work: what the machine does besides moves it less.
+    alike = took[one][1] / (2 * took[processes][1])
+    report.add(f"{dims}-D, {processes}: efficiency by CPU time", 100 * alike, "%")
     ratio = took[threads][0] / took[processes][0]
     report.add(f"{dims}-D, two processes beside two threads", ratio, "x")
 

@@ -3,6 +3,7 @@
 from meddenoise.networks.autoencoder import Autoencoder
 from meddenoise.networks.dncnn import DnCNN
 from meddenoise.networks.drunet import DRUNet
+from meddenoise.networks.lapped import LappedNet
 from meddenoise.networks.levelled import LevelledNet
 from meddenoise.networks.light import LightNet
 from meddenoise.networks.monai import (
@@ -23,6 +24,7 @@ __all__ = [
     "Autoencoder",
     "DRUNet",
     "DnCNN",
+    "LappedNet",
     "LevelledNet",
     "LightNet",
     "MonaiAttentionUnet",

@@ -6,17 +6,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from meddenoise.errors import ConfigError
 from meddenoise.networks.layers import crop_to, pad_to_multiple, start_as_zero
+from meddenoise.networks.local_mean import LocalMean
 from meddenoise.networks.registry import register_network
 from meddenoise.networks.unet import UNet
 
 __all__ = ["LevelledNet"]
-
-# Of the Gaussian that takes the local level, in voxels, and how far it reaches.
-_SIGMA, _REACH = 2.0, 6
 
 
 @register_network("levelled")
@@ -60,10 +57,8 @@ class LevelledNet(nn.Module):
         self.body = UNet(dims, channels, strides, bias=bool(knee), inputs=max(1, len(self.knees)))
         start_as_zero(self.body.out)  # begun as the identity
         self.multiple = self.body.multiple
-        self.halo = tuple(reach + _REACH for reach in self.body.halo)
-        at = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
-        kernel = torch.exp(-(at**2) / (2 * _SIGMA**2))
-        self.register_buffer("kernel", kernel / kernel.sum(), persistent=False)
+        self.halo = tuple(reach + LocalMean.reach for reach in self.body.halo)
+        self.level = LocalMean()
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 1, *spatial)`` to the same shape."""
@@ -71,18 +66,7 @@ class LevelledNet(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             # In full precision: the level may be hundreds of times the noise.
             exact = padded if padded.dtype == torch.float64 else padded.float()
-            detail = exact - self._blurred(exact)
+            detail = exact - self.level(exact)
             if self.knees:
                 detail = torch.cat([k * torch.asinh(detail / k) for k in self.knees], dim=1)
         return crop_to(padded + self.body(detail), x.shape[2:])
-
-    def _blurred(self, x: Tensor) -> Tensor:
-        dims = x.ndim - 2
-        convolve = F.conv3d if dims == 3 else F.conv2d
-        for axis in range(dims):
-            shape, pads = [1] * x.ndim, [0] * (2 * dims)
-            shape[axis + 2] = -1
-            pads[2 * (dims - 1 - axis)] = pads[2 * (dims - 1 - axis) + 1] = _REACH
-            kernel = self.get_buffer("kernel").to(x.dtype).view(shape)
-            x = convolve(F.pad(x, pads, mode="replicate"), kernel)
-        return x

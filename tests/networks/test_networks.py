@@ -16,6 +16,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {"channels": [3, 4]},
     "dncnn": {"depth": 4, "width": 3},
     "drunet": {"channels": [3, 4], "blocks": 1, "residual": True},
+    "lapped": {"channels": [3, 4]},
     "levelled": {"channels": [3, 4]},
     "light": {"channels": [3, 4], "residual": True},
     "nafnet": {"channels": [3, 4], "blocks": 1},
@@ -23,8 +24,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "slab_unet": {"channels": [3, 4], "neighbours": 1, "residual": True},
     "unet": {"channels": [3, 4, 5], "residual": True},
 }
-# Those whose prediction goes through no shortcut.
-WITHOUT_RESIDUAL = {"autoencoder"}
+# Those whose prediction goes through no shortcut, or that denoise before they have learnt.
+NO_IDENTITY = {"autoencoder", "lapped"}
 # The smallest sizes of each kind that catch an axis confused with another.
 CASES = [
     ("unet", 2, {"channels": [4]}),
@@ -45,6 +46,8 @@ CASES = [
     ("dncnn", 3, {"depth": 4, "width": 3}),
     ("drunet", 2, {"channels": [3, 4, 4], "blocks": 1, "bias": True}),
     ("drunet", 3, {"channels": [2, 3], "blocks": 1, "strides": [[2, 2, 1]]}),
+    ("lapped", 2, {"channels": [3, 4]}),
+    ("lapped", 3, {"channels": [2, 3], "strides": [[2, 2, 1]]}),
     ("levelled", 2, {"channels": [3, 4]}),
     ("levelled", 2, {"channels": [3, 4], "knee": 2.0}),
     ("levelled", 3, {"channels": [2, 3], "strides": [[2, 2, 1]]}),
@@ -98,7 +101,7 @@ def test_any_size_keeps_its_shape(name: str, size: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(("name", "dims"), [
-    (name, dims) for name in SMALL if name not in WITHOUT_RESIDUAL for dims in spatial(name)
+    (name, dims) for name in SMALL if name not in NO_IDENTITY for dims in spatial(name)
 ])  # fmt: skip
 def test_a_residual_network_starts_as_the_identity(name: str, dims: int) -> None:
     network = build_network(name, dims=dims, **SMALL[name])

@@ -1,0 +1,61 @@
+"""Shrinkage that is a denoiser before it has learnt anything."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from meddenoise.networks import build_network
+
+
+def smooth(dims: int, height: float) -> Tensor:
+    """A wave, with an edge across it."""
+    axes = [torch.linspace(0, 3, 32)] * dims
+    wave = torch.stack(torch.meshgrid(*axes, indexing="ij")).sum(0).sin() * 4
+    wave[16:] += height
+    return wave[None, None]
+
+
+def untrained(dims: int) -> nn.Module:
+    torch.manual_seed(0)
+    return build_network("lapped", dims=dims, channels=[4, 4]).eval()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_untrained_it_takes_most_of_the_noise_away(dims: int) -> None:
+    clean = smooth(dims, 10)
+    noisy = clean + torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        left = (untrained(dims)(noisy) - clean).square().mean()
+    assert left < 0.3
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_edges_of_any_height_pass(dims: int) -> None:
+    clean = smooth(dims, 3000)
+    with torch.no_grad():
+        change = (untrained(dims)(clean) - clean).abs().max()
+    assert change < 1
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_zero_of_the_intensities_does_not_matter(dims: int) -> None:
+    # In double precision: a coefficient at the threshold falls to either side by a rounding.
+    network = untrained(dims).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape))
+        image = torch.randn(1, 1, *[16] * dims, dtype=torch.float64) * 3
+        assert torch.allclose(network(image + 50) - 50, network(image), atol=1e-3)
+
+
+def test_it_learns() -> None:
+    """Every part of what the U-Net says changes the result."""
+    network = untrained(3)
+    network.train()
+    loss = (network(torch.randn(1, 1, 16, 16, 16)) - 1).square().mean()
+    loss.backward()
+    count = network.blocks.coefficients
+    gradient = network.body.out.bias.grad
+    assert all(float(part.abs().max()) > 0 for part in gradient.split([count, count, 1]))

@@ -43,6 +43,9 @@ _LEVEL = 9
 _CERTAIN = 2.0
 _PATCH = {2: (96, 96), 3: (64, 64, 32)}
 _BATCH = {2: 8, 3: 1}
+# Over the part that is seen. With many more it learns the noise there: ten minutes on 0.3 Mvoxel
+# were no better than the filter on the part held out, and one minute 0.3 dB.
+_PASSES = 60
 _LOOP = {"learning_rate": 2e-3, "ema": 0.99, "validate_every": 10**9, "checkpoint_every": 10**9}
 
 
@@ -164,7 +167,8 @@ def refine(
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite, any unit.
         first: ``(noisy, sigma)`` to the filtered image.
         sigma: standard deviation of the noise, in the array's unit, above 0.
-        seconds: for all together; the first filtering takes as long as it takes.
+        seconds: for all together; the first filtering takes as long as it takes. The training ends
+            earlier once it has been over the scan 60 times: it would only learn the noise.
         spacing: voxel size in mm per axis.
         seed: of the recorruptions and of training.
         device: for the network.
@@ -213,7 +217,7 @@ def refine(
         network,
         sampler("noisier"),
         settings=TrainingConfig(
-            steps=10**9,
+            steps=_steps(seen.size, patch),
             max_minutes=left / 60,
             trackers=[],
             **_LOOP,  # type: ignore[arg-type]
@@ -253,6 +257,11 @@ def _network(dims: int, spacing: Sequence[float], seed: int) -> nn.Module:
         return build_network(
             "unet", dims=dims, inputs=2, channels=[16, 32], strides=strides, residual=True
         )
+
+
+def _steps(voxels: int, patch: Sequence[int]) -> int:
+    """At most so many, however long they may take."""
+    return math.ceil(_PASSES * voxels / (_BATCH[len(patch)] * math.prod(patch)))
 
 
 def _part(shape: Sequence[int], spent: float, seconds: float) -> tuple[int, ...]:

@@ -25,6 +25,8 @@ demo: $(SETUP) ## train on the embedded sample and show where the results are (m
 pretrain: $(SETUP) ## train the weights that ship anew, on procedural anatomy, and put them in place
 	$(BIN)/meddenoise pretrain configs/pretrain_3d.yaml --resume
 	$(BIN)/python -m meddenoise.pretrained runs/pretrain_3d/model.safetensors
+	$(BIN)/meddenoise pretrain configs/pretrain_2d.yaml --resume
+	$(BIN)/python -m meddenoise.pretrained runs/pretrain_2d/model.safetensors
 
 test: $(SETUP) ## the test suite
 	$(BIN)/python -m pytest

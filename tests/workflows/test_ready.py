@@ -10,7 +10,9 @@ import pytest
 
 import meddenoise as md
 from meddenoise.errors import ConfigError, ModelError, ParameterError
+from meddenoise.pretrained.ready import ReadyDenoiser
 from meddenoise.workflows.denoise import denoise_files
+from meddenoise.workflows.ready import denoise_ready
 
 
 def error(scans: Any, image: md.Volume) -> float:
@@ -113,10 +115,21 @@ def test_strongly_correlated_noise_is_named_with_the_alternative(scans: Any, kin
         md.denoise(scans.scan(kind), device="cpu")
 
 
-def test_an_image_in_the_plane_is_refused_with_the_alternative() -> None:
-    image = np.random.default_rng(0).normal(size=(64, 64))
-    with pytest.raises(ParameterError, match="--method auto"):
-        md.denoise(image, device="cpu")
+def test_an_image_in_the_plane_has_a_network_of_its_own(scans: Any) -> None:
+    plane = scans.anatomy()[24].astype(np.float32)
+    noise = np.random.default_rng(0).normal(size=plane.shape)
+    noisy = (plane + scans.sigma * noise).astype(np.float32)
+    with pytest.warns(UserWarning, match="The noise is taken to be"):
+        clean = md.denoise(noisy, device="cpu")
+    assert clean.array.shape == (1, *plane.shape)
+    assert "model_2d.safetensors" in clean.history[-1]
+    left = np.mean((clean.array[0] - plane)[2:-2, 2:-2] ** 2) / scans.sigma**2
+    assert left < 0.45
+
+
+def test_where_no_weights_are_for_so_many_axes_the_alternative_is_named(scans: Any) -> None:
+    with pytest.raises(ParameterError, match="is for 2-D scans: say --method auto"):
+        denoise_ready(scans.scan("white"), {2: ReadyDenoiser.load(2, "cpu")})
 
 
 @pytest.mark.parametrize(
@@ -159,8 +172,6 @@ def test_how_the_network_is_run_can_be_said(scans: Any, tmp_path: Path) -> None:
 
 def test_structure_in_the_residual_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     from scipy.ndimage import gaussian_filter
-
-    from meddenoise.pretrained.ready import ReadyDenoiser
 
     def blur(self: ReadyDenoiser, array: np.ndarray, *_: Any, **__: Any) -> np.ndarray:
         return gaussian_filter(array, 1.5).astype(np.float32)

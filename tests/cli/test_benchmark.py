@@ -22,7 +22,8 @@ def test_a_table_on_the_screen_and_files(cli: Any, tmp_path: Path) -> None:
     assert "| median |" in said.out
     assert "mean: head-0" in said.err  # what it is doing
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        *("benchmark.md", "benchmark.csv", "benchmark.json", "comparison.png")
+        *("benchmark.md", "benchmark.csv", "benchmark.json", "comparison.png"),
+        "provenance.json",
     }
     again = cli("benchmark", config, "-o", tmp_path / "out")
     assert again.status == 2

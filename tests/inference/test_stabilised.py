@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -28,9 +29,11 @@ class Mean(nn.Module):
 
     halo = (3, 3)
     multiple = (1, 1)
+    given: ClassVar[Tensor]
 
     def forward(self, x: Tensor) -> Tensor:
-        self.given = x
+        # Of the class: a denoiser runs a copy of the network, with its layers merged.
+        type(self).given = x
         return nn.functional.avg_pool2d(x[:, :1], 7, stride=1, padding=3, count_include_pad=False)
 
 

@@ -31,7 +31,7 @@ from meddenoise.io.nrrd_fields import (
     sizes_of,
     stored_type_of,
 )
-from meddenoise.io.planes import PlaneScan, check_length, file_planes
+from meddenoise.io.planes import PlaneScan, check_length, plane_scan
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
@@ -111,7 +111,7 @@ def read_nrrd(path: Path) -> Volume:
 
 
 def nrrd_planes(path: Path) -> PlaneScan | None:
-    """The scan to be read plane by plane; ``None`` unless it is one binary file in that order.
+    """The scan to be read plane by plane; ``None`` unless it is one raw file in that order.
 
     Raises:
         FileError, GeometryError: as :func:`read_nrrd`, for what the header tells.
@@ -121,16 +121,14 @@ def nrrd_planes(path: Path) -> PlaneScan | None:
         fields = parse_fields(text, path)
         sizes, stored_type = sizes_of(fields, path), stored_type_of(fields, path)
         axes, affine, oddities = axes_of(fields, sizes, path)
-        encoding = ENCODINGS.get(str(fields.get("encoding", "")).strip().lower())
+        raw = ENCODINGS.get(str(fields.get("encoding", "")).strip().lower()) == "raw"
         plain = not ({"data file", "datafile"} & set(fields)) and not _skip(fields, "byte")
-        known = encoding is not None and encoding != "text"
-        if not (known and plain and axes in ((1, 2, 3), (1, 2, 3, 0))):
+        if not (raw and plain and axes in ((1, 2, 3), (1, 2, 3, 0))):
             return None
         for _ in range(_skip(fields, "line")):
             stream.readline()
         begins = stream.tell()
-    compressed = encoding != "raw"
-    check_length(path, begins, sizes, stored_type, compressed=compressed)
+    check_length(path, begins, sizes, stored_type)
     source = NrrdSource(
         path=path,
         storage=Storage.of(stored_type),
@@ -142,9 +140,8 @@ def nrrd_planes(path: Path) -> PlaneScan | None:
         axes=axes,
     )
 
-    assert encoding is not None
-    begin = partial(binary.unpacked_at, path, begins, encoding)
-    return file_planes(source, begin, stored_type, compressed=compressed)
+    begin = partial(binary.open_at, path, begins)
+    return plane_scan(source, begin, stored_type, compressed=False)
 
 
 def _header_text(stream: Any, path: Path) -> str:

@@ -10,8 +10,9 @@ machine moves less than the clock; with ``--threads 1`` no thread waits for anot
   Gaussian weights, over the same network and volume. How far each is from the network over the
   whole volume at once is told as well.
 - **CAREamics** (in the environment of ``make_peer_env.sh``, left out where there is none): its own
-  ``predict`` without tiles and with tiles of 64 x 128 x 128 that overlap by 16 and by its default;
-  the fastest counts. The network is CAREamics' default 3-D U-Net on both sides.
+  ``predict`` of a whole head, in the largest tiles that 4 GiB allow, overlapping by its default and
+  by a third of it; ours in half of what that took. The network is CAREamics' default 3-D U-Net on
+  both sides.
 - **The ceiling**: every convolution of the network by itself, on a tensor of the size and layout
   that it has in the network; the sum is the least that the network could take.
 - **Whole commands**: ``meddenoise denoise`` as a user starts it. The time outside the network is
@@ -34,11 +35,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import Report, add_peer_env, arguments
+from common import Report, add_peer_env, arguments, peer_python
+from speed_careamics import beside_careamics
 
 SHAPE, QUICK_SHAPE = (160, 192, 160), (96, 112, 96)
 HEAD = (256, 256, 192)
-TILES = [(None, None), ((64, 128, 128), (48, 48, 48)), ((64, 128, 128), (16, 16, 16))]
 
 
 def scan(shape: tuple[int, ...]) -> Any:
@@ -58,9 +59,9 @@ def network(name: str) -> Any:
 
     torch.manual_seed(0)
     if name == "careamics":
-        from careamics_side import unet
+        from speed_careamics import same_network
 
-        return unet(3)
+        return same_network()
     from meddenoise.networks import build_network
 
     return build_network(name, dims=3)
@@ -123,7 +124,9 @@ def measure_ours(
     run.denoise_array(array[:32, :32, :32])  # prepares what is prepared once
     before = peak()
     wall, cpu = Clock(device).of(lambda: run.denoise_array(array), repeats)
-    return result(wall, cpu, grown=peak() - before)
+    most = run.compute._most_voxels(array.shape, 1, lean=False)
+    work = run.compute.plan(array.shape, most).work
+    return result(wall, cpu, grown=peak() - before, work=work)
 
 
 def measure_monai(name: str, shape: list[int], device: str, repeats: int) -> dict[str, float]:
@@ -153,28 +156,13 @@ def measure_monai(name: str, shape: list[int], device: str, repeats: int) -> dic
     )
 
 
-def measure_careamics(
-    shape: list[int], repeats: int, tile: list[int] | None, overlap: list[int] | None
-) -> dict[str, float]:
-    """CAREamics' ``predict``, after one step of training, which it asks for."""
+def measure_careamics(shape: list[int], **how: Any) -> dict[str, float]:
+    """CAREamics' ``predict``."""
     import numpy as np
-    from careamics import CAREamist
-    from careamics_side import configuration, quiet
+    import speed_careamics
 
     array = np.ascontiguousarray(scan(tuple(shape)).transpose())
-    with tempfile.TemporaryDirectory() as place, quiet():
-        config = configuration(3, num_epochs=1, num_steps=1, n_val_patches=1,
-                               trainer_params={"accelerator": "cpu"})  # fmt: skip
-        side = CAREamist(config, work_dir=place, enable_progress_bar=False)
-        side.train(train_data=array[:32, :128, :128].copy())
-        before = peak()
-        tiles = (
-            {"tile_size": tile} if tile is None else {"tile_size": tile, "tile_overlap": overlap}
-        )
-        wall, cpu = Clock("cpu").of(
-            lambda: side.predict(array, batch_size=1, num_workers=0, **tiles), repeats
-        )
-    return result(wall, cpu, grown=peak() - before)
+    return speed_careamics.measure_careamics(array, **how)
 
 
 def measure_ceiling(name: str, shape: list[int], device: str, repeats: int) -> dict[str, float]:
@@ -301,8 +289,8 @@ def series(place: Path, count: int) -> Path:
     return place
 
 
-def beside_peers(report: Report, options: argparse.Namespace, shape: list[int]) -> None:
-    """MONAI and CAREamics."""
+def beside_monai(report: Report, options: argparse.Namespace, shape: list[int]) -> None:
+    """MONAI's sliding windows."""
     repeats = 2 if options.quick else 3
     how = {"shape": shape, "device": options.device, "repeats": repeats}
     ours = measured(sys.executable, "ours", options.threads, name="unet", **how)
@@ -322,24 +310,6 @@ def beside_peers(report: Report, options: argparse.Namespace, shape: list[int]) 
             sys.executable, "ours", options.threads, name="unet", precision=precision, **how
         )
         report.add(f"ratio of {what}, {precision} to fp32", ours["cpu"] / half["cpu"], "x")
-    python = options.peer_env / "bin" / "python"
-    if options.device != "cpu" or not python.exists():
-        return
-    short = [max(64, n // 2 // 16 * 16) for n in shape]
-    same = {"name": "careamics", "shape": short, "device": "cpu", "repeats": 1}
-    fp32 = measured(python, "ours", options.threads, **same)
-    half = measured(python, "ours", options.threads, precision="bf16", **same)
-    theirs = [
-        measured(python, "careamics", options.threads, shape=short, repeats=1, tile=t, overlap=o)
-        for t, o in TILES
-        if t is None or all(a <= b for a, b in zip(t, short[::-1], strict=True))
-    ]
-    best = min(theirs, key=lambda found: found["cpu"])
-    report.add("ratio of CPU time to CAREamics' predict, bf16", best["cpu"] / half["cpu"], "x",
-               at_least=4)  # fmt: skip
-    report.add("ratio of CPU time to CAREamics' predict, fp32", best["cpu"] / fp32["cpu"], "x")
-    report.add("peak memory beside CAREamics' predict", fp32["peak"] / best["peak"], "x",
-               at_most=0.5)  # fmt: skip
 
 
 def beside_the_machine(report: Report, options: argparse.Namespace, shape: list[int]) -> None:
@@ -411,7 +381,9 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--threads", type=int, help="of both sides (default: all cores)")
     parser.add_argument(
-        "--only", choices=("peers", "machine", "commands"), help="a part of the figures"
+        "--only",
+        choices=("peers", "careamics", "machine", "commands"),
+        help="a part of the figures",
     )
     parser.add_argument("--measure", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -429,7 +401,11 @@ def main() -> None:
         f"Denoising speed, {options.device}, {options.threads or os.cpu_count()} threads"
     )
     if options.only in (None, "peers"):
-        beside_peers(report, options, shape)
+        beside_monai(report, options, shape)
+    there = options.device == "cpu" and (options.peer_env / "bin" / "python").exists()
+    if options.only == "careamics" or (there and options.only in (None, "peers")):
+        peer_python(options.peer_env)
+        beside_careamics(report, options, measured)
     if options.only in (None, "machine"):
         beside_the_machine(report, options, shape)
     if options.only in (None, "commands"):

@@ -48,3 +48,13 @@ def test_the_cube_is_one_that_is_read(script: Any, tmp_path: Path) -> None:
     volume = md.read(tmp_path / "cube.nii")
     assert volume.shape == (16, 16, 16)
     assert np.isfinite(volume.array).all()
+
+
+def test_careamics_gets_the_tile_with_the_least_work(script: Any) -> None:
+    module = script("speed_careamics")
+    assert module.best_tile((64, 96, 96), 64 * 96 * 96, 16) == (64, 96, 96)
+    tile = module.best_tile((64, 96, 96), 0.65 * 64 * 96 * 96, 16)
+    # Two tiles along Z cost less than four in a plane, where they are square.
+    assert tile == (40, 96, 96)
+    assert module.work_of((64, 96, 96), tile, 16) == 2 * 40 * 96 * 96
+    assert module.work_of((64, 96, 96), (64, 56, 56), 16) == 4 * 64 * 56 * 56

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meddenoise.cli.options import Device, check_output
+from meddenoise.cli.options import Device
 from meddenoise.cli.scoring import (
     draw_curves,
     opened_as_said,
@@ -173,6 +173,7 @@ def evaluate(
     scans each volume gets its scores, and the mean is given.
     """
     from meddenoise.config import parse_settings
+    from meddenoise.io.atomic import check_output
     from meddenoise.workflows.curves import check_curves_file
 
     images = list(paths or [])
@@ -194,7 +195,8 @@ def evaluate(
             },
             "is not for --lesions, which makes its own images: leave it out.",
         )
-        check_output(file)
+        if file is not None:
+            check_output(file)
         levels = {"sigma": sigma, "dose": dose}
         score_lesions(
             lesions,
@@ -256,7 +258,8 @@ def evaluate(
         )
     check_curves_file(curves)
     for output in (file, curves):
-        check_output(output)
+        if output is not None:
+            check_output(output)
     told: dict[str, dict[str, Any]] = {str(image): {} for image in images}
     opened = partial(opened_as_said, units=units or "", volume=volume)
     if reference is not None:

@@ -15,7 +15,6 @@ __all__ = [
     "Resume",
     "RunDirectory",
     "Series",
-    "check_output",
 ]
 
 Device = Annotated[
@@ -48,23 +47,3 @@ Resume = Annotated[
 ReplaceRun = Annotated[
     bool, typer.Option("--overwrite", help="Replace the run directory, if it is a run.")
 ]
-
-
-def check_output(file: Path | None) -> None:
-    """Whether a file of numbers can be written, before minutes are spent on them.
-
-    Raises:
-        OutputError: it is a directory, or its own cannot be written to.
-    """
-    import os
-
-    from meddenoise.errors import OutputError
-
-    if file is None:
-        return
-    path = file.expanduser()
-    if path.is_dir():
-        raise OutputError(f"{path} is a directory; name a file to write to.")
-    parent = next((p for p in path.resolve().parents if p.exists()), None)
-    if parent is not None and not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise OutputError(f"{path} cannot be written: {parent} is not a directory to write to.")

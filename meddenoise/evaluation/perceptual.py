@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from meddenoise.errors import MissingDependency, ParameterError
 from meddenoise.evaluation.fields import filled_pair, slices_of
 from meddenoise.evaluation.metrics import check_data_range
+from meddenoise.hashing import file_hash
 
 if TYPE_CHECKING:
     import torch
@@ -182,9 +182,6 @@ def _loaded(backbone: Path, learned: Path, changed: int) -> tuple[Weights, ...]:
 
 def _check(file: Path) -> None:
     """Raise unless the file is the one that its name says."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    if not digest.hexdigest().startswith(BACKBONE.split("-")[-1].split(".")[0]):
+    named = BACKBONE.split("-")[-1].split(".")[0]
+    if not file_hash(file).startswith(f"sha256:{named}"):
         raise MissingDependency(f"AlexNet's weights are damaged: get {_URL} again.")

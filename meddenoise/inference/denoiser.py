@@ -18,9 +18,10 @@ from meddenoise.config import InferenceConfig, NormaliseConfig, StabiliseConfig
 from meddenoise.config.load import validated
 from meddenoise.devices import choose_device
 from meddenoise.errors import ConfigError, ModelError, ParameterError
+from meddenoise.hashing import file_hash
 from meddenoise.inference.compute import Compute
 from meddenoise.inference.export import exported
-from meddenoise.inference.model_file import file_hash, load_model, save_model
+from meddenoise.inference.model_file import load_model, save_model
 from meddenoise.inference.planes import through
 from meddenoise.inference.restore import restore
 from meddenoise.inference.stabilised import stabilisation_around

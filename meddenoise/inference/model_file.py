@@ -5,7 +5,6 @@ Nothing in it is code or a pickle: a model from a stranger cannot run anything.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from meddenoise.io.atomic import atomic_file
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["file_hash", "load_model", "read_model_info", "save_model"]
+__all__ = ["load_model", "read_model_info", "save_model"]
 
 _KEY = "meddenoise"
 _VERSION = 1
@@ -145,12 +144,3 @@ def load_model(
         reason = " ".join(line.strip() for line in str(fault).splitlines()[1:2]).rstrip(".: ")
         raise ModelError(f"The weights in {path} do not fit the network: {reason}.") from None
     return network.eval(), info
-
-
-def file_hash(path: str | Path) -> str:
-    """``"sha256:..."`` of a file, for provenance."""
-    with Path(path).open("rb") as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(2**20):
-            digest.update(block)
-    return f"sha256:{digest.hexdigest()}"

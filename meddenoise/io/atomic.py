@@ -17,7 +17,7 @@ from pathlib import Path
 
 from meddenoise.errors import OutputError
 
-__all__ = ["atomic_directory", "atomic_file", "atomic_files"]
+__all__ = ["atomic_directory", "atomic_file", "atomic_files", "check_output"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -183,9 +183,26 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _check_free(target: Path, *, overwrite: bool) -> None:
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Whether a file can be written, before minutes are spent on what it is to hold.
+
+    Raises:
+        OutputError: it is a directory, or its own cannot be written to.
+    """
+    target = Path(path).expanduser()
+    _check_file(target)
+    parent = next((p for p in target.resolve().parents if p.exists()), None)
+    if parent is not None and not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise OutputError(f"{target} cannot be written: {parent} is not a directory to write to.")
+
+
+def _check_file(target: Path) -> None:
     if target.is_dir():
         raise OutputError(f"{target} is a directory; name a file to write to.")
+
+
+def _check_free(target: Path, *, overwrite: bool) -> None:
+    _check_file(target)
     if not overwrite and os.path.lexists(target):
         raise OutputError(f"{target} exists already; choose another name or ask to overwrite.")
 

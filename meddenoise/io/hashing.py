@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from meddenoise.hashing import file_hash
 from meddenoise.io.scans import ScanFile, visible_files
 
 __all__ = ["scan_hash"]
@@ -36,7 +37,7 @@ def scan_hash(scan: ScanFile, known: dict[Path, str] | None = None) -> str:
         content = _once(place, visible_files(place), known)
         return _digest([content, str(path.relative_to(place)), scan.series or ""])
     if path.is_file() and not _may_be_detached(scan):
-        return _digest([_of_file(path)])
+        return _digest([file_hash(path)])
     place = path.parent
     files = (file for file in sorted(place.iterdir()) if file.is_file())
     return _digest([_once(place, files, known), path.name])
@@ -50,17 +51,9 @@ def _once(place: Path, files: Iterable[Path], known: dict[Path, str] | None) -> 
     known = {} if known is None else known
     if place not in known:
         known[place] = _digest(
-            part for file in files for part in (str(file.relative_to(place)), _of_file(file))
+            part for file in files for part in (str(file.relative_to(place)), file_hash(file))
         )
     return known[place]
-
-
-def _of_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from meddenoise.errors import ConfigError
 from meddenoise.networks.lapped_transform import LappedTransform
 from meddenoise.networks.layers import conv, crop_to, pad_to_multiple, start_as_zero
 from meddenoise.networks.local_mean import LocalMean
@@ -57,8 +56,6 @@ class LappedNet(nn.Module):
         strides: Sequence[int | Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
-        if dims not in (2, 3):
-            raise ConfigError(f"network.dims is 2 or 3, not {dims}.")
         self.level = LocalMean()
         self.blocks = LappedTransform(dims, block=4 if dims == 3 else 8, cell=2)
         count = self.blocks.coefficients

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from meddenoise.errors import ModelError
-from meddenoise.inference.model_file import file_hash, read_model_info
+from meddenoise.hashing import file_hash
+from meddenoise.inference.model_file import read_model_info
 
 __all__ = ["LARGEST", "ship", "shipped_dims", "shipped_weights"]
 

@@ -10,7 +10,8 @@ from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch
 from meddenoise.devices import fast_layout
 from meddenoise.errors import ParameterError
-from meddenoise.inference.model_file import file_hash, load_model
+from meddenoise.hashing import file_hash
+from meddenoise.inference.model_file import load_model
 from meddenoise.networks import with_noise_map
 from meddenoise.noise import NoiseModel
 from meddenoise.training.known_model import check_same_numbers

@@ -18,8 +18,8 @@ from meddenoise.config import Config, StabiliseConfig, parse
 from meddenoise.data.patches import PatchSampler
 from meddenoise.data.voxel_cache import VoxelCache
 from meddenoise.errors import ConfigError
+from meddenoise.hashing import file_hash
 from meddenoise.inference import Denoiser
-from meddenoise.inference.model_file import file_hash
 from meddenoise.networks import build_network
 from meddenoise.training.arithmetic import Arithmetic
 from meddenoise.training.checkpoint import Checkpoint

@@ -36,7 +36,7 @@ def memory_advice(
 
 def _smaller(batch: int, patch: Sequence[int], processes: int) -> str:
     half = batch // processes // 2 * processes
-    if half >= processes and half >= 1:
+    if half >= processes:
         return f"give data.batch={half}, which takes about half as much."
     sizes = list(patch)
     longest = max(range(len(sizes)), key=lambda axis: sizes[axis])

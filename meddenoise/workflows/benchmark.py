@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 import time
@@ -20,6 +19,7 @@ from meddenoise.data.cases import find_cases
 from meddenoise.data.draws import generator
 from meddenoise.errors import ConfigError, InputError, OutputError
 from meddenoise.evaluation import compare
+from meddenoise.hashing import file_hash
 from meddenoise.io import atomic_file, write
 from meddenoise.noise import build_noise, simulate
 from meddenoise.report.benchmark_table import Cell, markdown, summarise, write_csv
@@ -312,9 +312,7 @@ def _described(
         f"{scene.volume}, {scene.noise}": voxel_hash(scene.noisy, scene.truth) for scene in scenes
     }
     models = {
-        method.name: f"sha256:{hashlib.sha256(Path(method.model).read_bytes()).hexdigest()}"
-        for method in plan.methods
-        if method.model is not None
+        method.name: file_hash(method.model) for method in plan.methods if method.model is not None
     }
     told = provenance(device, seed=plan.seed, data=hashes) | {"models": models}
     with atomic_file(directory / "provenance.json", overwrite=True) as temporary:

@@ -58,7 +58,8 @@ def info(
     place = Path(path).expanduser()
     target = None if noise_map is None else Path(noise_map).expanduser()
     if place.suffix.lower() == ".safetensors":
-        from meddenoise.inference.model_file import file_hash, read_model_info
+        from meddenoise.hashing import file_hash
+        from meddenoise.inference.model_file import read_model_info
 
         if target is not None:
             raise ParameterError(f"{place} is a model, and a map of noise is made of a scan.")

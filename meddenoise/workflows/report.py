@@ -13,6 +13,7 @@ from meddenoise.config import Config
 from meddenoise.data import find_cases
 from meddenoise.errors import FileError, OutputError, ParameterError
 from meddenoise.io import read
+from meddenoise.io.atomic import check_output
 from meddenoise.report.embedded import MOST_VOXELS
 from meddenoise.report.figures import read_log, save_figures, training_curves
 from meddenoise.report.html import Page, Table
@@ -153,13 +154,9 @@ def free_page(output: str | os.PathLike[str], overwrite: bool, *inputs: object) 
     path = Path(output).expanduser()
     if path.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{path} is no name for a page: let it end in .html.")
-    if path.is_dir():
-        raise OutputError(f"{path} is a directory: give the name of a file that ends in .html.")
+    check_output(path)
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists: choose another --output, or replace it by --overwrite.")
-    parent = next((p for p in path.resolve().parents if p.exists()), None)
-    if parent is not None and not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise OutputError(f"{path} cannot be written: {parent} is not a directory to write to.")
     for given in inputs:
         if isinstance(given, (str, os.PathLike)) and Path(given).resolve() == path.resolve():
             raise OutputError(f"{path} is an input: choose another --output.")

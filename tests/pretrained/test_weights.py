@@ -9,8 +9,8 @@ import torch
 import meddenoise.pretrained
 from meddenoise.config import NormaliseConfig
 from meddenoise.errors import ModelError
+from meddenoise.hashing import file_hash
 from meddenoise.inference import Denoiser, read_model_info
-from meddenoise.inference.model_file import file_hash
 from meddenoise.networks import build_network
 from meddenoise.pretrained import ship, shipped_dims, shipped_weights
 from meddenoise.pretrained.__main__ import main

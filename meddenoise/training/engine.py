@@ -25,7 +25,7 @@ from meddenoise.config import TrainingConfig
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Sampler
 from meddenoise.devices import choose_device
-from meddenoise.errors import ConfigError, MeddenoiseError, ModelError
+from meddenoise.errors import ConfigError, MeddenoiseError
 from meddenoise.inference.memory import is_out_of_memory
 from meddenoise.training.accelerator import make_accelerator
 from meddenoise.training.arithmetic import Arithmetic, choose_arithmetic
@@ -36,6 +36,7 @@ from meddenoise.training.interrupt import StopRequest
 from meddenoise.training.lock import run_lock
 from meddenoise.training.memory_advice import memory_advice
 from meddenoise.training.monitor import Monitor
+from meddenoise.training.output_shape import check_shape_once
 from meddenoise.training.patience import Patience
 from meddenoise.training.pictures import validation_pictures
 from meddenoise.training.schedule import ema_decay, learning_rate
@@ -155,7 +156,7 @@ class Engine:
             network.parameters(), lr=1e-3, weight_decay=self.settings.weight_decay
         )
         self.average = WeightAverage(network)
-        _check_shape_once(network)
+        check_shape_once(network)
         self.network, self.optimizer = self.accelerator.prepare(network, optimizer)
         self.step, self.seconds = 0, 0.0
         self._validation: dict[str, float] = {}
@@ -403,18 +404,3 @@ class Engine:
             default=str,
         )
         return hashlib.sha256(told.encode()).hexdigest()
-
-
-def _check_shape_once(network: nn.Module) -> None:
-    """On the network's first call: a loss over other shapes would be broadcast in silence."""
-
-    def check(module: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
-        handle.remove()
-        x = given[0]
-        if result.shape != (len(x), 1, *x.shape[2:]):
-            raise ModelError(
-                f"{type(module).__name__} gives shape {tuple(result.shape)} for an input of "
-                f"{tuple(x.shape)}: a network must keep the shape, and give one channel."
-            )
-
-    handle = network.register_forward_hook(check)

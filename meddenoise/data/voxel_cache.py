@@ -29,6 +29,8 @@ _ABOUT = "about.json"
 _TYPES = {"<f4": "float32", "<f8": "float64", "|b1": "bool"}
 # What a killed process was writing is nobody's after so many seconds.
 _ABANDONED = 24 * 3600
+# So often an entry is written that is not found afterwards.
+_TRIES = 5
 
 
 class VoxelCache:
@@ -128,23 +130,24 @@ class VoxelCache:
         """Arrays and description of an entry; made if it is missing or damaged."""
         place = self.directory / key
         found = _opened(place)
-        if found is None:
-            arrays, about = make()
+        if found is not None:
+            return found
+        arrays, about = make()
+        refused = None
+        for _ in range(_TRIES):
             try:
                 with atomic_directory(place, overwrite=True) as part:
                     _fill(part, arrays, about)
-            except OutputError:
-                # Another process may have been quicker: then its entry is as good.
-                found = _opened(place)
-                if found is None:
-                    raise
-            found = found or _opened(place)
-        if found is None:
-            raise OutputError(
-                f"{place} cannot be read back as it was written: look at that disk, or give "
-                "another data.cache_directory."
-            )
-        return found
+            except OutputError as fault:
+                refused = fault  # or another process was quicker: then its entry is as good
+            # For a moment it is not there while another process puts its own in place.
+            found = _opened(place)
+            if found is not None:
+                return found
+        raise refused or OutputError(
+            f"{place} cannot be read back as it was written: look at that disk, or give "
+            "another data.cache_directory."
+        )
 
     def _sweep(self) -> None:
         """Remove what killed processes left half-written."""

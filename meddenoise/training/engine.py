@@ -31,6 +31,7 @@ from meddenoise.training.accelerator import make_accelerator
 from meddenoise.training.arithmetic import Arithmetic, choose_arithmetic
 from meddenoise.training.average import WeightAverage
 from meddenoise.training.checkpoint import Checkpoint
+from meddenoise.training.exact_gradients import exact_gradients
 from meddenoise.training.growth import Growth
 from meddenoise.training.interrupt import StopRequest
 from meddenoise.training.lock import run_lock
@@ -196,7 +197,8 @@ class Engine:
             self.accelerator, self.directory, self.settings, self.step, self._progress
         )
         first, busy, began = self.step, 0.0, time.perf_counter() - self.seconds
-        with monitor, StopRequest() as stop:
+        exact = exact_gradients(self.network, self.accelerator.device)
+        with monitor, exact, StopRequest() as stop:
             while not self._finished():
                 started = time.perf_counter()
                 patches, batch = self.growth.at(self.progress)

@@ -7,6 +7,7 @@ that is told it, or with a stabilisation) from as many voxels in the middle plan
 
 from __future__ import annotations
 
+import itertools
 import math
 import tempfile
 import warnings
@@ -192,7 +193,7 @@ class Streaming:
                     progress((channel + done) / count)
 
             if self.sums[channel].blank:
-                yield from self.scan.planes(channel)
+                yield from (part for part, _ in self.scan.originals(channel))
             else:
                 yield from self._channel(channel, beside, told)
             told(1.0)
@@ -275,15 +276,19 @@ class Streaming:
 
     def _finished(self, parts: Planes, channel: int) -> Planes:
         """Brought back from the stabilisation, and with what was no number as it was."""
-        originals = _Taken(self.scan.planes(channel)) if self.sums[channel].missing else None
+        before: _Taken | None = None
+        if self.sums[channel].missing:
+            one, other = itertools.tee(self.scan.originals(channel))
+            before = _Taken(part for part, _ in one)
+            measured = _Taken(known for _, known in other)
         for part in parts:
             values = part
             if self.around.stabilisers[channel] is not None:
                 values = self.around.inverse(part, channel)
             values = values.astype(self.scan.head.array.dtype, copy=False)
-            if originals is not None:
-                before = originals.next(part.shape[2])
-                values = np.where(np.isfinite(before), values, before)
+            if before is not None:
+                count = part.shape[2]
+                values = np.where(measured.next(count), values, before.next(count))
             yield values
 
 
@@ -337,13 +342,13 @@ class _Samples:
 class _Taken:
     """Planes in parts of any size."""
 
-    def __init__(self, planes: Planes) -> None:
+    def __init__(self, planes: Iterator[NDArray]) -> None:
         self._planes = planes
-        self._spare: NDArray[np.floating] | None = None
+        self._spare: NDArray | None = None
 
-    def next(self, count: int) -> NDArray[np.floating]:
+    def next(self, count: int) -> NDArray:
         """The next ``count`` planes."""
-        parts: list[NDArray[np.floating]] = []
+        parts: list[NDArray] = []
         while count > 0:
             part = next(self._planes) if self._spare is None else self._spare
             parts.append(part[..., :count])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal
 
@@ -26,6 +27,7 @@ __all__ = [
     "read_array",
     "read_exactly",
     "skip_exactly",
+    "unpacked_at",
     "write_voxels",
 ]
 
@@ -57,6 +59,14 @@ def open_at(path: Path, offset: int) -> BinaryIO:
     stream = open(path, "rb")  # noqa: SIM115  (the caller closes it)
     stream.seek(offset)
     return stream
+
+
+@contextmanager
+def unpacked_at(path: Path, offset: int, kind: str) -> Iterator[BinaryIO]:
+    """What is packed in the file from a certain byte on; ``kind`` as for :func:`decompressor`."""
+    # Neither gzip nor bzip2 closes a file that it was given.
+    with open_at(path, offset) as stream, decompressor(kind, stream) as packed:
+        yield packed
 
 
 def check_claim(path: Path, nbytes: int, available: int, *, compressed: bool) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import DamagedScan, FileError, GeometryError
 from meddenoise.io import binary
 from meddenoise.io.detached import data_files_beside, read_parts
-from meddenoise.io.planes import PlaneScan, check_length, plane_scan
+from meddenoise.io.planes import PlaneScan, check_length, file_planes
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
@@ -138,7 +138,7 @@ def metaimage_planes(path: Path) -> PlaneScan | None:
     )
 
     begin = partial(binary.open_at, path, begins)
-    return plane_scan(source, begin, stored_type, compressed=False, modality=_modality(fields))
+    return file_planes(source, begin, stored_type, compressed=False, modality=_modality(fields))
 
 
 def _header_lines(stream: Any, path: Path) -> list[str]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import DamagedScan, FileError, GeometryError
 from meddenoise.io import binary
-from meddenoise.io.planes import PlaneScan, check_length, plane_scan
+from meddenoise.io.planes import PlaneScan, check_length, file_planes
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
@@ -85,12 +85,11 @@ def read_nifti(path: Path) -> Volume:
     with binary.open_maybe_gzip(path) as stream:
         prefix = _read_prefix(stream, path)
         header = _parse(prefix, path)
-        paired = bytes(header["magic"])[:2] == b"ni"
         shape, channels = _shape(header, path)
         storage, stored_type = _storage(header, path)
         nbytes = math.prod((channels, *shape)) * stored_type.itemsize
         layout = (channels, *shape[::-1])
-        if paired:
+        if _is_paired(header):
             stored, rest = _read_pair(path, header, layout, stored_type)
         else:
             available = path.stat().st_size - (0 if compressed else len(prefix))
@@ -98,17 +97,7 @@ def read_nifti(path: Path) -> Volume:
             stored = binary.read_array(stream, layout, stored_type, path)
             rest = binary.count_rest(stream, path)
     check_float64_holds(stored, path)
-    source = NiftiSource(
-        path=path,
-        storage=storage,
-        shape=shape,
-        channels=channels,
-        affine=_affine(header, path),
-        oddities=_oddities(header, rest),
-        prefix=prefix,
-        byteorder=header.endianness,
-        paired=paired,
-    )
+    source = _source(path, prefix, header, rest)
     array = storage.decode(stored) if storage.is_scaled else _as_floats(stored, storage)
     return make_volume(array.transpose(0, 3, 2, 1), source)
 
@@ -123,33 +112,40 @@ def nifti_planes(path: Path) -> PlaneScan | None:
     with binary.open_maybe_gzip(path) as stream:
         prefix = _read_prefix(stream, path)
     header = _parse(prefix, path)
-    if bytes(header["magic"])[:2] == b"ni":
+    if _is_paired(header):
         return None
     shape, channels = _shape(header, path)
-    storage, stored_type = _storage(header, path)
-    sizes, rest = (channels, *shape), 0
-    if compressed:
-        nbytes = math.prod(sizes) * stored_type.itemsize
-        binary.check_claim(path, nbytes, path.stat().st_size, compressed=True)
-    else:
-        rest = check_length(path, len(prefix), sizes, stored_type)
-    source = NiftiSource(
-        path=path,
-        storage=storage,
-        shape=shape,
-        channels=channels,
-        affine=_affine(header, path),
-        oddities=_oddities(header, rest),
-        prefix=prefix,
-        byteorder=header.endianness,
-    )
+    _, stored_type = _storage(header, path)
+    begins = 0 if compressed else len(prefix)
+    rest = check_length(path, begins, (channels, *shape), stored_type, compressed=compressed)
 
     def begin() -> BinaryIO:
         stream = binary.open_maybe_gzip(path)
         binary.skip_exactly(stream, len(prefix), path)
         return stream
 
-    return plane_scan(source, begin, stored_type, compressed=compressed)
+    source = _source(path, prefix, header, rest)
+    return file_planes(source, begin, stored_type, compressed=compressed)
+
+
+def _is_paired(header: Any) -> bool:
+    return bytes(header["magic"])[:2] == b"ni"
+
+
+def _source(path: Path, prefix: bytes, header: Any, rest: int) -> NiftiSource:
+    """What is kept of a header that was looked through."""
+    shape, channels = _shape(header, path)
+    return NiftiSource(
+        path=path,
+        storage=_storage(header, path)[0],
+        shape=shape,
+        channels=channels,
+        affine=_affine(header, path),
+        oddities=_oddities(header, rest),
+        prefix=prefix,
+        byteorder=header.endianness,
+        paired=_is_paired(header),
+    )
 
 
 def _as_floats(stored: NDArray, storage: Storage) -> NDArray:
@@ -162,7 +158,7 @@ def _read_prefix(stream: Any, path: Path) -> bytes:
     if head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c"):
         head += binary.read_exactly(stream, 540 - 348, path)
     header = _parse(head, path)
-    if bytes(header["magic"])[:2] == b"ni":
+    if _is_paired(header):
         return head
     offset = _offset(header, path)
     if offset < len(head):

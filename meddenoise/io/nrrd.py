@@ -31,7 +31,7 @@ from meddenoise.io.nrrd_fields import (
     sizes_of,
     stored_type_of,
 )
-from meddenoise.io.planes import PlaneScan, check_length, plane_scan
+from meddenoise.io.planes import PlaneScan, check_length, file_planes
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
@@ -111,7 +111,7 @@ def read_nrrd(path: Path) -> Volume:
 
 
 def nrrd_planes(path: Path) -> PlaneScan | None:
-    """The scan to be read plane by plane; ``None`` unless it is one raw file in that order.
+    """The scan to be read plane by plane; ``None`` unless it is one binary file in that order.
 
     Raises:
         FileError, GeometryError: as :func:`read_nrrd`, for what the header tells.
@@ -121,14 +121,16 @@ def nrrd_planes(path: Path) -> PlaneScan | None:
         fields = parse_fields(text, path)
         sizes, stored_type = sizes_of(fields, path), stored_type_of(fields, path)
         axes, affine, oddities = axes_of(fields, sizes, path)
-        raw = ENCODINGS.get(str(fields.get("encoding", "")).strip().lower()) == "raw"
+        encoding = ENCODINGS.get(str(fields.get("encoding", "")).strip().lower())
         plain = not ({"data file", "datafile"} & set(fields)) and not _skip(fields, "byte")
-        if not (raw and plain and axes in ((1, 2, 3), (1, 2, 3, 0))):
+        known = encoding is not None and encoding != "text"
+        if not (known and plain and axes in ((1, 2, 3), (1, 2, 3, 0))):
             return None
         for _ in range(_skip(fields, "line")):
             stream.readline()
         begins = stream.tell()
-    check_length(path, begins, sizes, stored_type)
+    compressed = encoding != "raw"
+    check_length(path, begins, sizes, stored_type, compressed=compressed)
     source = NrrdSource(
         path=path,
         storage=Storage.of(stored_type),
@@ -140,8 +142,9 @@ def nrrd_planes(path: Path) -> PlaneScan | None:
         axes=axes,
     )
 
-    begin = partial(binary.open_at, path, begins)
-    return plane_scan(source, begin, stored_type, compressed=False)
+    assert encoding is not None
+    begin = partial(binary.unpacked_at, path, begins, encoding)
+    return file_planes(source, begin, stored_type, compressed=compressed)
 
 
 def _header_text(stream: Any, path: Path) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,31 +20,22 @@ from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
 
-__all__ = ["PlaneScan", "open_planes", "plane_scan"]
+__all__ = ["PlaneScan", "file_planes", "headed", "open_planes", "planes_a_part"]
 
 _PART = 2**20
 
 
-@dataclass(frozen=True)
-class PlaneScan:
-    """A scan on disk whose voxels lie plane by plane, one channel after the other.
+class PlaneScan(ABC):
+    """A scan on disk whose voxels are read plane by plane, one channel after the other.
 
     Attributes:
         head: the scan without its voxels: shape, affine, units and header; its array is all zeros
             and takes no memory.
-        begin: opens the file, decompressed, at its first voxel.
-        stored_type: of a voxel on disk.
-        storage: its scale.
         path: for messages.
-        compressed: planes can only be passed over by reading them.
     """
 
     head: Volume
-    begin: Callable[[], BinaryIO]
-    stored_type: np.dtype
-    storage: Storage
     path: Path
-    compressed: bool
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -50,18 +43,83 @@ class PlaneScan:
         x, y, z = self.head.shape
         return x, y, z
 
+    @abstractmethod
     def planes(
         self, channel: int = 0, first: int = 0, last: int | None = None
     ) -> Iterator[NDArray[np.floating]]:
         """Parts ``(X, Y, n)`` in physical units, of ``head``'s type; from ``first`` to ``last``.
 
+        What is no measurement is no finite number.
+
         Raises:
-            FileError: the file ends before, is damaged or cannot be read.
+            FileError: a file ends before, is damaged or cannot be read.
         """
+
+    def originals(
+        self, channel: int = 0
+    ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.bool_]]]:
+        """All parts as they are put back where nothing is denoised, and which were measured."""
+        for part in self.planes(channel):
+            yield part, np.isfinite(part)
+
+    def middle(self, voxels: int) -> Volume:
+        """The middle planes as a scan of their own: at least 16, or so many voxels a channel.
+
+        What is estimated of a scan that is not held in memory is estimated from them.
+        """
+        x, y, depth = self.shape
+        count = min(depth, max(16, voxels // (x * y)))
+        first = (depth - count) // 2
+        array = np.empty((self.head.channels, x, y, count), self.head.array.dtype)
+        for channel in range(self.head.channels):
+            done = 0
+            for part in self.planes(channel, first, first + count):
+                array[channel, ..., done : done + part.shape[2]] = part
+                done += part.shape[2]
+        return Volume(array, self.head.affine, units=self.head.units, modality=self.head.modality)
+
+
+def planes_a_part(shape: Sequence[int]) -> int:
+    """Planes of ``(X, Y, Z)`` that are read at once: about a million voxels."""
+    return max(1, _PART // (shape[0] * shape[1]))
+
+
+def headed(source: HeaderSource, kind: np.dtype, **fields: Any) -> Volume:
+    """A volume of zeros that takes no memory, with that header.
+
+    Raises:
+        GeometryError: its affine is singular or not finite.
+    """
+    array = np.broadcast_to(np.zeros((), kind), (source.channels, *source.shape))
+    return make_volume(array, source, **fields)
+
+
+@dataclass(frozen=True)
+class FilePlanes(PlaneScan):
+    """A scan whose voxels lie in one file in the order of its planes.
+
+    Attributes:
+        begin: opens the file, decompressed, at its first voxel.
+        stored_type: of a voxel on disk.
+        storage: its scale.
+        compressed: planes can only be passed over by reading them.
+    """
+
+    head: Volume
+    begin: Callable[[], AbstractContextManager[BinaryIO]]
+    stored_type: np.dtype
+    storage: Storage
+    path: Path
+    compressed: bool
+
+    def planes(
+        self, channel: int = 0, first: int = 0, last: int | None = None
+    ) -> Iterator[NDArray[np.floating]]:
+        """As :meth:`PlaneScan.planes`."""
         x, y, depth = self.shape
         plane = x * y * self.stored_type.itemsize
         until = depth if last is None else last
-        step = max(1, _PART // (x * y))
+        step = planes_a_part(self.shape)
         try:
             with self.begin() as stream:
                 ahead = (channel * depth + first) * plane
@@ -85,26 +143,10 @@ class PlaneScan:
             return stored.astype(kind, copy=False)
         return self.storage.decode(stored, np.empty(stored.shape, kind))
 
-    def middle(self, voxels: int) -> Volume:
-        """The middle planes as a scan of their own: at least 16, or so many voxels a channel.
 
-        What is estimated of a scan that is not held in memory is estimated from them.
-        """
-        x, y, depth = self.shape
-        count = min(depth, max(16, voxels // (x * y)))
-        first = (depth - count) // 2
-        array = np.empty((self.head.channels, x, y, count), self.head.array.dtype)
-        for channel in range(self.head.channels):
-            done = 0
-            for part in self.planes(channel, first, first + count):
-                array[channel, ..., done : done + part.shape[2]] = part
-                done += part.shape[2]
-        return Volume(array, self.head.affine, units=self.head.units, modality=self.head.modality)
-
-
-def plane_scan(
+def file_planes(
     source: HeaderSource,
-    begin: Callable[[], BinaryIO],
+    begin: Callable[[], AbstractContextManager[BinaryIO]],
     stored_type: np.dtype,
     *,
     compressed: bool,
@@ -116,24 +158,38 @@ def plane_scan(
     """
     if len(source.shape) != 3 or source.storage is None:
         return None
-    kind = source.storage.working_dtype
-    array = np.broadcast_to(np.zeros((), kind), (source.channels, *source.shape))
-    head = make_volume(array, source, modality=modality)
-    return PlaneScan(head, begin, stored_type, source.storage, source.path, compressed)
+    head = headed(source, source.storage.working_dtype, modality=modality)
+    return FilePlanes(head, begin, stored_type, source.storage, source.path, compressed)
 
 
-def open_planes(path: Path) -> PlaneScan | None:
-    """A scan that can be read plane by plane: NIfTI, or uncompressed NRRD or MetaImage in one file.
+def open_planes(path: Path, *, series: str | None = None, at_least: int = 0) -> PlaneScan | None:
+    """A scan that can be read plane by plane; ``None`` for one that can only be read as a whole.
 
-    ``None`` for all else: such a scan can only be read as a whole.
+    NIfTI and NRRD, compressed or not, uncompressed MetaImage, each in one file; and a DICOM series
+    of one slice a file.
+
+    Args:
+        path: a file, or a DICOM directory.
+        series: which DICOM series, as for :func:`meddenoise.read`.
+        at_least: a scan with fewer voxels will not be streamed anyway, so ``None`` is as good.
 
     Raises:
-        FileError, GeometryError: the header is damaged.
+        FileError, AmbiguousInput, GeometryError: the header is damaged, or there are several.
     """
+    if path.is_dir():
+        from meddenoise.io.dicom.planes import series_planes
+
+        return series_planes(path, series=series, at_least=at_least)
     if not path.is_file():
         return None
     try:
         kind = sniff(path)
+        if kind == "dicom":
+            from meddenoise.io.dicom.planes import series_planes
+
+            return series_planes(path, series=series, at_least=at_least)
+        if series is not None:
+            return None  # reading says what is wrong with that
         if kind == "nifti":
             from meddenoise.io.nifti import nifti_planes
 
@@ -151,13 +207,15 @@ def open_planes(path: Path) -> PlaneScan | None:
     return None
 
 
-def check_length(path: Path, begins: int, sizes: tuple[int, ...], kind: np.dtype) -> int:
-    """Bytes after the voxels of an uncompressed file.
+def check_length(
+    path: Path, begins: int, sizes: tuple[int, ...], kind: np.dtype, *, compressed: bool = False
+) -> int:
+    """Bytes after the voxels of a file; of a compressed one that is not known, and 0.
 
     Raises:
-        FileError: there are fewer bytes than voxels.
+        FileError: there are fewer bytes than voxels can have.
     """
     nbytes = math.prod(sizes) * kind.itemsize
     left = path.stat().st_size - begins
-    binary.check_claim(path, nbytes, left, compressed=False)
-    return left - nbytes
+    binary.check_claim(path, nbytes, left, compressed=compressed)
+    return 0 if compressed else left - nbytes

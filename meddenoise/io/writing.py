@@ -37,7 +37,7 @@ Compression = Literal["rle", "jpegls", "jpeg2000"]
 
 
 # Formats that can be written plane by plane.
-PLANE_FORMATS = ("nifti", "nrrd", "metaimage")
+PLANE_FORMATS = ("nifti", "nrrd", "metaimage", "dicom")
 
 
 class ClippingWarning(UserWarning):
@@ -176,8 +176,8 @@ def write_report(
     at all, by the same rules; not beside a DICOM series.
 
     ``planes`` are the voxels of a scan that is not in memory, parts ``(X, Y, n)`` from first to
-    last, one channel after the other; ``volume`` then tells the rest. For volumes in NIfTI, NRRD
-    and MetaImage only.
+    last, one channel after the other; ``volume`` then tells the rest. For volumes in NIfTI, NRRD,
+    MetaImage, and DICOM that was opened by :func:`meddenoise.io.planes.open_planes`.
     """
     target = Path(path).expanduser()
     beside = beside or {}
@@ -190,8 +190,8 @@ def write_report(
     kind = _target_format(target, source)
     if planes is not None and (kind not in PLANE_FORMATS or volume.dims != 3):
         raise OutputError(
-            f"{target}: a scan that is read plane by plane is written to .nii, .nii.gz, .nrrd or "
-            ".mha only."
+            f"{target}: a scan that is read plane by plane is written to .nii, .nii.gz, .nrrd, "
+            ".mha or DICOM only."
         )
     for place in (target, *beside):
         _refuse_inputs(place, volume, like)
@@ -209,6 +209,7 @@ def write_report(
             compress=compress,
             deterministic_uids=deterministic_uids,
             keep_private=keep_private,
+            planes=planes,
         )
     _refuse_dicom_options(
         target,

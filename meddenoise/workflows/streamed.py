@@ -12,6 +12,7 @@ from meddenoise.io import Sidecars, WriteReport, write_report
 from meddenoise.io.ahead import behind
 from meddenoise.io.formats import format_of_name
 from meddenoise.io.planes import PlaneScan, open_planes
+from meddenoise.io.source import HeaderSource
 from meddenoise.io.writing import PLANE_FORMATS
 from meddenoise.workflows.places import Job
 
@@ -31,15 +32,20 @@ def open_large(job: Job) -> tuple[PlaneScan, Path] | None:
     """The scan to be read plane by plane, and where its result goes; ``None`` for any other.
 
     Raises:
-        FileError, GeometryError: its header is damaged.
+        FileError, AmbiguousInput, GeometryError: its header is damaged, or there are several.
     """
-    if job.scan.format == "dicom" or job.scan.series is not None:
-        return None
-    scan = open_planes(job.scan.path)
+    scan = open_planes(job.scan.path, series=job.scan.series, at_least=STREAM_FROM)
     if scan is None or scan.head.channels * math.prod(scan.shape) < STREAM_FROM:
         return None
     target = job.target_for(scan.head)
-    return (scan, target) if format_of_name(target)[0] in PLANE_FORMATS else None
+    source = scan.head.source
+    assert isinstance(source, HeaderSource)
+    kind = format_of_name(target)[0]
+    if source.format == "dicom":
+        # Without an extension it becomes a series again; slices on no regular grid go nowhere else.
+        fits = kind in PLANE_FORMATS and not source.irregular
+        return (scan, target) if fits or kind in (None, "dicom") else None
+    return (scan, target) if kind in PLANE_FORMATS and kind != "dicom" else None
 
 
 def write_streamed(

@@ -26,13 +26,30 @@ def written(tmp_path: Path, name: str, array: np.ndarray) -> Path:
     volume = md.Volume.from_array(array, spacing=(1, 2, 3))
     if name.startswith("scan.nii"):
         return md.write(volume, path)
+    if name.startswith("packed"):
+        return packed(path, array, name.removeprefix("packed-").removesuffix(".nrrd"))
     image = sitk.GetImageFromArray(array.transpose())
     image.SetSpacing((1, 2, 3))
     sitk.WriteImage(image, str(path), useCompression=False)
     return path
 
 
-@pytest.mark.parametrize("name", ["scan.nii", "scan.nii.gz", "scan.nrrd", "scan.mha"])
+def packed(path: Path, array: np.ndarray, encoding: str) -> Path:
+    """NRRD in that encoding."""
+    import nrrd
+
+    nrrd.write(
+        str(path), array, {"encoding": encoding, "space": "left-posterior-superior",
+                           "space directions": np.diag([1.0, 2.0, 3.0]), "space origin": [0, 0, 0]},
+        compression_level=1,
+    )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["scan.nii", "scan.nii.gz", "scan.nrrd", "packed-gzip.nrrd", "packed-bzip2.nrrd", "scan.mha"],
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.int16, np.float64])
 def test_planes_are_those_of_the_whole(
     tmp_path: Path, name: str, dtype: type, monkeypatch: pytest.MonkeyPatch
@@ -66,7 +83,9 @@ def test_the_middle_is_a_scan_of_its_own(tmp_path: Path) -> None:
     assert np.array_equal(scan.middle(10**6).array, array)
 
 
-@pytest.mark.parametrize("source", ["scan.nii", "scan.nii.gz", "scan.nrrd", "scan.mha"])
+@pytest.mark.parametrize(
+    "source", ["scan.nii", "scan.nii.gz", "scan.nrrd", "packed-gzip.nrrd", "scan.mha"]
+)
 @pytest.mark.parametrize("target", ["out.nii", "out.nii.gz", "out.nrrd", "out.mha"])
 def test_writing_planes_writes_what_the_whole_would(
     tmp_path: Path, source: str, target: str
@@ -98,10 +117,20 @@ def test_a_file_that_is_too_short_is_refused_at_once(tmp_path: Path, name: str) 
         open_planes(path)
 
 
+@pytest.mark.parametrize("name", ["packed-gzip.nrrd", "packed-bzip2.nrrd"])
+def test_packed_voxels_that_end_too_early_are_found_when_they_are_read(
+    tmp_path: Path, name: str
+) -> None:
+    rng = np.random.default_rng(0)
+    path = written(tmp_path, name, rng.normal(size=(27, 28, 9)).astype(np.float32))
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(DamagedScan, match="truncated"):
+        list(opened(path).planes())
+
+
 def test_what_must_be_read_as_a_whole_is_left_alone(tmp_path: Path) -> None:
     array = np.ones((7, 8, 9), np.float32)
-    for name in ("packed.nrrd", "packed.mha"):
-        assert open_planes(md.write(md.Volume.from_array(array), tmp_path / name)) is None
+    assert open_planes(md.write(md.Volume.from_array(array), tmp_path / "packed.mha")) is None
     assert open_planes(md.write(md.Volume.from_array(array[..., 0]), tmp_path / "x.tif")) is None
     assert open_planes(tmp_path) is None
 

@@ -82,3 +82,65 @@ def test_a_full_disk_stops_it_and_leaves_nothing(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors", "scan.nii"]
+
+
+def test_a_large_series_is_denoised_slice_by_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pydicom
+
+    from meddenoise.workflows import batch, streamed
+
+    place = ct_series(tmp_path / "ct", np.random.default_rng(0).normal(100, 20, (12, 20, 24)))
+    model = small_model(tmp_path)
+    denoise_files(place, tmp_path / "whole", model=model)
+
+    def no_reading(*_: object, **__: object) -> None:
+        raise AssertionError("it was read as a whole")
+
+    monkeypatch.setattr(streamed, "STREAM_FROM", 1)
+    monkeypatch.setattr(batch, "read", no_reading)
+    [made] = denoise_files(place, tmp_path / "made", model=model)
+    padded = 12 * 3 * 24
+    assert (made.voxels, made.untouched, made.clipped) == (12 * 20 * 24, padded, 0)
+    denoise_files(place, tmp_path / "made.nii", model=model)
+    one, other = md.read(tmp_path / "whole"), md.read(tmp_path / "made")
+    # A rounding to whole numbers may fall to either side.
+    assert np.abs(one.array - other.array).max() <= 1
+    assert np.mean(one.array != other.array) < 0.01
+    assert (one.units, one.modality) == (other.units, other.modality)
+    stored = pydicom.dcmread(sorted((tmp_path / "made").iterdir())[5]).pixel_array
+    assert (stored[:3] == -2000).all()
+    assert np.abs(md.read(tmp_path / "made.nii").array - one.array)[:, :, 3:].max() <= 1
+
+
+def ct_series(place: Path, slices: np.ndarray) -> Path:
+    """``(Z, rows, columns)`` as CT with three rows of padding."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    place.mkdir()
+    series = generate_uid()
+    for number, values in enumerate(slices.astype(np.int16)):
+        pixels = values.copy()
+        pixels[:3] = -2000
+        one = Dataset()
+        one.file_meta = FileMetaDataset()
+        one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        one.SOPClassUID = one.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        one.StudyInstanceUID, one.SeriesInstanceUID = "1.2.3.4", series
+        one.Modality, one.PatientID, one.PatientName = "CT", "1", "A"
+        one.SeriesNumber, one.InstanceNumber = 1, number + 1
+        one.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        one.ImagePositionPatient, one.SliceThickness = [0, 0, 2 * number], 2
+        one.ImageOrientationPatient, one.PixelSpacing = [1, 0, 0, 0, 1, 0], [1, 1]
+        one.Rows, one.Columns = pixels.shape
+        one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
+        one.BitsAllocated = one.BitsStored = 16
+        one.HighBit, one.PixelRepresentation = 15, 1
+        one.PixelPaddingValue = -2000
+        one.RescaleSlope, one.RescaleIntercept = 1, -1024
+        one.PixelData = pixels.tobytes()
+        one.save_as(place / f"{number:04}.dcm", enforce_file_format=True)
+    return place

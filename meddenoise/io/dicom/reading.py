@@ -14,15 +14,17 @@ from meddenoise.io.dicom.frames import Frame
 from meddenoise.io.dicom.geometry import UNSIZED, grid_of
 from meddenoise.io.dicom.grouping import Stack, choose, stacks_of
 from meddenoise.io.dicom.kinds import refusal
+from meddenoise.io.dicom.padding import padding_of
 from meddenoise.io.dicom.pixels import decode, is_lossy, pool, quiet
 from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.dicom.values import blaming, text, value
 from meddenoise.io.formats import may_be_dicom, sniff
 from meddenoise.io.isolated import Codecs
+from meddenoise.io.planes import headed
 from meddenoise.io.source import make_volume
 from meddenoise.volume import Volume
 
-__all__ = ["read_series", "read_series_of"]
+__all__ = ["read_series", "read_series_of", "series_head", "stack_of", "stack_with"]
 
 
 def read_series(paths: list[Path], place: Path, *, series: str | None) -> Volume:
@@ -33,18 +35,7 @@ def read_series(paths: list[Path], place: Path, *, series: str | None) -> Volume
         AmbiguousInput: several series fit.
     """
     with quiet(), blaming(place):
-        images, others, damaged = open_files(paths)
-        if damaged and (series is None or not images):
-            raise damaged[0].error
-        if not images:
-            path, reason = others[0]
-            raise FileError(f"{place} holds no grey DICOM image: {path.name} is {reason}.")
-        stack = choose(stacks_of(images), series, place)
-        for file in damaged:
-            if file.series in (None, stack.series):
-                raise file.error
-            stack.notes.append(file.note)
-        return _volume_of(stack, place)
+        return _volume_of(*stack_of(paths, place, series=series))
 
 
 def read_series_of(path: Path, *, series: str | None) -> Volume:
@@ -56,26 +47,47 @@ def read_series_of(path: Path, *, series: str | None) -> Volume:
         FileError: the file holds no grey image, or one that cannot be decoded.
     """
     with quiet(), blaming(path):
-        own = open_header(path)
-        if is_index(own):
-            return read_series(indexed_files(own), path, series=series)
-        reason = refusal(own)
-        if reason is not None:
-            raise FileError(f"{path} is {reason}; only grey images of intensities are read.")
-        beside = [other for other in sorted(path.parent.iterdir()) if _may_belong(other, path)]
-        images, _, damaged = open_files(beside)
-        for file in damaged:
-            if file.series == own.series:
-                raise file.error
-        family = [own, *(image for image in images if image.series == own.series)]
-        stacks = [
-            stack
-            for stack in stacks_of(family, prefer=path)
-            if any(file.path == path for file in stack.files)
-        ]
-        stack = choose(stacks, series, path)
-        stack.notes.extend(file.note for file in damaged)
-        return _volume_of(stack, path.parent)
+        return _volume_of(*stack_with(path, series=series))
+
+
+def stack_of(paths: list[Path], place: Path, *, series: str | None) -> tuple[Stack, Path]:
+    """The slices of :func:`read_series` in order, and the place that they are said to come from."""
+    images, others, damaged = open_files(paths)
+    if damaged and (series is None or not images):
+        raise damaged[0].error
+    if not images:
+        path, reason = others[0]
+        raise FileError(f"{place} holds no grey DICOM image: {path.name} is {reason}.")
+    stack = choose(stacks_of(images), series, place)
+    for file in damaged:
+        if file.series in (None, stack.series):
+            raise file.error
+        stack.notes.append(file.note)
+    return stack, place
+
+
+def stack_with(path: Path, *, series: str | None) -> tuple[Stack, Path]:
+    """The slices of :func:`read_series_of` in order, and their place."""
+    own = open_header(path)
+    if is_index(own):
+        return stack_of(indexed_files(own), path, series=series)
+    reason = refusal(own)
+    if reason is not None:
+        raise FileError(f"{path} is {reason}; only grey images of intensities are read.")
+    beside = [other for other in sorted(path.parent.iterdir()) if _may_belong(other, path)]
+    images, _, damaged = open_files(beside)
+    for file in damaged:
+        if file.series == own.series:
+            raise file.error
+    family = [own, *(image for image in images if image.series == own.series)]
+    stacks = [
+        stack
+        for stack in stacks_of(family, prefer=path)
+        if any(file.path == path for file in stack.files)
+    ]
+    stack = choose(stacks, series, path)
+    stack.notes.extend(file.note for file in damaged)
+    return stack, path.parent
 
 
 def _may_belong(other: Path, path: Path) -> bool:
@@ -89,12 +101,40 @@ def _may_belong(other: Path, path: Path) -> bool:
 
 def _volume_of(stack: Stack, place: Path) -> Volume:
     array, restored = _voxels(stack)
+    padding = _padding_mask(array.shape, restored)
+    return make_volume(
+        array.transpose(0, 3, 2, 1),
+        _source_of(stack, place, restored),
+        units=_units(stack.frames[0][0]),
+        modality=_modality(stack),
+        padding=None if padding is None else padding.transpose(0, 3, 2, 1),
+    )
+
+
+def series_head(stack: Stack, place: Path) -> Volume:
+    """The series without its voxels; see :class:`meddenoise.io.planes.PlaneScan`."""
+    return headed(
+        _source_of(stack, place, None),
+        _working(stack),
+        units=_units(stack.frames[0][0]),
+        modality=_modality(stack),
+    )
+
+
+def _modality(stack: Stack) -> str:
+    return text(stack.frames[0][0].file.header, "Modality")
+
+
+def _source_of(
+    stack: Stack, place: Path, restored: dict[tuple[int, int], tuple[NDArray, NDArray]] | None
+) -> DicomSource:
+    """What is kept of the headers; ``None`` where nobody has looked at the pixels yet."""
     grid = grid_of(stack.frames[0])
     irregular = grid.irregular + _kinds_of_grid(stack)
     first = stack.frames[0][0]
     storages = {frame.storage for channel in stack.frames for frame in channel}
     columns, rows = first.size[1], first.size[0]
-    source = DicomSource(
+    return DicomSource(
         path=place if len(stack.files) > 1 else stack.files[0].path,
         storage=first.storage if len(storages) == 1 else None,
         shape=(columns, rows, len(stack.frames[0])),
@@ -104,15 +144,15 @@ def _volume_of(stack: Stack, place: Path) -> Volume:
         irregular=irregular,
         frames=tuple(tuple(channel) for channel in stack.frames),
         series=stack.name,
-        restored=restored,
+        restored=restored or {},
+        looked_through=restored is not None,
     )
-    padding = _padding_mask(array.shape, restored)
-    return make_volume(
-        array.transpose(0, 3, 2, 1),
-        source,
-        units=_units(first),
-        modality=text(first.file.header, "Modality"),
-        padding=None if padding is None else padding.transpose(0, 3, 2, 1),
+
+
+def _working(stack: Stack) -> np.dtype:
+    """The type that holds all of its values."""
+    return np.result_type(
+        *{frame.storage.working_dtype for frames in stack.frames for frame in frames}
     )
 
 
@@ -122,10 +162,8 @@ def _voxels(stack: Stack) -> tuple[NDArray, dict[tuple[int, int], tuple[NDArray,
     for channel, frames in enumerate(stack.frames):
         for number, frame in enumerate(frames):
             where.setdefault(frame.file.path, []).append((channel, number, frame))
-    everything = [frame for frames in stack.frames for frame in frames]
-    working = np.result_type(*{frame.storage.working_dtype for frame in everything})
-    shape = (len(stack.frames), len(stack.frames[0]), *everything[0].size)
-    array: NDArray = np.empty(shape, working)
+    shape = (len(stack.frames), len(stack.frames[0]), *stack.frames[0][0].size)
+    array: NDArray = np.empty(shape, _working(stack))
     restored: dict[tuple[int, int], tuple[NDArray, NDArray]] = {}
 
     def fill(file: DicomFile) -> None:
@@ -133,7 +171,7 @@ def _voxels(stack: Stack) -> tuple[NDArray, dict[tuple[int, int], tuple[NDArray,
         for channel, number, frame in where[file.path]:
             picture = frame.of(stored)
             frame.storage.decode(picture[None], array[channel, number][None])
-            found = _padding_of(picture, frame)
+            found = padding_of(picture, frame)
             if found is not None:
                 restored[channel, number] = found
 
@@ -141,20 +179,6 @@ def _voxels(stack: Stack) -> tuple[NDArray, dict[tuple[int, int], tuple[NDArray,
         for _ in threads.map(fill, stack.files):
             pass
     return array, restored
-
-
-def _padding_of(picture: NDArray, frame: Frame) -> tuple[NDArray, NDArray] | None:
-    if frame.padding is None:
-        return None
-    low, high = frame.padding
-    info = np.iinfo(picture.dtype)
-    if high < info.min or low > info.max:
-        return None
-    flat = picture.reshape(-1)
-    indices = np.flatnonzero((flat >= max(low, info.min)) & (flat <= min(high, info.max)))
-    if not len(indices):
-        return None
-    return indices.astype(np.int32), flat[indices].copy()
 
 
 def _padding_mask(

@@ -27,11 +27,13 @@ class DicomSource(HeaderSource):
         series: what chooses this series in its directory.
         restored: for each frame with padding, by (channel, slice): flat indices ``(n,)`` into
             its pixels and the stored values ``(n,)`` that are put back there.
+        looked_through: whether ``restored`` is all there is, and not only what headers tell.
     """
 
     frames: tuple[tuple[Frame, ...], ...] = field(repr=False)
     series: str
     restored: dict[tuple[int, int], tuple[NDArray, NDArray]] = field(default_factory=dict)
+    looked_through: bool = True
 
     @property
     def format(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from meddenoise._version import __version__
 from meddenoise.errors import FileError, GeometryError, MeddenoiseError, OutputError
 from meddenoise.io.atomic import atomic_directory, atomic_file
+from meddenoise.io.binary import Planes
 from meddenoise.io.dicom.acquisition import left_to_the_source
 from meddenoise.io.dicom.derive import DerivedSeries, derive
 from meddenoise.io.dicom.encoding import save
@@ -22,10 +23,12 @@ from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.frames import Frame
 from meddenoise.io.dicom.identity import Identity
 from meddenoise.io.dicom.mosaic import is_mosaic
+from meddenoise.io.dicom.padding import padding_of
 from meddenoise.io.dicom.pixels import decode, is_lossy, quiet
 from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.dicom.values import blaming, text
 from meddenoise.io.formats import sniff
+from meddenoise.io.isolated import Codecs
 from meddenoise.io.source import HeaderSource, same_grid
 from meddenoise.volume import Volume
 
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from meddenoise.io.writing import WriteReport
 
 __all__ = ["write_series"]
+
+# The slice (rows, columns) of a channel and number.
+Pictures = Callable[[int, int], NDArray[np.floating]]
 
 
 def write_series(
@@ -45,8 +51,12 @@ def write_series(
     compress: str | None = None,
     deterministic_uids: bool = False,
     keep_private: bool = False,
+    planes: Planes | None = None,
 ) -> WriteReport:
     """Write a directory of instances, or one file if the target is called ``.dcm``.
+
+    With ``planes`` the voxels are theirs, one channel after the other, and not the volume's; the
+    source then has one slice a file, and its padding is looked for in the files again.
 
     Raises:
         OutputError: the target exists or cannot be written, or the voxels do not fit, or the
@@ -85,7 +95,8 @@ def write_series(
         digits = max(4, len(str(len(source.instances))))
         names = [f"IM{number:0{digits}}.dcm" for number in range(1, len(source.instances) + 1)]
     with place as part, quiet(), blaming(source.path):
-        clipped = _write_instances(volume, part, source, series, identity, names)
+        slices = _slices(volume) if planes is None else _slices_of(planes)
+        clipped = _write_instances(slices, part, source, series, identity, names)
         notes = _notes(source)
     types = {str(frame.storage.dtype) for channel in source.frames for frame in channel}
     return WriteReport(
@@ -124,8 +135,21 @@ def _work(volume: Volume, source: DicomSource, derivation: str) -> tuple[str, ..
     return (__version__, source.series, derivation, *volume.history)
 
 
+def _slices(volume: Volume) -> Pictures:
+    """Slices ``(rows, columns)`` of a volume in memory, each as it is asked for."""
+    array = volume.array if volume.dims == 3 else volume.array[..., None]
+    pictures = array.transpose(0, 3, 2, 1)
+    return lambda channel, number: pictures[channel, number]
+
+
+def _slices_of(planes: Planes) -> Pictures:
+    """The same, of planes that come in the order of the files, one slice a file."""
+    each = (part[..., k].T for part in planes for k in range(part.shape[2]))
+    return lambda channel, number: next(each)
+
+
 def _write_instances(
-    volume: Volume,
+    slices: Pictures,
     part: Path,
     source: DicomSource,
     series: DerivedSeries,
@@ -136,17 +160,16 @@ def _write_instances(
     for channel, frames in enumerate(source.frames):
         for number, frame in enumerate(frames):
             where.setdefault(frame.file.path, []).append((channel, number, frame))
-    pictures = volume.array if volume.dims == 3 else volume.array[..., None]
-    pictures = pictures.transpose(0, 3, 2, 1)  # (C, Z, rows, columns)
     clipped = 0
-    for file, name in zip(source.instances, names, strict=True):
-        stored, here = _stored(pictures, file, where[file.path], source)
-        clipped += here
-        instance = identity.instance(file, stored)
-        with _damage_named(file):
-            new = {frame.index for _, _, frame in where[file.path]}
-            dataset = derive(file, stored, series, instance, new)
-        save(dataset, part / name if name else part)
+    with Codecs() as codecs:
+        for file, name in zip(source.instances, names, strict=True):
+            stored, here = _stored(slices, file, where[file.path], source, codecs)
+            clipped += here
+            instance = identity.instance(file, stored)
+            with _damage_named(file):
+                new = {frame.index for _, _, frame in where[file.path]}
+                dataset = derive(file, stored, series, instance, new)
+            save(dataset, part / name if name else part)
     return clipped
 
 
@@ -169,7 +192,11 @@ def _damage_named(file: DicomFile) -> Iterator[None]:
 
 
 def _stored(
-    pictures: NDArray, file: DicomFile, frames: list[tuple[int, int, Frame]], source: DicomSource
+    slices: Pictures,
+    file: DicomFile,
+    frames: list[tuple[int, int, Frame]],
+    source: DicomSource,
+    codecs: Codecs,
 ) -> tuple[NDArray, int]:
     """The file's frames as stored values, with the padding put back, and the count of clips."""
     kind = frames[0][2].storage.dtype
@@ -179,8 +206,8 @@ def _stored(
         stored[...] = _unchanged(file)
     clipped = 0
     for channel, number, frame in frames:
-        values = pictures[channel, number]
-        indices, padding = source.restored.get((channel, number), (None, None))
+        values = slices(channel, number)
+        indices, padding = _padding(channel, number, frame, source, codecs)
         if indices is not None:
             values = np.array(values)
             values.reshape(-1)[indices] = frame.storage.intercept  # whatever it is, it is replaced
@@ -190,6 +217,16 @@ def _stored(
         frame.of(stored)[...] = picture
         clipped += here
     return stored, clipped
+
+
+def _padding(
+    channel: int, number: int, frame: Frame, source: DicomSource, codecs: Codecs
+) -> tuple[NDArray | None, NDArray | None]:
+    """Where a frame's padding lies, and what is stored there."""
+    found = source.restored.get((channel, number))
+    if found is None and not source.looked_through and frame.padding is not None:
+        found = padding_of(frame.of(decode(frame.file, codecs)), frame)
+    return (None, None) if found is None else found
 
 
 def _unchanged(file: DicomFile) -> NDArray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from meddenoise.cli.options import Device, Json, Overwrite, Series
+from meddenoise.cli.options import Device, Json, Overwrite, Series, Units
 from meddenoise.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def denoise(
         float,
         typer.Option(metavar="0..1", help="How much of what is found to be noise is taken away."),
     ] = 1.0,
+    units: Units = None,
     keep_noise: Annotated[
         Path | None,
         typer.Option(
@@ -195,6 +196,7 @@ def denoise(
         "coils": coils,
         "budget": budget,
         "strength": strength,
+        "units": units,
         "device": device,
         "overwrite": overwrite,
         "dtype": dtype,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meddenoise.cli.options import Device
+from meddenoise.cli.options import Device, Units
 from meddenoise.cli.scoring import (
     draw_curves,
     opened_as_said,
@@ -144,10 +144,7 @@ def evaluate(
         ),
     ] = None,
     number: Annotated[int, typer.Option(help="Lesions of each size and contrast.")] = 24,
-    units: Annotated[
-        str | None,
-        typer.Option(metavar="HU", help="The units of all scans, where the header is silent."),
-    ] = None,
+    units: Units = None,
     volume: Annotated[
         int | None,
         typer.Option(
@@ -175,8 +172,10 @@ def evaluate(
     from meddenoise.config import parse_settings
     from meddenoise.io.atomic import check_output
     from meddenoise.workflows.curves import check_curves_file
+    from meddenoise.workflows.units import checked_units
 
     images = list(paths or [])
+    said = checked_units(units)
     methods, models = list(method or []), list(model or [])
     options = parse_settings(set_ or [])
     if lesions is not None:
@@ -261,7 +260,7 @@ def evaluate(
         if output is not None:
             check_output(output)
     told: dict[str, dict[str, Any]] = {str(image): {} for image in images}
-    opened = partial(opened_as_said, units=units or "", volume=volume)
+    opened = partial(opened_as_said, units=said, volume=volume)
     if reference is not None:
         score_with_reference(
             opened, reference, images, mask, roi, data_range, window, extended, told

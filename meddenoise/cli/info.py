@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from meddenoise.cli.options import Json, Overwrite, Series
+from meddenoise.cli.options import Json, Overwrite, Series, Units
 
 __all__ = ["info"]
 
@@ -20,6 +20,7 @@ def info(
         Path, typer.Argument(metavar="PATH", help="A scan, a directory of scans, or a model file.")
     ],
     series: Series = None,
+    units: Units = None,
     noise_map: Annotated[
         Path | None,
         typer.Option(
@@ -34,7 +35,7 @@ def info(
     """Tell what a scan is (geometry, units, values, noise and advice), or what a model is."""
     from meddenoise.workflows.info import info as describe
 
-    told = describe(path, series=series, noise_map=noise_map, overwrite=overwrite)
+    told = describe(path, series=series, units=units, noise_map=noise_map, overwrite=overwrite)
     if as_json:
         print(json.dumps(told, indent=2))
     else:

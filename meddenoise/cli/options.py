@@ -15,6 +15,7 @@ __all__ = [
     "Resume",
     "RunDirectory",
     "Series",
+    "Units",
 ]
 
 Device = Annotated[
@@ -29,6 +30,10 @@ Series = Annotated[
         metavar="UID|NUMBER|TEXT",
         help="Which DICOM series, where a directory holds several: UID, number or description.",
     ),
+]
+Units = Annotated[
+    str | None,
+    typer.Option(metavar="HU", help="The units of all scans, where their headers are silent."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs to read.")]
 RunDirectory = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from meddenoise.cli.options import Overwrite
+from meddenoise.cli.options import Overwrite, Units
 
 __all__ = ["report"]
 
@@ -25,10 +25,7 @@ def report(
     reference: Annotated[
         Path | None, typer.Option(metavar="FILE", help="For two scans: the truth.")
     ] = None,
-    units: Annotated[
-        str | None,
-        typer.Option(metavar="HU", help="For two scans: the units, where the header is silent."),
-    ] = None,
+    units: Units = None,
     scan: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +92,7 @@ def report(
                 "--extended is against a reference: say --reference FILE as well, or leave it out."
             )
         made = report_scans(
-            paths[0], paths[1], output, reference=reference, units=units or "", volume=volume,
+            paths[0], paths[1], output, reference=reference, units=units, volume=volume,
             extended=extended, figures=figures, names=names, most_voxels=most,
             overwrite=overwrite,
         )  # fmt: skip

@@ -77,6 +77,7 @@ def score_with_reference(
         for image in images
     }
     print_metrics(results)
+    _hint(clean)
     for name, metrics in results.items():
         told[name] |= metrics.as_dict()
 
@@ -103,8 +104,17 @@ def score_without_reference(
         for image in images
     }
     print_unreferenced(results)
+    _hint(before)
     for name, found in results.items():
         told[name]["without_reference"] = found.as_dict()
+
+
+def _hint(scan: Any) -> None:
+    """A word on a scan that looks like CT in HU, where nobody says so."""
+    from meddenoise.workflows.units import hint_of_units
+
+    if hint := hint_of_units(scan):
+        print(hint)
 
 
 def draw_curves(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meddenoise.cli.options import Overwrite, Series
+from meddenoise.cli.options import Overwrite, Series, Units
 
 if TYPE_CHECKING:
     from meddenoise.noise.listing import NoiseParameter
@@ -65,12 +65,7 @@ def simulate(
             help="Any parameter of the noise model; can be given several times.",
         ),
     ] = None,
-    units: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HU", help="What the voxels are in, where the header has no place for it."
-        ),
-    ] = None,
+    units: Units = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same noise.")] = 0,
     series: Series = None,
     overwrite: Overwrite = False,

@@ -49,6 +49,7 @@ def denoise_bids(
     coils: int | None = None,
     budget: float | None = None,
     strength: float = 1.0,
+    units: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -76,6 +77,7 @@ def denoise_bids(
         coils: as there.
         budget: as there, for each image.
         strength: as there.
+        units: as there.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
         progress: called with the finished fraction.
@@ -101,6 +103,7 @@ def denoise_bids(
         coils=coils,
         budget=budget,
         strength=strength,
+        units=units,
     )
     root, into = Path(dataset).expanduser(), Path(output).expanduser()
     derivative = _Derivative(root, into, read_description(root), way)

@@ -39,6 +39,7 @@ def denoise(
     coils: int | None = None,
     budget: float | None = None,
     strength: float = 1.0,
+    units: str | None = None,
     series: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -62,6 +63,8 @@ def denoise(
         coils: whose sum of squares a magnitude image is; 1 if None, or the model's.
         budget: seconds that ``"auto"`` may train on the scan; None for not at all.
         strength: how much of what is found to be noise is taken away, 0 to 1.
+        units: ``"HU"`` for CT in a format without a place for it (all but DICOM): its noise is then
+            estimated in soft tissue.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         progress: called with the finished fraction.
@@ -70,8 +73,8 @@ def denoise(
         The same grid, units and header; write it with :func:`meddenoise.write`.
 
     Raises:
-        ParameterError: both ``model`` and ``method``, an impossible option, or a stabilisation
-            that does not fit the scan.
+        ParameterError: both ``model`` and ``method``, an impossible option, a stabilisation that
+            does not fit the scan, or units that its header contradicts.
         InputError: the scan or the model cannot be used.
         FileError: a scan without a finite voxel, or a constant one.
     """
@@ -92,6 +95,7 @@ def denoise(
         coils=coils,
         budget=budget,
         strength=strength,
+        units=units,
     )
     check_contents(volume, os.fspath(scan) if isinstance(scan, (str, os.PathLike)) else "the scan")
     return way.run(volume, progress)
@@ -110,6 +114,7 @@ def denoise_files(
     coils: int | None = None,
     budget: float | None = None,
     strength: float = 1.0,
+    units: str | None = None,
     keep_noise: str | os.PathLike[str] | None = None,
     series: str | None = None,
     device: str = "auto",
@@ -136,6 +141,7 @@ def denoise_files(
         coils: as there.
         budget: as there, for each scan.
         strength: as there.
+        units: as there, of all scans.
         keep_noise: where to write input minus result: a file, or for several scans a directory.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
@@ -169,6 +175,7 @@ def denoise_files(
         "coils": coils,
         "budget": budget,
         "strength": strength,
+        "units": units,
     }
     way = way_to_denoise(**how)
     jobs = plan(source, output, series=series)

@@ -16,6 +16,7 @@ from meddenoise.io import read
 from meddenoise.io.source import HeaderSource
 from meddenoise.noise.scan_level import one_channel
 from meddenoise.volume import Volume
+from meddenoise.workflows.units import checked_units
 
 if TYPE_CHECKING:
     from meddenoise.evaluation.unreferenced import Unreferenced
@@ -34,6 +35,7 @@ def evaluate(
     window: tuple[float, float] | None = None,
     labels: Image | None = None,
     extended: bool = False,
+    units: str | None = None,
 ) -> Metrics:
     """PSNR, SSIM, RMSE, MAE and bias of an image, with the conventions they were taken by.
 
@@ -48,6 +50,7 @@ def evaluate(
         window: (centre, width) that both are clipped to first.
         labels: a map of regions: bias, CNR and contrast recovery of each.
         extended: all other metrics as well; seconds to a minute a volume.
+        units: ``"HU"`` for CT in a format without a place for it.
 
     Raises:
         GeometryError: the grids do not match.
@@ -56,7 +59,7 @@ def evaluate(
     """
     inside = None if mask is None else _open(mask)
     regions = None if labels is None else _open(labels)
-    truth, judged = _open(reference), _open(image)
+    truth, judged = (_said(_open(scan), units) for scan in (reference, image))
     if isinstance(truth, Volume) and isinstance(judged, Volume):
         names = (name_of(reference, "the reference"), name_of(image, "the image"))
         truth.check_same_grid(judged, names=names)
@@ -82,6 +85,7 @@ def evaluate_without_reference(
     model: str | os.PathLike[str] | None = None,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
+    units: str | None = None,
 ) -> Unreferenced:
     """Judges a result without any truth, by what was taken away.
 
@@ -95,6 +99,7 @@ def evaluate_without_reference(
         model: the model file: it is run on disturbed parts of the scan, which gives a PSNR by SURE.
         options: the filter's.
         device: for a model.
+        units: ``"HU"`` for CT in a format without a place for it.
 
     Raises:
         GeometryError: the grids do not match.
@@ -102,8 +107,8 @@ def evaluate_without_reference(
     """
     from meddenoise.evaluation.unreferenced import without_reference
 
-    judged, before = _as_volume(image), _as_volume(noisy)
-    second = None if repeat is None else _as_volume(repeat)
+    judged, before = _as_volume(image, units), _as_volume(noisy, units)
+    second = None if repeat is None else _as_volume(repeat, units)
     inside = None if mask is None else _open(mask)
     named = name_of(noisy, "the noisy scan")
     for other, volume, role in ((image, judged, "the image"), (repeat, second, "the repeat")):
@@ -188,8 +193,17 @@ def _open(image: Image) -> Volume | np.ndarray:
     return read(image) if isinstance(image, (str, os.PathLike)) else np.asarray(image)
 
 
-def _as_volume(image: Image) -> Volume:
-    opened = _open(image)
+def _said(scan: Volume | np.ndarray, units: str | None) -> Volume | np.ndarray:
+    """In the units that are said, if any are."""
+    said = checked_units(units)
+    if not said:
+        return scan
+    volume = scan if isinstance(scan, Volume) else Volume.from_array(scan)
+    return volume.in_units(said)
+
+
+def _as_volume(image: Image, units: str | None) -> Volume:
+    opened = _said(_open(image), units)
     return opened if isinstance(opened, Volume) else Volume.from_array(opened)
 
 

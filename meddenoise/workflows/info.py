@@ -21,6 +21,7 @@ from meddenoise.io.formats import format_of_name
 from meddenoise.noise.estimation import estimate
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import check_place
+from meddenoise.workflows.units import checked_units, hint_of_units
 
 __all__ = ["info"]
 
@@ -29,6 +30,7 @@ def info(
     path: str | os.PathLike[str],
     *,
     series: str | None = None,
+    units: str | None = None,
     noise_map: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -37,6 +39,8 @@ def info(
     Args:
         path: a scan, a directory of scans, or a model file.
         series: which DICOM series, where a directory holds several.
+        units: ``"HU"`` for CT in a format without a place for it: its noise is then estimated in
+            soft tissue. Where nothing is said and a scan looks like that, the advice says so.
         noise_map: where to write the local sigma of one scan, as float32 on its grid:
             ``.nii.gz``, ``.nrrd``, ``.mha``, or ``.tif`` for a picture.
         overwrite: whether the map may replace an existing file.
@@ -53,8 +57,9 @@ def info(
         FileError: nothing is there, or nothing that is a scan.
         ModelError: a damaged model file.
         InputError: a map of what is not one scan on a regular grid, or whose noise cannot be
-            estimated, or that cannot be written.
+            estimated, or that cannot be written; units that the header contradicts.
     """
+    said = checked_units(units)
     place = Path(path).expanduser()
     target = None if noise_map is None else Path(noise_map).expanduser()
     if place.suffix.lower() == ".safetensors":
@@ -79,6 +84,7 @@ def info(
     if target is not None:
         _check_map(place, target, overwrite=overwrite)
     volume = read(place, series=series)
+    volume = volume.in_units(said) if said else volume
     told = {"path": str(place), **describe_volume(volume)}
     if target is not None and told.get("irregular"):
         raise GeometryError(
@@ -107,6 +113,9 @@ def _noise(volume: Volume, target: Path | None, *, overwrite: bool) -> dict[str,
             raise
         return {"sigma": None, "reason": str(fault)}
     told = {**noise.as_dict(), "units": volume.units}
+    hint = hint_of_units(volume)
+    if hint:
+        told["advice"] = f"{told['advice']} {hint}"
     if target is None or noise.map is None:
         return told
     local = replace(

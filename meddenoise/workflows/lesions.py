@@ -29,6 +29,7 @@ from meddenoise.io import read
 from meddenoise.noise import build_noise, reference_intensity, simulate
 from meddenoise.noise.tissue import tissue_mask
 from meddenoise.volume import Volume
+from meddenoise.workflows.units import checked_units
 from meddenoise.workflows.ways import Way, way_to_denoise
 
 __all__ = ["NOISY", "REFERENCE", "LesionCheck", "LesionScore", "check_lesions"]
@@ -173,7 +174,8 @@ def _volume(scan: Volume | ArrayLike | str | os.PathLike[str], units: str | None
         volume = read(scan)
     else:
         volume = scan if isinstance(scan, Volume) else Volume.from_array(np.asarray(scan))
-    return volume if units is None else volume.in_units(units)
+    said = checked_units(units)
+    return volume.in_units(said) if said else volume
 
 
 def _values(volume: Volume, named: str) -> NDArray[np.float64]:

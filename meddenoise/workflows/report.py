@@ -20,6 +20,7 @@ from meddenoise.report.html import Page, Table
 from meddenoise.volume import Volume
 from meddenoise.workflows.finished import finished_run
 from meddenoise.workflows.scan_page import CAPTIONS, add_scan, number
+from meddenoise.workflows.units import checked_units
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def report_scans(
     output: str | os.PathLike[str],
     *,
     reference: str | os.PathLike[str] | Volume | None = None,
-    units: str = "",
+    units: str | None = None,
     volume: int | None = None,
     extended: bool = False,
     figures: str | os.PathLike[str] | None = None,
@@ -68,13 +69,14 @@ def report_scans(
         FileError, GeometryError, ParameterError: scans that cannot be read or compared.
         OutputError: the page exists, is an input, or cannot be written.
     """
+    said = checked_units(units)
     page_path = free_page(output, overwrite, noisy, denoised, reference)
     before, after, truth = _open(noisy), _open(denoised), None
     if reference is not None:
         truth = _open(reference)
-    if units:
-        before, after = before.in_units(units), after.in_units(units)
-        truth = None if truth is None else truth.in_units(units)
+    if said:
+        before, after = before.in_units(said), after.in_units(said)
+        truth = None if truth is None else truth.in_units(said)
     page = Page("Denoising report")
     if names:
         given = {"noisy": noisy, "denoised": denoised, "reference": reference}

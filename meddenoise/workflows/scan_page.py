@@ -21,6 +21,7 @@ from meddenoise.workflows.evaluate import (
     evaluate_without_reference,
     name_of,
 )
+from meddenoise.workflows.units import hint_of_units
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -182,8 +183,9 @@ def _taken_away(page: Page, noisy: Volume, denoised: Volume) -> None:
         if name not in _WITHOUT_A_ROW
     ]
     page.table(Table(("", "value", "unit", "how, or why there is none"), rows))
-    for sentence in found.conventions():
-        page.note(sentence)
+    for sentence in (*found.conventions(), hint_of_units(noisy)):
+        if sentence:
+            page.note(sentence)
 
 
 def _how(one: Measured) -> str:

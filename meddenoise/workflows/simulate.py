@@ -13,6 +13,7 @@ from meddenoise.noise import build_noise, simulate
 from meddenoise.noise.registry import NOISES
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import check_place, plan
+from meddenoise.workflows.units import checked_units
 
 __all__ = ["simulate_file"]
 
@@ -51,6 +52,7 @@ def simulate_file(
         InputError: several scans, an impossible noise, units that the header contradicts, a map
             on another grid, or an output that is in the way.
     """
+    said = checked_units(units)
     maps = {
         name: read(parameters[name])
         for name in NOISES.maps(noise)
@@ -68,7 +70,7 @@ def simulate_file(
     for name, one in maps.items():
         first = replace(volume, array=volume.array[:1], padding=None)
         first.check_same_grid(one, names=(str(job.scan.path), f"{name}, {parameters[name]},"))
-    noisy = simulate(volume if units is None else volume.in_units(units), model, seed=seed)
+    noisy = simulate(volume.in_units(said) if said else volume, model, seed=seed)
     written = write(
         noisy,
         job.target_for(noisy),

@@ -16,6 +16,7 @@ from meddenoise.errors import ParameterError
 from meddenoise.filters import apply_filter, filter_options
 from meddenoise.volume import Volume
 from meddenoise.workflows import refined as refined  # registers a method
+from meddenoise.workflows.units import checked_units, hint_of_units
 
 if TYPE_CHECKING:
     from meddenoise.inference import Denoiser
@@ -59,6 +60,7 @@ def way_to_denoise(
     coils: int | None = None,
     budget: float | None = None,
     strength: float = 1.0,
+    units: str | None = None,
 ) -> Way:
     """By a model file, by a filter, or without either by the network that ships with meddenoise.
 
@@ -76,14 +78,17 @@ def way_to_denoise(
         coils: whose sum of squares a magnitude image is; 1 if ``None``, or the model's.
         budget: seconds that ``"auto"`` may train on each scan.
         strength: how much of what is found to be noise is taken away, 0 to 1.
+        units: ``"HU"`` for CT in a format without a place for it; where nothing is said, noise is
+            estimated, and a scan looks like CT, a warning hints at it.
 
     Raises:
         ParameterError: both of the two, options for a model or for ``"auto"``, a sigma or coils
-            that nothing asks for, an impossible sigma, budget or strength, a budget without
+            that nothing asks for, an impossible sigma, budget, strength or unit, a budget without
             ``"auto"``, or two ways of taking one bias away.
         ConfigError: no such filter or option.
         ModelError: the model file cannot be used, or the weights that ship are missing or altered.
     """
+    said = checked_units(units)
     if not 0 <= strength <= 1:
         raise ParameterError(f"--strength is {strength:g}: it is from 0 to 1.")
     way = _full_strength(
@@ -95,7 +100,12 @@ def way_to_denoise(
         around=_Around(stabilise, debias, coils),
         budget=budget,
     )
-    return way if strength == 1 else _blended(way, strength)
+    if strength != 1:
+        way = _blended(way, strength)
+    if said:
+        return _in_units(way, said)
+    looks = model is None and sigma is None and _estimates(method, dict(options or {}))
+    return _hinting(way) if looks else way
 
 
 def _full_strength(
@@ -201,6 +211,42 @@ def _blended(way: Way, strength: float) -> Way:
         )
 
     return replace(way, run=run, stream=None)
+
+
+def _in_units(way: Way, units: str) -> Way:
+    """The way, with scans said to be in these units."""
+
+    def run(volume: Volume, progress: Progress | None) -> Volume:
+        return way.run(volume.in_units(units), progress)
+
+    if way.stream is None:
+        return replace(way, run=run)
+    stream = way.stream
+
+    def streamed(scan: PlaneScan) -> Streaming:
+        known: Any = scan  # every kind of it is a dataclass
+        return stream(replace(known, head=scan.head.in_units(units)))
+
+    return replace(way, run=run, stream=streamed)
+
+
+def _hinting(way: Way) -> Way:
+    """The way, with a word on scans that seem to be in HU, which nobody says."""
+
+    def run(volume: Volume, progress: Progress | None) -> Volume:
+        hint = hint_of_units(volume)
+        if hint:
+            warnings.warn(hint, stacklevel=2)
+        return way.run(volume, progress)
+
+    return replace(way, run=run)
+
+
+def _estimates(method: str | None, options: dict[str, Any]) -> bool:
+    """Whether a method asks for the noise's level, which is estimated from the scan."""
+    from meddenoise.filters.registry import asks_noise, checked_options
+
+    return method in (None, AUTO) or asks_noise(method, checked_options(method, options))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,48 @@ from meddenoise.errors import ParameterError
 from meddenoise.noise.finest_band import NORMAL_MAD, WIDTH, finest_band
 from meddenoise.noise.moments import koay_inversion
 
-__all__ = ["sigma_map"]
+__all__ = ["LocalSigma", "local_sigma", "sigma_map"]
 
 # Places of the finest band whose median is a window's sigma: 5 % accurate.
 _VOXELS = 1000
 _FEWEST = 100
+# Voxels of a scan in memory that are looked at at once.
+_PART = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class LocalSigma:
+    """The map by its windows, so that a large scan's need not be held.
+
+    Attributes:
+        windows: float64, sigma in the middle of each window.
+        places: per axis, where each voxel lies among the windows.
+        limits: sigma is never less than the first and more than the second.
+    """
+
+    windows: NDArray[np.float64]
+    places: tuple[NDArray[np.float64], ...]
+    limits: tuple[float, float] = (0.0, float("inf"))
+
+    def planes(self, first: int, last: int) -> NDArray[np.float32]:
+        """The map from one index along the last axis to before another."""
+        found = self.windows
+        for axis, places in enumerate(self.places):
+            along = places[first:last] if axis == len(self.places) - 1 else places
+            found = _linear(found, axis, along)
+        return np.clip(found, *self.limits).astype(np.float32)
+
+    def whole(self) -> NDArray[np.float32]:
+        """All of the map."""
+        return self.planes(0, len(self.places[-1]))
+
+    def scaled(self, factor: float) -> LocalSigma:
+        """The map times a number; its limits stay."""
+        return replace(self, windows=self.windows * factor)
+
+    def within(self, low: float, high: float) -> LocalSigma:
+        """The map with these limits."""
+        return replace(self, limits=(low, high))
 
 
 def sigma_map(
@@ -45,35 +83,68 @@ def sigma_map(
     Raises:
         ParameterError: shapes that differ, or not one window with 100 valid places.
     """
-    from scipy.ndimage import distance_transform_edt, generic_filter
-
     if mask is not None and mask.shape != array.shape:
         raise ParameterError(f"The mask has shape {mask.shape}, the image {array.shape}.")
-    axes = [axis for axis, length in enumerate(array.shape) if length >= WIDTH]
-    if array.ndim not in (2, 3) or len(axes) < 2:
+
+    def parts() -> Iterator[NDArray[np.floating]]:
+        step = max(1, _PART // max(1, array[..., 0].size))
+        for first in range(0, array.shape[-1], step):
+            here = (..., slice(first, first + step))
+            part = array[here]
+            yield part if mask is None else np.where(mask[here], part, np.nan)
+
+    return local_sigma(
+        array.shape, parts(), spacing=spacing, magnitude=magnitude, coils=coils
+    ).whole()
+
+
+def local_sigma(
+    shape: Sequence[int],
+    parts: Iterable[NDArray[np.floating]],
+    *,
+    spacing: Sequence[float] | None = None,
+    magnitude: bool = False,
+    coils: int = 1,
+) -> LocalSigma:
+    """:func:`sigma_map` of a scan that comes in parts.
+
+    Args:
+        shape: of the scan.
+        parts: it, cut along the last axis, from first to last; what is not finite does not count.
+        spacing, magnitude, coils: as there.
+
+    Raises:
+        ParameterError: as there.
+    """
+    from scipy.ndimage import distance_transform_edt, generic_filter
+
+    axes = [axis for axis, length in enumerate(shape) if length >= WIDTH]
+    if len(shape) not in (2, 3) or len(axes) < 2:
         raise ParameterError(
-            f"An image of shape {array.shape} is too small to estimate its noise: it needs at "
+            f"An image of shape {tuple(shape)} is too small to estimate its noise: it needs at "
             "least 4 voxels along two axes."
         )
-    usable = np.isfinite(array)
-    if mask is not None:
-        usable &= mask
-    band, counts = finest_band(array, usable, axes)
-    middle = tuple(
-        slice(1, n - (WIDTH - 2)) if axis in axes else slice(None)
-        for axis, n in enumerate(array.shape)
-    )
-    places = array[middle]
-    counted = _cells(band.shape, spacing)
+    counted = _cells([n - (WIDTH - 1) * (k in axes) for k, n in enumerate(shape)], spacing)
     local = np.full([len(cuts) for cuts in counted], np.nan)
-    for index in np.ndindex(*local.shape):
-        window = tuple(cuts[k] for cuts, k in zip(counted, index, strict=True))
-        here = counts[window]
-        if np.count_nonzero(here) >= _FEWEST:
-            sigma = np.median(np.abs(band[window][here])) / NORMAL_MAD
-            if magnitude and sigma > 0:
-                sigma = koay_inversion(places[window][here].mean(), sigma, coils)[1]
-            local[index] = sigma
+    # What a coefficient sees, and around it where a flat background would be seen to begin.
+    wide = WIDTH - 1 if len(shape) - 1 in axes else 0
+    for number, (slab, skipped) in enumerate(_slabs(parts, counted[-1], wide)):
+        band, counts = finest_band(slab, np.isfinite(slab), axes)
+        middle = tuple(
+            slice(1, n - (WIDTH - 2)) if axis in axes else slice(None)
+            for axis, n in enumerate(slab.shape)
+        )
+        cut = counted[-1][number]
+        row = (..., slice(skipped, skipped + cut.stop - cut.start))
+        band, counts, places = band[row], counts[row], slab[middle][row]
+        for index in np.ndindex(*local.shape[:-1]):
+            window = tuple(cuts[k] for cuts, k in zip(counted[:-1], index, strict=True))
+            here = counts[window]
+            if np.count_nonzero(here) >= _FEWEST:
+                sigma = np.median(np.abs(band[window][here])) / NORMAL_MAD
+                if magnitude and sigma > 0:
+                    sigma = koay_inversion(places[window][here].mean(), sigma, coils)[1]
+                local[(*index, number)] = sigma
     if np.isnan(local).all():
         raise ParameterError(
             "There is too little image for a map of its noise: no window with 100 valid places."
@@ -83,11 +154,37 @@ def sigma_map(
     if not known.all():
         nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
         smooth = smooth[tuple(nearest)]
-    for axis, (n, cuts) in enumerate(zip(array.shape, counted, strict=True)):
+    where = []
+    for axis, (n, cuts) in enumerate(zip(shape, counted, strict=True)):
         before = 1 if axis in axes else 0
         centres = [(cut.start + cut.stop - 1) / 2 + before for cut in cuts]
-        smooth = _linear(smooth, axis, np.interp(np.arange(n), centres, range(len(cuts))))
-    return smooth.astype(np.float32)
+        where.append(np.interp(np.arange(n), centres, range(len(cuts))))
+    return LocalSigma(smooth, tuple(where))
+
+
+def _slabs(
+    parts: Iterable[NDArray[np.floating]], cuts: Sequence[slice], wide: int
+) -> Iterator[tuple[NDArray[np.floating], int]]:
+    """For each cut along the last axis what it holds, and how many planes come before it.
+
+    There are ``wide`` planes before and twice as many behind it, as far as the scan goes.
+    """
+    held: NDArray[np.floating] | None = None
+    begins, left = 0, list(cuts)
+
+    def next_one(there: NDArray[np.floating]) -> tuple[NDArray[np.floating], int]:
+        cut = left.pop(0)
+        first = max(cut.start - wide, 0)
+        return there[..., first - begins : cut.stop + 2 * wide - begins], cut.start - first
+
+    for part in parts:
+        held = part if held is None else np.concatenate([held, part], axis=-1)
+        while left and begins + held.shape[-1] >= left[0].stop + 2 * wide:
+            yield next_one(held)
+        first = max((left[0].start if left else begins) - wide, begins)
+        held, begins = held[..., first - begins :], first
+    while left and held is not None:
+        yield next_one(held)
 
 
 def _linear(
@@ -105,7 +202,7 @@ def _median(window: NDArray[np.float64]) -> float:
     return float(np.median(told)) if told.size else float("nan")
 
 
-def _cells(shape: tuple[int, ...], spacing: Sequence[float] | None) -> list[list[slice]]:
+def _cells(shape: Sequence[int], spacing: Sequence[float] | None) -> list[list[slice]]:
     """Cuts along each axis into windows of about 1000 voxels, nearly as long in mm each way."""
     sizes = np.ones(len(shape)) if spacing is None else np.asarray(spacing, float)[: len(shape)]
     edges, left = np.ones(len(shape)), float(_VOXELS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from meddenoise.errors import ParameterError
-from meddenoise.noise.sigma_map import sigma_map
+from meddenoise.noise.sigma_map import local_sigma, sigma_map
 
 
 def ramp(shape: tuple[int, ...], low: float, high: float) -> np.ndarray:
@@ -72,3 +72,21 @@ def test_what_has_no_map() -> None:
         sigma_map(np.zeros((3, 3, 50)))
     with pytest.raises(ParameterError, match="no window"):
         sigma_map(np.zeros((40, 40, 40)))
+
+
+@pytest.mark.parametrize("shape", [(40, 44, 50), (120, 90), (60, 60, 3)])
+def test_a_scan_in_parts_has_the_map_of_the_whole(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(4)
+    noisy = ramp(shape, 5, 15) * rng.standard_normal(shape) + 100
+    noisy[:6] = 0  # a flat background
+    noisy[20:24, 20:25] = np.nan
+    whole = sigma_map(noisy, mask=np.isfinite(noisy), spacing=(1, 1, 2), magnitude=True)
+    for step in (1, 7, shape[-1]):
+        parts = (noisy[..., k : k + step] for k in range(0, shape[-1], step))
+        found = local_sigma(shape, parts, spacing=(1, 1, 2), magnitude=True)
+        assert np.array_equal(found.whole(), whole)
+        assert np.array_equal(found.planes(1, 3), whole[..., 1:3])
+    assert np.array_equal(
+        found.scaled(2).within(15, 20).whole(), np.clip(found.scaled(2).whole(), 15, 20)
+    )
+    assert found.scaled(2).within(15, 20).whole().min() == 15

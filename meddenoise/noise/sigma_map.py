@@ -86,7 +86,7 @@ def sigma_map(
     if mask is not None and mask.shape != array.shape:
         raise ParameterError(f"The mask has shape {mask.shape}, the image {array.shape}.")
 
-    def parts() -> Iterator[NDArray[np.floating]]:
+    def parts() -> Iterator[NDArray[np.generic]]:
         step = max(1, _PART // max(1, array[..., 0].size))
         for first in range(0, array.shape[-1], step):
             here = (..., slice(first, first + step))
@@ -100,7 +100,7 @@ def sigma_map(
 
 def local_sigma(
     shape: Sequence[int],
-    parts: Iterable[NDArray[np.floating]],
+    parts: Iterable[NDArray[np.generic]],
     *,
     spacing: Sequence[float] | None = None,
     magnitude: bool = False,
@@ -163,16 +163,16 @@ def local_sigma(
 
 
 def _slabs(
-    parts: Iterable[NDArray[np.floating]], cuts: Sequence[slice], wide: int
-) -> Iterator[tuple[NDArray[np.floating], int]]:
+    parts: Iterable[NDArray[np.generic]], cuts: Sequence[slice], wide: int
+) -> Iterator[tuple[NDArray[np.generic], int]]:
     """For each cut along the last axis what it holds, and how many planes come before it.
 
     There are ``wide`` planes before and twice as many behind it, as far as the scan goes.
     """
-    held: NDArray[np.floating] | None = None
+    held: NDArray[np.generic] | None = None
     begins, left = 0, list(cuts)
 
-    def next_one(there: NDArray[np.floating]) -> tuple[NDArray[np.floating], int]:
+    def next_one(there: NDArray[np.generic]) -> tuple[NDArray[np.generic], int]:
         cut = left.pop(0)
         first = max(cut.start - wide, 0)
         return there[..., first - begins : cut.stop + 2 * wide - begins], cut.start - first

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from meddenoise.report.labels import LABELS
+from meddenoise.report.labels import LABELS, range_in_words
 
 if TYPE_CHECKING:
     from meddenoise.evaluation import Measured, Metrics
     from meddenoise.evaluation.curves import Curve
     from meddenoise.evaluation.lesion_scores import LesionCheck
     from meddenoise.evaluation.statistics import Mean
+    from meddenoise.evaluation.tissue_classes import Tissues
     from meddenoise.evaluation.unreferenced import Unreferenced
 
 __all__ = ["print_curves", "print_lesions", "print_metrics", "print_unreferenced"]
@@ -42,6 +43,7 @@ def print_metrics(results: Mapping[str, Metrics]) -> None:
     _print_volumes(results)
     _print_measured({name: m.extra for name, m in results.items()})
     _print_regions(results)
+    _print_tissues({name: m.tissues for name, m in results.items()}, "bias")
     _print_conventions({name: m.conventions() for name, m in results.items()})
 
 
@@ -49,6 +51,7 @@ def print_unreferenced(results: Mapping[str, Unreferenced]) -> None:
     """A row a number, a column an image; then what follows from them."""
     _print_volumes_looked_at(results)
     _print_measured({name: found.values for name, found in results.items()})
+    _print_tissues({name: found.tissues for name, found in results.items()}, "shift")
     _print_conventions({name: found.conventions() for name, found in results.items()})
     for name, found in results.items():
         for sentence in found.findings():
@@ -212,6 +215,38 @@ def _print_regions(results: Mapping[str, Metrics]) -> None:
             if one.value is None and (region.background is not None or behind is None)
         ):
             print(f"{NONE}: {reason}")
+
+
+def _print_tissues(results: Mapping[str, Tissues | None], what: str) -> None:
+    """The signed error by tissue: a row a tissue, a column an image."""
+    found = {name: tissues for name, tissues in results.items() if tissues is not None}
+    if not found:
+        return
+    first = next(iter(found.values()))
+    if first.reason:
+        print(f"{what} by tissue {NONE}: {first.reason}")
+        return
+    unit = f" [{first.units}]" if first.units else ""
+    short = [str(number) for number in range(1, len(found) + 1)]
+    if len(found) > 1:
+        for number, name in zip(short, found, strict=True):
+            print(f"{number}: {name}")
+    columns = [f"{what}{unit}", *(["std"] if len(found) == 1 else [])]
+    if len(found) > 1:
+        columns = [f"{what} of {number}{unit}" for number in short]
+    rows = [["tissue", "range", "voxels", f"mean{unit}", *columns]]
+    for place, one in enumerate(first.biases):
+        every = [tissues.biases[place] for tissues in found.values()]
+        cells = [_say(each.bias, "{:+.3g}") for each in every]
+        if len(found) == 1:
+            cells.append(_say(one.error, "{:.4g}"))
+        where = range_in_words(one.low, one.high)
+        rows.append([one.name, where, f"{one.voxels:,}", _say(one.reference, "{:.4g}"), *cells])
+    _print_rows(rows)
+    for one in first.biases:
+        if one.reason:
+            print(f"{NONE}: {one.name}: {one.reason}")
+    print(f"Tissues: {first.convention}.")
 
 
 def _print_conventions(said: Mapping[str, Sequence[str]]) -> None:

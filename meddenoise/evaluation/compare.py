@@ -16,6 +16,7 @@ from meddenoise.evaluation.gather import Region, referenced, regions
 from meddenoise.evaluation.measured import Measured
 from meddenoise.evaluation.metrics import check_data_range, mae, psnr, rmse
 from meddenoise.evaluation.ssim import SSIM, ssim
+from meddenoise.evaluation.tissue_classes import Tissues, bias_by_tissue
 from meddenoise.evaluation.volumes import VolumeScores, mean_of, over_volumes
 from meddenoise.volume import Volume
 
@@ -47,6 +48,7 @@ class Metrics:
         units: of the reference, ``""`` if unknown.
         extra: the other metrics by name, if they were asked for; of several volumes the means.
         regions: one entry a label, if a map of them was given.
+        tissues: the signed error by tissues found in the reference, if that was asked for.
         volumes: of a scan of several volumes (times, echoes, directions) or channels the scores
             of each, by the same data range, window and mask; else empty.
     """
@@ -69,6 +71,7 @@ class Metrics:
     extra: Mapping[str, Measured] = field(default_factory=dict)
     regions: tuple[Region, ...] = ()
     volumes: tuple[VolumeScores, ...] = ()
+    tissues: Tissues | None = None
 
     def conventions(self) -> tuple[str, ...]:
         """What the numbers mean: range, window, mask, dimensionality; a sentence each."""
@@ -102,7 +105,9 @@ class Metrics:
         ``notes`` says why, for example ``{"psnr": "infinite: the images are identical"}``.
         ``volumes`` and ``mean_over_volumes`` are there if there are several.
         """
-        result: dict[str, Any] = asdict(replace(self, extra={}, regions=(), volumes=()))
+        result: dict[str, Any] = asdict(
+            replace(self, extra={}, regions=(), volumes=(), tissues=None)
+        )
         del result["volumes"]
         if self.volumes:
             result["volumes"] = [one.as_dict() for one in self.volumes]
@@ -110,6 +115,7 @@ class Metrics:
             result["mean_over_volumes"] = {name: one.as_dict() for name, one in means.items()}
         result["extra"] = {name: one.as_dict() for name, one in self.extra.items()}
         result["regions"] = [region.as_dict() for region in self.regions]
+        result["tissues"] = None if self.tissues is None else self.tissues.as_dict()
         notes = {}
         if math.isinf(self.psnr):
             result["psnr"] = None
@@ -131,6 +137,7 @@ def compare(
     window: tuple[float, float] | None = None,
     labels: Volume | NDArray | None = None,
     extended: bool = False,
+    tissues: bool = False,
 ) -> Metrics:
     """PSNR, SSIM, RMSE, MAE and bias of an image against a reference, and if asked all the others.
 
@@ -152,6 +159,8 @@ def compare(
         extended: MS-SSIM, HFEN, GMSD, VIF, LPIPS, the error's noise power spectrum and structure,
             noise left and edge widths as well (:mod:`meddenoise.evaluation.gather`); seconds to a
             minute a volume.
+        tissues: the signed error by tissues that are found in the reference as well
+            (:mod:`meddenoise.evaluation.tissue_classes`); a second for five million voxels.
 
     Raises:
         GeometryError: two volumes whose grids differ.
@@ -219,6 +228,7 @@ def compare(
         extra=more,
         regions=() if labels is None else regions(x, y, _labels(labels, truth)),
         volumes=tuple(each) if truth.channels > 1 else (),
+        tissues=bias_by_tissue(truth, x, y, mask=compared) if tissues else None,
     )
 
 

@@ -16,6 +16,7 @@ from meddenoise.evaluation.metrics import check_data_range
 from meddenoise.evaluation.residual import LIMIT
 from meddenoise.evaluation.taken_away import Denoise, psnr_by_repeat, psnr_by_sure, taken_away
 from meddenoise.evaluation.tissue import scan_tissue
+from meddenoise.evaluation.tissue_classes import Tissues, bias_by_tissue
 from meddenoise.evaluation.volumes import by_kind, mean_of
 from meddenoise.noise import NoiseEstimate, estimate
 from meddenoise.noise.scan_level import one_channel
@@ -48,6 +49,8 @@ class Unreferenced:
         volumes: of a scan of several volumes what was found of each, by the same data range; else
             empty.
         number: of this volume in its scan, from 1.
+        tissues: what denoising moved the mean by in each tissue of the result; ``None`` of several
+            volumes, each of which has its own.
     """
 
     values: Mapping[str, Measured]
@@ -61,6 +64,7 @@ class Unreferenced:
     units: str
     volumes: tuple[Unreferenced, ...] = ()
     number: int = 1
+    tissues: Tissues | None = None
 
     def conventions(self) -> tuple[str, ...]:
         """What the numbers mean: range, mask, dimensionality; a sentence each."""
@@ -133,6 +137,7 @@ class Unreferenced:
             "mask": self.mask_source,
             "mask_fraction": self.mask_fraction,
             "units": self.units,
+            "tissues": None if self.tissues is None else self.tissues.as_dict(),
             "findings": list(self.findings()),
         }
         if self.volumes:
@@ -209,6 +214,7 @@ def without_reference(
         voxels=sum(one.voxels for one in each),
         mask_fraction=sum(one.mask_fraction for one in each) / len(each),
         volumes=tuple(each),
+        tissues=None,
     )
 
 
@@ -242,7 +248,19 @@ def _one(
         source,
         float(inside.mean()),
         noisy.units,
+        tissues=bias_by_tissue(
+            replace(image, units=noisy.units, modality=noisy.modality),
+            noisy.array,
+            image.array,
+            mask=_counted(mask, valid)[None],
+            named="the result",
+        ),
     )
+
+
+def _counted(mask: Volume | NDArray | None, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where tissues are looked for: in the mask, or anywhere."""
+    return valid if mask is None else valid & _given(mask, valid.shape)
 
 
 def _first(volume: Volume) -> NDArray[np.float64]:
@@ -267,17 +285,21 @@ def _inside(
             np.where(valid, first, np.nan), units=noisy.units, modality=noisy.modality
         )
         return inside, "the tissue of the noisy scan"
-    values = mask.array[0] if isinstance(mask, Volume) else np.asarray(mask)
-    if values.ndim == first.ndim + 1:
-        values = values[0]
-    if values.shape != first.shape:
-        raise ParameterError(
-            f"The mask has shape {values.shape}, the image {first.shape}: they must be the same."
-        )
-    inside = np.isfinite(values) & (values != 0) & valid
+    inside = _given(mask, first.shape) & valid
     if not inside.any():
         raise ParameterError("The mask is empty: there is no voxel to look at.")
     return inside, "the mask"
+
+
+def _given(mask: Volume | NDArray, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    values = mask.array[0] if isinstance(mask, Volume) else np.asarray(mask)
+    if values.ndim == len(shape) + 1:
+        values = values[0]
+    if values.shape != shape:
+        raise ParameterError(
+            f"The mask has shape {values.shape}, the image {shape}: they must be the same."
+        )
+    return np.asarray(np.isfinite(values) & (values != 0))
 
 
 def _noise(noisy: Volume) -> tuple[NoiseEstimate | None, str]:

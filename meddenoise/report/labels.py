@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["LABELS"]
+__all__ = ["LABELS", "range_in_words"]
 
 LABELS = {
     "ms_ssim": "MS-SSIM",
@@ -36,3 +36,11 @@ LABELS = {
     "psnr_repeat": "PSNR by the repeat",
     "psnr_sure": "PSNR by Stein's estimate",
 }
+
+
+def range_in_words(low: float | None, high: float | None) -> str:
+    """A range of intensities, open at an end that is ``None``."""
+    if low is None or high is None:
+        known = low if high is None else high
+        return "" if known is None else f"{'above' if high is None else 'below'} {known:.4g}"
+    return f"{low:.4g} to {high:.4g}"

@@ -48,7 +48,8 @@ def evaluate(
         data_range: the peak of PSNR and SSIM; by default from the reference, see
             :func:`meddenoise.evaluation.compare`.
         window: (centre, width) that both are clipped to first.
-        labels: a map of regions: bias, CNR and contrast recovery of each.
+        labels: a map of regions: bias, CNR and contrast recovery of each; without one the bias is
+            that of tissues found in the reference.
         extended: all other metrics as well; seconds to a minute a volume.
         units: ``"HU"`` for CT in a format without a place for it.
 
@@ -71,6 +72,7 @@ def evaluate(
         window=window,
         labels=regions,
         extended=extended,
+        tissues=labels is None,
     )
 
 

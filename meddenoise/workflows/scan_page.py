@@ -11,9 +11,10 @@ from meddenoise.errors import ParameterError
 from meddenoise.evaluation import Measured, Metrics, noise_power_spectrum
 from meddenoise.evaluation.curves import KEPT, Curve, edge_curves
 from meddenoise.evaluation.tissue import scan_tissue
+from meddenoise.evaluation.tissue_classes import Tissues
 from meddenoise.report.figures import histograms, residuals, spectra, transfers
 from meddenoise.report.html import Page, Scans, Table
-from meddenoise.report.labels import LABELS
+from meddenoise.report.labels import LABELS, range_in_words
 from meddenoise.volume import Volume
 from meddenoise.workflows.evaluate import (
     chosen_volume,
@@ -152,6 +153,7 @@ def _against(page: Page, noisy: Volume, denoised: Volume, truth: Volume, extende
     rows += _extra_rows(scores)
     head = ("", *told, "how, or why there is none") if extended else ("", *told)
     page.table(Table(head, [row[: len(head)] for row in rows]))
+    _by_tissue(page, {name: one.tissues for name, one in scores.items()}, "bias")
     for sentence in scores["denoised"].conventions():
         page.note(sentence)
     for name, row in told.items():
@@ -183,9 +185,32 @@ def _taken_away(page: Page, noisy: Volume, denoised: Volume) -> None:
         if name not in _WITHOUT_A_ROW
     ]
     page.table(Table(("", "value", "unit", "how, or why there is none"), rows))
+    _by_tissue(page, {"denoised": found.tissues}, "shift")
     for sentence in (*found.conventions(), hint_of_units(noisy)):
         if sentence:
             page.note(sentence)
+
+
+def _by_tissue(page: Page, found: Mapping[str, Tissues | None], what: str) -> None:
+    """The signed error by tissue, a row a tissue."""
+    every = {name: one for name, one in found.items() if one is not None}
+    first = next(iter(every.values()), None)
+    if first is None:
+        return
+    if first.reason:
+        page.note(f"{what} by tissue: none: {first.reason}")
+        return
+    unit = f" ({first.units})" if first.units else ""
+    rows = []
+    for place, one in enumerate(first.biases):
+        cells = [number(each.biases[place].bias, "+.3g") for each in every.values()]
+        about = one.reason or f"{one.voxels:,} voxels"
+        rows.append(
+            (one.name, range_in_words(one.low, one.high), number(one.reference), *cells, about)
+        )
+    columns = [f"{what} {name}{unit}" for name in every]
+    page.table(Table(("tissue", "range", f"mean{unit}", *columns, "of"), rows))
+    page.note(f"Tissues: {first.convention}.")
 
 
 def _how(one: Measured) -> str:

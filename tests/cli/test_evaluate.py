@@ -310,3 +310,26 @@ def test_curves_to_a_file(cli: Any, acquisitions: dict[str, Path], make_scan: An
     head, first, *_ = table.read_text().splitlines()
     assert head == "image,volume,curve,of,region,frequency_per_mm,value,unit"
     assert first.startswith(f"{a['smooth']},,noise power,noisy - image,,0,")
+
+
+def test_bias_by_tissue(cli: Any, make_scan: Any) -> None:
+    x = np.minimum(np.arange(60), 59 - np.arange(60)) // 10
+    plane = np.array([-1000, -100, 50])[np.minimum.outer(x, x)]
+    clean = np.repeat(plane[..., None], 12, axis=2).astype("f4")
+    image = clean + np.where(clean == 50, 4, 0).astype("f4")
+    paths = [make_scan("a.nii.gz", clean), make_scan("b.nii.gz", image)]
+    file = paths[0].with_name("all.json")
+    said = cli("evaluate", *paths, paths[0], "--units", "HU", "--json", file)
+    assert (said.status, said.err) == (0, "")
+    (row,) = [line.split() for line in said.out.splitlines() if line.startswith("soft tissue")]
+    assert row[:5] == ["soft", "tissue", "-29", "to", "150"]
+    assert [float(v) for v in row[6:]] == [50, 4, 0]
+    assert "bias of 2 [HU]" in said.out
+    assert "none: lung: 0 voxels" in said.out
+    told = json.loads(file.read_text(), parse_constant=pytest.fail)[str(paths[1])]["tissues"]
+    assert [one["bias"] for one in told["biases"]] == [0, None, 0, 4, None]
+    said = cli("evaluate", paths[1], "--noisy", paths[0], "--units", "HU")
+    assert "shift [HU]" in said.out
+    # Where regions are given, they are what is looked at.
+    roi = make_scan("roi.nii.gz", (clean == 50).astype("f4"))
+    assert "Tissues:" not in cli("evaluate", *paths, "--units", "HU", "--roi", roi).out

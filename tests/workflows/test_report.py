@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,25 @@ def test_units_that_the_header_does_not_say(tmp_path: Path) -> None:
     page = report_scans(*ct, tmp_path / "a.html", reference=ct[1], units="HU").page.read_text()
     assert "RMSE (HU)" in page
     assert '"level": 50.0, "window": 400.0' in page
+
+
+def test_bias_by_tissue_stands_in_the_page(tmp_path: Path) -> None:
+    bright = np.full((1, 40, 40, 14), -1000.0, np.float32)
+    bright[:, 10:30, 10:30] = 50
+    truth = md.Volume(bright, np.eye(4), units="HU")
+    draws = np.random.default_rng(0)
+    noisy = truth.with_array(bright + draws.normal(0, 20, bright.shape).astype(np.float32))
+    denoised = truth.with_array(bright + np.float32(3) * (bright == 50))
+    text = report_scans(noisy, denoised, tmp_path / "a.html", reference=truth).page.read_text()
+    against, taken = text.split("What was taken away")[:2]
+    assert "bias denoised (HU)" in against
+    rows = [re.sub("<.*?>", " ", row).split() for row in against.split("<tr>")]
+    (row,) = [row for row in rows if row[:2] == ["soft", "tissue"]]
+    assert row[2:6] == ["-29", "to", "150", "50"]
+    assert row[7] == "+3"
+    assert "Tissues: by ranges of HU in the reference" in against
+    assert "shift denoised (HU)" in taken
+    assert "ranges of HU in the result" in taken
 
 
 def test_without_a_run_there_is_one_sentence(tmp_path: Path) -> None:

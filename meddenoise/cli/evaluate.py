@@ -73,7 +73,8 @@ def evaluate(
         tuple[float, float] | None,
         typer.Option(
             metavar="CENTER WIDTH",
-            help="Clip both to a display window first; its width is then the data range.",
+            help="Clip all to a display window first, for scores against a reference and for "
+            "--curves; its width is then the data range.",
         ),
     ] = None,
     extended: Annotated[
@@ -149,7 +150,8 @@ def evaluate(
         int | None,
         typer.Option(
             metavar="N",
-            help="Of 4-D scans this volume alone, from 1 [default: each, and their mean].",
+            help="Of 4-D scans this volume alone, from 1 [default: each, and their mean; for "
+            "--lesions one must be chosen].",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of lesions, their noise and intervals.")] = 0,
@@ -189,7 +191,6 @@ def evaluate(
                 "--data-range": data_range,
                 "--window": window,
                 "--extended": extended or None,
-                "--volume": volume,
                 "--curves": curves,
             },
             "is not for --lesions, which makes its own images: leave it out.",
@@ -209,6 +210,7 @@ def evaluate(
             number=number,
             mask=mask,
             units=units,
+            volume=volume,
             seed=seed,
             device=device,
             file=file,
@@ -250,9 +252,12 @@ def evaluate(
         raise ParameterError("--noisy takes one --method or --model: the one that made the image.")
     if reference is None:
         if curves is None:
-            _refuse({"--roi": roi}, "is for a reference or --curves: say one as well.")
+            _refuse(
+                {"--roi": roi, "--window": window},
+                "is for a reference or --curves: say one as well.",
+            )
         _refuse(
-            {"--window": window, "--extended": extended or None},
+            {"--extended": extended or None},
             "is for a reference: say --reference FILE as well, or leave it out.",
         )
     check_curves_file(curves)
@@ -274,7 +279,7 @@ def evaluate(
         }
         score_without_reference(opened, noisy, images, repeat, mask, data_range, run, told)
     if curves is not None:
-        draw_curves(opened, curves, images, reference, noisy, mask, roi)
+        draw_curves(opened, curves, images, reference, noisy, mask, roi, data_range, window, volume)
     write_numbers(file, told)
 
 

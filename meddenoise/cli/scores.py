@@ -9,11 +9,11 @@ from meddenoise.report.labels import LABELS, range_in_words
 
 if TYPE_CHECKING:
     from meddenoise.evaluation import Measured, Metrics
-    from meddenoise.evaluation.curves import Curve
     from meddenoise.evaluation.lesion_scores import LesionCheck
     from meddenoise.evaluation.statistics import Mean
     from meddenoise.evaluation.tissue_classes import Tissues
     from meddenoise.evaluation.unreferenced import Unreferenced
+    from meddenoise.workflows.curves import ScanCurves
 
 __all__ = ["print_curves", "print_lesions", "print_metrics", "print_unreferenced"]
 
@@ -78,17 +78,17 @@ def print_lesions(check: LesionCheck) -> None:
     _print_rows(rows)
     for reason in dict.fromkeys(score.reason for score in check.scores if score.reason):
         print(f"{NONE}: {reason}")
-    print("\n".join(check.conventions))
+    print("\n".join((*check.scope.sentences(), *check.conventions)))
 
 
-def print_curves(curves: Mapping[str, Sequence[Curve]]) -> None:
+def print_curves(curves: Mapping[str, ScanCurves]) -> None:
     """A row a curve: what is read off it, or why there is none."""
     keys = ("f50", "f10", "peak", "mean", "sigma")
     for name, found in curves.items():
         print(f"curves of {name}")
         rows = [["curve", "of", *(f"{key} [1/mm]" for key in keys[:-1]), keys[-1]]]
         reasons: dict[str, list[str]] = {}
-        for curve in found:
+        for curve in found.curves:
             place = "" if curve.region is None else f", region {curve.region}"
             place += "" if curve.volume is None else f", volume {curve.volume}"
             if curve.reason:
@@ -106,8 +106,12 @@ def print_curves(curves: Mapping[str, Sequence[Curve]]) -> None:
             )
         for reason, which in reasons.items():
             print(f"{NONE}: {'; '.join(which)}: {reason}")
-    if any("f50" in c.numbers or "f10" in c.numbers for found in curves.values() for c in found):
+    if any(
+        "f50" in c.numbers or "f10" in c.numbers for found in curves.values() for c in found.curves
+    ):
         print(f"{NONE} under f50 or f10: it does not fall that far below the Nyquist frequency.")
+
+    _print_conventions({name: found.scope.sentences() for name, found in curves.items()})
 
 
 def _interval(mean: Mean | None, sign: str = "") -> str:

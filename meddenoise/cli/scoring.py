@@ -125,6 +125,9 @@ def draw_curves(
     noisy: Path | None,
     mask: Path | None,
     roi: Path | None,
+    data_range: float | None,
+    window: tuple[float, float] | None,
+    volume: int | None,
 ) -> None:
     """Write the curves of each image, and print what is read off them."""
     from meddenoise.cli.scores import print_curves
@@ -134,7 +137,14 @@ def draw_curves(
     inside, labels = opened(mask, of_values=False), opened(roi, of_values=False)
     found = {
         str(image): scan_curves(
-            opened(image), reference=truth, noisy=before, mask=inside, labels=labels
+            opened(image),
+            reference=truth,
+            noisy=before,
+            mask=inside,
+            labels=labels,
+            data_range=data_range,
+            window=window,
+            volume=volume,
         )
         for image in images
     }

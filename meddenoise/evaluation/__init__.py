@@ -7,8 +7,9 @@ module of its own, and says when it is undefined.
 from __future__ import annotations
 
 from meddenoise.evaluation.bias import bias, bias_by_region
-from meddenoise.evaluation.compare import Metrics, compare, default_data_range
+from meddenoise.evaluation.compare import Metrics, compare
 from meddenoise.evaluation.contrast import cnr, contrast_recovery
+from meddenoise.evaluation.data_range import default_data_range
 from meddenoise.evaluation.gmsd import gmsd
 from meddenoise.evaluation.hfen import hfen
 from meddenoise.evaluation.measured import Measured

@@ -12,17 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.bias import bias
+from meddenoise.evaluation.data_range import PERCENTILES, chosen_data_range
 from meddenoise.evaluation.gather import Region, referenced, regions
 from meddenoise.evaluation.measured import Measured
-from meddenoise.evaluation.metrics import check_data_range, mae, psnr, rmse
+from meddenoise.evaluation.metrics import mae, psnr, rmse
 from meddenoise.evaluation.ssim import SSIM, ssim
 from meddenoise.evaluation.tissue_classes import Tissues, bias_by_tissue
 from meddenoise.evaluation.volumes import VolumeScores, mean_of, over_volumes
 from meddenoise.volume import Volume
 
-__all__ = ["Metrics", "compare", "default_data_range"]
-
-_PERCENTILES = (0.1, 99.9)
+__all__ = ["Metrics", "compare"]
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,7 @@ def compare(
     if not compared.any():
         raise ParameterError("No voxel to compare is finite in both images.")
 
-    peak, peak_source = _peak(truth, data_range, window)
+    peak, peak_source = chosen_data_range(truth, data_range, window)
     x = np.where(valid, truth.array, np.nan)
     y = np.where(valid, judged.array, np.nan)
     if window is not None:
@@ -232,50 +231,6 @@ def compare(
     )
 
 
-def default_data_range(reference: Volume | ArrayLike, *, name: str = "reference") -> float:
-    """99.9th minus 0.1th percentile of the reference's valid voxels, in its units.
-
-    Percentiles, because one metal clip or one stray voxel must not change the scale of all
-    results. For magnitude MR with an empty background this is the 99.9th percentile; for CT
-    it runs from air to dense bone.
-
-    Args:
-        reference: a volume or an array.
-        name: what it is, for messages.
-
-    Raises:
-        ParameterError: no valid voxel, or a constant reference, which has no range.
-    """
-    volume = _volume(reference)
-    values = volume.array[volume.valid]
-    if values.size == 0:
-        raise ParameterError(f"The {name} has no finite voxel.")
-    low, high = np.percentile(values, _PERCENTILES)
-    if high <= low:
-        raise ParameterError(
-            f"The {name} is nearly everywhere {low:g}, so it has no range: give data_range."
-        )
-    return float(high) - float(low)
-
-
-def _peak(
-    truth: Volume, data_range: float | None, window: tuple[float, float] | None
-) -> tuple[float, str]:
-    """The data range, and where it came from."""
-    if window is not None and data_range is not None:
-        raise ParameterError("Give either window or data_range: a window's width is the range.")
-    if window is not None:
-        if len(window) != 2 or not all(math.isfinite(v) for v in window) or window[1] <= 0:
-            raise ParameterError(
-                f"window is {tuple(window)}: it is (centre, width), width above 0, in the "
-                "image's units."
-            )
-        return float(window[1]), "width of the window"
-    if data_range is not None:
-        return check_data_range(data_range), "given"
-    return default_data_range(truth), "99.9th minus 0.1th percentile of the reference"
-
-
 def _each(
     x: NDArray, y: NDArray, compared: NDArray[np.bool_], peak: float
 ) -> tuple[list[VolumeScores], str]:
@@ -308,7 +263,7 @@ def _low(truth: Volume, window: tuple[float, float] | None) -> float:
     """Where the data range begins."""
     if window is not None:
         return window[0] - window[1] / 2
-    return float(np.percentile(truth.array[truth.valid], _PERCENTILES[0]))
+    return float(np.percentile(truth.array[truth.valid], PERCENTILES[0]))
 
 
 def _check_kind(truth: Volume, judged: Volume) -> None:

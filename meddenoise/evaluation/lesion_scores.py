@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meddenoise.evaluation.observer import Detectability
+from meddenoise.evaluation.scope import Scope
 from meddenoise.evaluation.statistics import Mean
 
 __all__ = ["LesionCheck", "LesionScore"]
@@ -61,19 +62,24 @@ class LesionCheck:
     Attributes:
         scores: by size and contrast, then the noisy scan, the reference filter, the methods.
         conventions: what the numbers mean, a sentence each.
-        units: of the contrasts, ``""`` if unknown.
+        scope: the scan's range (no number depends on it), where lesions may lie, dimensions.
     """
 
     scores: tuple[LesionScore, ...]
     conventions: tuple[str, ...]
-    units: str
+    scope: Scope
+
+    @property
+    def units(self) -> str:
+        """Of the contrasts, ``""`` if unknown."""
+        return self.scope.units
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for strict JSON."""
         return {
             "lesions": [score.as_dict() for score in self.scores],
             "conventions": list(self.conventions),
-            "units": self.units,
+            **self.scope.as_dict(),
         }
 
 

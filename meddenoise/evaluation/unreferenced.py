@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.compare import default_data_range
+from meddenoise.evaluation.data_range import chosen_data_range
 from meddenoise.evaluation.measured import Measured
-from meddenoise.evaluation.metrics import check_data_range
 from meddenoise.evaluation.residual import LIMIT
 from meddenoise.evaluation.taken_away import Denoise, psnr_by_repeat, psnr_by_sure, taken_away
 from meddenoise.evaluation.tissue import scan_tissue
@@ -181,11 +180,7 @@ def without_reference(
         raise ParameterError("The noisy scan has no finite voxel.")
     if not (noisy.valid & image.valid).any():
         raise ParameterError("No voxel is finite in both the noisy scan and the image.")
-    if data_range is None:
-        peak = default_data_range(noisy, name="noisy scan")
-        told = "99.9th minus 0.1th percentile of the noisy scan"
-    else:
-        peak, told = check_data_range(data_range), "given"
+    peak, told = chosen_data_range(noisy, data_range, None, name="noisy scan")
     noise, why = _noise(noisy)
     if noisy.channels == 1:
         return _one(image, noisy, repeat, denoise, mask, (peak, told), (noise, why))

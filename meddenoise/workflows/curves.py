@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,33 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import OutputError, ParameterError
 from meddenoise.evaluation.curves import Curve, curves_of
+from meddenoise.evaluation.data_range import chosen_data_range
+from meddenoise.evaluation.scope import Scope
 from meddenoise.evaluation.tissue import scan_tissue
 from meddenoise.io import atomic_file
 from meddenoise.volume import Volume
 from meddenoise.workflows.evaluate import name_of
 
-__all__ = ["check_curves_file", "scan_curves", "write_curves"]
+__all__ = ["ScanCurves", "check_curves_file", "scan_curves", "write_curves"]
 
 _HEAD = ("image", "volume", "curve", "of", "region", "frequency_per_mm", "value", "unit")
+
+
+@dataclass(frozen=True)
+class ScanCurves:
+    """Curves of a scan, with what they were taken over.
+
+    Attributes:
+        curves: of each of several volumes.
+        scope: range, window, mask and dimensions.
+    """
+
+    curves: tuple[Curve, ...]
+    scope: Scope
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for strict JSON."""
+        return {**self.scope.as_dict(), "curves": [curve.as_dict() for curve in self.curves]}
 
 
 def scan_curves(
@@ -32,13 +51,15 @@ def scan_curves(
     noisy: Volume | None = None,
     mask: Volume | None = None,
     labels: Volume | None = None,
-) -> tuple[Curve, ...]:
+    data_range: float | None = None,
+    window: tuple[float, float] | None = None,
+    volume: int | None = None,
+) -> ScanCurves:
     """Curves of a scan beside its reference, its noisy scan, or both; of each of several volumes.
 
     Noise power of noisy - denoised and of denoised - reference; the transfer of the strongest edges
     (of the reference, else of the denoised scan) in each, and what is kept of those of the first;
-    with a label map noise power and transfer of each label. Intensities are as they are: a display
-    window is not applied.
+    with a label map noise power and transfer of each label.
 
     Args:
         image: the denoised scan, or what is judged.
@@ -47,10 +68,15 @@ def scan_curves(
         mask: where noise power and edges are looked for; by default the tissue of the reference or
             the noisy scan.
         labels: whole numbers, 0 for none.
+        data_range: the scale that is told with the curves, none of which depends on it; by default
+            the 99.9th minus the 0.1th percentile of the reference or the noisy scan.
+        window: (centre, width) that all are clipped to first: as a reader at that window sees them.
+        volume: which one of a scan of several was given, to be told.
 
     Raises:
         GeometryError: grids that differ.
-        ParameterError: neither a reference nor a noisy scan, or no voxel to look at.
+        ParameterError: neither a reference nor a noisy scan, no voxel to look at, a constant scan,
+            or an impossible range or window.
     """
     base = reference if reference is not None else noisy
     if base is None:
@@ -63,15 +89,20 @@ def scan_curves(
         if one is not None:
             grid = Volume(base.array[: one.channels], base.affine)
             grid.check_same_grid(one, names=(named, role))
+    role = "noisy scan" if reference is None else "reference"
+    peak, source = chosen_data_range(base, data_range, window, name=role)
     found: list[Curve] = []
+    counted = 0
     for channel in range(base.channels):
         roles = {"reference": reference, "noisy": noisy, "image": image}
-        arrays = {name: _values(v, channel) for name, v in roles.items() if v is not None}
+        whole = {name: _values(v, channel) for name, v in roles.items() if v is not None}
+        arrays = {name: _clipped(values, window) for name, values in whole.items()}
         inside = _inside(base, channel, mask) & np.all(
             [np.isfinite(values) for values in arrays.values()], axis=0
         )
         if not inside.any():
             raise ParameterError("There is no voxel to look at for curves: give another mask.")
+        counted += int(inside.sum())
         differences = {}
         if noisy is not None:
             differences["noisy - image"] = arrays["noisy"] - arrays["image"]
@@ -88,7 +119,19 @@ def scan_curves(
         )
         several = base.channels > 1
         found += [replace(curve, volume=channel + 1) if several else curve for curve in told]
-    return tuple(found)
+    which = "the mask" if mask is not None else f"the tissue of the {role}"
+    scope = Scope(
+        data_range=peak,
+        data_range_source=source,
+        window=None if window is None else (float(window[0]), float(window[1])),
+        mask=which,
+        voxels=counted,
+        mask_fraction=counted / base.array.size,
+        dimensions=base.dims,
+        units=base.units,
+        volume=volume,
+    )
+    return ScanCurves(tuple(found), scope)
 
 
 def check_curves_file(path: Path | None) -> None:
@@ -101,7 +144,7 @@ def check_curves_file(path: Path | None) -> None:
         raise OutputError(f"{path} is no name for curves: let it end in .json or .csv.")
 
 
-def write_curves(path: Path, curves: Mapping[str, Sequence[Curve]]) -> None:
+def write_curves(path: Path, curves: Mapping[str, ScanCurves]) -> None:
     """Write the curves of each image: JSON with all that is known of them, or a CSV of points.
 
     In a CSV each point is a row, and a curve that there is none of is not there; in JSON it is
@@ -116,16 +159,14 @@ def write_curves(path: Path, curves: Mapping[str, Sequence[Curve]]) -> None:
     """
     check_curves_file(path)
     if path.suffix.lower() == ".json":
-        told: dict[str, Any] = {
-            name: [curve.as_dict() for curve in found] for name, found in curves.items()
-        }
+        told = {name: found.as_dict() for name, found in curves.items()}
         text = json.dumps(told, indent=2, allow_nan=False) + "\n"
     else:
         buffer = io.StringIO()
         table = csv.writer(buffer, lineterminator="\n")
         table.writerow(_HEAD)
         for name, found in curves.items():
-            for curve in found:
+            for curve in found.curves:
                 which = "" if curve.volume is None else curve.volume
                 region = "" if curve.region is None else curve.region
                 for f, value in zip(curve.frequencies, curve.values, strict=True):
@@ -138,6 +179,15 @@ def write_curves(path: Path, curves: Mapping[str, Sequence[Curve]]) -> None:
 
 def _values(volume: Volume, channel: int) -> NDArray[np.float64]:
     return np.where(volume.valid[channel], volume.array[channel], np.nan).astype(np.float64)
+
+
+def _clipped(
+    values: NDArray[np.float64], window: tuple[float, float] | None
+) -> NDArray[np.float64]:
+    if window is None:
+        return values
+    centre, width = window
+    return np.clip(values, centre - width / 2, centre + width / 2)
 
 
 def _inside(base: Volume, channel: int, mask: Volume | None) -> NDArray[np.bool_]:

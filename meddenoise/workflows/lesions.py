@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.evaluation.data_range import chosen_data_range
 from meddenoise.evaluation.lesion_scores import LesionCheck, LesionScore
 from meddenoise.evaluation.lesions import (
     find_sites,
@@ -24,12 +25,14 @@ from meddenoise.evaluation.observer import (
     hotelling_observer,
     laguerre_gauss,
 )
+from meddenoise.evaluation.scope import Scope
 from meddenoise.evaluation.statistics import Mean, mean_with_interval
 from meddenoise.io import read
 from meddenoise.noise import build_noise, reference_intensity, simulate
 from meddenoise.noise.tissue import tissue_mask
 from meddenoise.volume import Volume
-from meddenoise.workflows.units import checked_units
+from meddenoise.workflows.evaluate import chosen_volume
+from meddenoise.workflows.units import checked_units, hint_of_units
 from meddenoise.workflows.ways import Way, way_to_denoise
 
 __all__ = ["NOISY", "REFERENCE", "LesionCheck", "LesionScore", "check_lesions"]
@@ -68,6 +71,7 @@ def check_lesions(
     number: int = 24,
     mask: Volume | ArrayLike | str | os.PathLike[str] | None = None,
     units: str | None = None,
+    volume: int | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
@@ -82,7 +86,7 @@ def check_lesions(
     (the background is known), else the anatomy is in its way as it is in a reader's.
 
     Args:
-        scan: a volume, an array, or a path; one channel.
+        scan: a volume, an array, or a path.
         methods: names as ``meddenoise denoise --method`` takes.
         models: model files.
         options: of the method, if there is one only.
@@ -95,6 +99,8 @@ def check_lesions(
         number: how many lesions of each size and contrast.
         mask: where they may lie, with their surroundings; by default tissue, in HU soft tissue.
         units: what the voxels are in (``"HU"``), where the header does not say.
+        volume: which one of a scan of several, from 1; it is then a scan by itself, also for the
+            methods.
         seed: of places, noise and intervals.
         device: for models.
         progress: called with the finished fraction.
@@ -105,25 +111,15 @@ def check_lesions(
         InputError: a scan, model, method or noise that cannot be used.
     """
     ways = _ways(list(methods), list(models), options, device)
-    volume = _volume(scan, units)
     named = os.fspath(scan) if isinstance(scan, (str, os.PathLike)) else "the scan"
-    values = _values(volume, named)
-    levels = [_contrast(c, volume) for c in contrasts or (("20",) if _hu(volume) else ("5%",))]
-    inside, where = _mask(mask, volume, values)
+    one = _volume(scan, units)
+    chosen = one if volume is None else chosen_volume(one, volume, named)
+    values = _values(chosen, named)
+    levels = [_contrast(c, chosen) for c in contrasts or (("20",) if _hu(chosen) else ("5%",))]
+    inside, where = _mask(mask, chosen, values)
     model = None if noise is None else build_noise(noise, **dict(noise_options or {}))
-    groups = _groups(volume, values, inside, _sizes(sizes), levels, _number(number), seed)
-    added = sum(
-        lesion_signal(
-            volume.shape,
-            g.centres,
-            diameter=g.diameter,
-            contrast=g.contrast,
-            spacing=volume.spacing,
-        )
-        for g in groups
-    )
-    present = volume.with_array((volume.array + added).astype(volume.array.dtype))
-    pair = [present, volume]
+    groups = _groups(chosen, values, inside, _sizes(sizes), levels, _number(number), seed)
+    pair = [_with_lesions(chosen, groups), chosen]
     if model is not None:
         pair = [simulate(one, model, seed=seed) for one in pair]
     known = None if model is None else values
@@ -135,7 +131,7 @@ def check_lesions(
             if progress:
                 progress((2 * count + half + 1) / (2 * len(ways)))
         scored[name] = [
-            _score(name, group, (results[0], results[1]), known, volume.spacing, seed)
+            _score(name, group, (results[0], results[1]), known, chosen.spacing, seed)
             for group in groups
         ]
     scores = [
@@ -143,8 +139,10 @@ def check_lesions(
         for k in range(len(groups))
         for name in ways
     ]
-    said = _conventions(groups, model is not None, noise or "", where, volume)
-    return LesionCheck(tuple(scores), said, volume.units)
+    said = _conventions(groups, model is not None, noise or "", where, chosen)
+    if hint := hint_of_units(chosen):
+        said += (hint,)
+    return LesionCheck(tuple(scores), said, _scope(chosen, inside, where, volume))
 
 
 def _ways(
@@ -181,7 +179,8 @@ def _volume(scan: Volume | ArrayLike | str | os.PathLike[str], units: str | None
 def _values(volume: Volume, named: str) -> NDArray[np.float64]:
     if volume.channels != 1:
         raise ParameterError(
-            f"Lesions are put into one volume, and {named} has {volume.channels} channels."
+            f"Lesions are put into one volume, and {named} has {volume.channels}: choose one by "
+            "--volume."
         )
     values = np.where(volume.valid[0], volume.array[0], np.nan).astype(np.float64)
     if not np.isfinite(values).any():
@@ -286,6 +285,20 @@ def _groups(
     return groups
 
 
+def _with_lesions(scan: Volume, groups: list[_Group]) -> Volume:
+    added = sum(
+        lesion_signal(
+            scan.shape,
+            group.centres,
+            diameter=group.diameter,
+            contrast=group.contrast,
+            spacing=scan.spacing,
+        )
+        for group in groups
+    )
+    return scan.with_array((scan.array + added).astype(scan.array.dtype))
+
+
 def _score(
     name: str,
     group: _Group,
@@ -345,4 +358,19 @@ def _conventions(
         "was put in; mean and 95 % bootstrap interval over lesions.",
         f"d': channelised Hotelling observer on {slices}, 5 Laguerre-Gauss channels as wide as the "
         "lesion, leave-pair-out; 95 % bootstrap interval over lesions; 0 is guessing.",
+    )
+
+
+def _scope(scan: Volume, inside: NDArray[np.bool_], where: str, number: int | None) -> Scope:
+    peak, source = chosen_data_range(scan, None, None, name="scan")
+    return Scope(
+        data_range=peak,
+        data_range_source=f"{source}; no number here depends on it",
+        window=None,
+        mask=where,
+        voxels=int(inside.sum()),
+        mask_fraction=float(inside.mean()),
+        dimensions=scan.dims,
+        units=scan.units,
+        volume=number,
     )

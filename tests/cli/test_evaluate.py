@@ -233,7 +233,10 @@ def test_lesions_put_in(cli: Any, make_scan: Any) -> None:
         (["--lesions", "B", "--method", "median", "--curves", "a.csv"], "--curves is not for"),
         (["F", "F", "--volume", "3"], "has 2 volumes"),
         (["A", "B", "--volume", "2"], "has 1 volume: leave --volume out"),
-        (["--lesions", "B", "--method", "median", "--volume", "1"], "--volume is not for"),
+        (["--lesions", "B", "--method", "median", "--volume", "2"], "leave --volume out"),
+        (["--lesions", "F", "--method", "median"], "has 2: choose one by --volume"),
+        (["A", "--noisy", "B", "--window", "40", "400"], "--window is for a reference or --curves"),
+        (["A", "B", "--curves", "a.csv", "--window", "40", "-4"], "width above 0"),
     ],
 )
 def test_one_sentence_for_what_makes_no_sense(
@@ -298,7 +301,11 @@ def test_curves_to_a_file(cli: Any, acquisitions: dict[str, Path], make_scan: An
     assert (said.status, said.err) == (0, "")
     assert "curves of" in said.out
     told = json.loads(file.read_text(), parse_constant=pytest.fail)[str(a["smooth"])]
-    curves = {(one["curve"], one["of"], one.get("region")): one for one in told}
+    assert (told["window"], told["dimensions"]) == (None, 3)
+    assert 0 < told["mask_fraction"] <= 1
+    assert told["mask"] == "the tissue of the reference"
+    assert told["data_range"] == 300
+    curves = {(one["curve"], one["of"], one.get("region")): one for one in told["curves"]}
     kept = curves["edges kept", "image / reference", None]
     # A Gaussian of sigma 1.2 takes half of the edges at 0.156/mm.
     assert kept["numbers"]["f50"]["value"] == pytest.approx(0.156, rel=0.1)
@@ -310,6 +317,23 @@ def test_curves_to_a_file(cli: Any, acquisitions: dict[str, Path], make_scan: An
     head, first, *_ = table.read_text().splitlines()
     assert head == "image,volume,curve,of,region,frequency_per_mm,value,unit"
     assert first.startswith(f"{a['smooth']},,noise power,noisy - image,,0,")
+
+
+def test_curves_in_a_window(cli: Any, acquisitions: dict[str, Path]) -> None:
+    a = acquisitions
+    file = a["noisy"].with_name("curves.json")
+    powers = {}
+    for words in ((), ("--window", "400", "10")):
+        said = cli("evaluate", a["smooth"], "--noisy", a["noisy"], "--curves", file, *words)
+        assert (said.status, said.err) == (0, "")
+        told = json.loads(file.read_text(), parse_constant=pytest.fail)[str(a["smooth"])]
+        (power,) = [one for one in told["curves"] if one["curve"] == "noise power"]
+        powers[words] = power["numbers"]["sigma"]["value"]
+    assert told["window"] == [400, 10]
+    assert (told["data_range"], told["data_range_source"]) == (10, "width of the window")
+    assert "All images were clipped to centre" in said.out
+    # Noise of 10 within a window of 10 is not all there.
+    assert powers[words] < 0.7 * powers[()]
 
 
 def test_bias_by_tissue(cli: Any, make_scan: Any) -> None:

@@ -10,7 +10,7 @@ from meddenoise.data import find_cases
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import PatchSampler
 from meddenoise.errors import GeometryError, InputError
-from meddenoise.evaluation.compare import default_data_range
+from meddenoise.evaluation.data_range import default_data_range
 from meddenoise.io import write
 from meddenoise.noise import build_noise, simulate
 from meddenoise.training import SupervisedTrainer

@@ -95,6 +95,30 @@ def test_a_picture_a_mask_and_few_lesions(tissue: np.ndarray) -> None:
     assert "in the mask" in found.conventions[0]
 
 
+def test_one_volume_of_several(tissue: np.ndarray) -> None:
+    scans = np.stack([tissue[::-1], tissue])
+    noise: dict[str, Any] = {"noise": "gaussian", "noise_options": {"sigma": 12}}
+    found = check_lesions(scans, methods=["median"], volume=2, **noise, **KIND)
+    alone = check_lesions(tissue, methods=["median"], **noise, **KIND)
+    told, by_itself = found.as_dict(), alone.as_dict()
+    assert told["lesions"] == by_itself["lesions"]
+    assert (told["volume"], by_itself["volume"]) == (2, None)
+    assert any("Volume 2" in sentence for sentence in found.scope.sentences())
+
+
+def test_what_the_numbers_were_taken_over(tissue: np.ndarray) -> None:
+    mask = np.zeros(tissue.shape)
+    mask[:20] = 1
+    told = check_lesions(
+        md.Volume.from_array(tissue, units="AU"), methods=["median"], mask=mask, **KIND
+    ).as_dict()
+    low, high = np.percentile(tissue, (0.1, 99.9))
+    assert told["data_range"] == pytest.approx(high - low)
+    assert "of the scan; no number here depends on it" in told["data_range_source"]
+    assert (told["window"], told["mask"], told["mask_fraction"]) == (None, "the mask", 0.5)
+    assert (told["voxels"], told["dimensions"], told["units"]) == (16_000, 3, "AU")
+
+
 def test_what_cannot_be_done(tissue: np.ndarray, tmp_path: Path) -> None:
     def refused(match: str, scan: Any = tissue, **options: Any) -> None:
         with pytest.raises(InputError, match=match):
@@ -108,7 +132,9 @@ def test_what_cannot_be_done(tissue: np.ndarray, tmp_path: Path) -> None:
     refused("room for .* lesions", sizes=[18])
     refused("mask is empty", mask=np.zeros(tissue.shape))
     refused("mask has shape", mask=np.zeros((3, 3, 3)))
-    refused("2 channels", np.stack([tissue, tissue]))
+    refused("has 2: choose one by --volume", np.stack([tissue, tissue]))
+    refused("has 2 volumes: --volume is 1 to 2", np.stack([tissue, tissue]), volume=3)
+    refused("has 1 volume: leave --volume out", volume=2)
     refused("constant", np.ones_like(tissue))
     refused("no finite voxel", np.full_like(tissue, np.nan))
     refused("nothing.nii.gz", tmp_path / "nothing.nii.gz")

@@ -28,6 +28,10 @@ class SyntheticConfig(Strict):
     strongest noise of the others, as a share of their range of intensities. Anatomies have ``size``
     voxels along each axis; so many as ``pool`` says are at hand, and after ``every`` steps one
     gives way to a fresh one.
+
+    For a GPU: ``workers`` processes make the patches (0: the training itself, between its steps),
+    each out of ``pool`` anatomies of its own, and a patch is for ``reuse`` steps, mirrored and
+    turned otherwise at each; a step then needs only ``batch / reuse`` new ones.
     """
 
     patch: Annotated[list[Positive], Field(min_length=2, max_length=3)] = Field(
@@ -40,6 +44,8 @@ class SyntheticConfig(Strict):
     size: Annotated[int, Field(ge=16)] = 96
     pool: Positive = 24
     every: Positive = 4
+    workers: Annotated[int, Field(ge=0)] = 0
+    reuse: Positive = 1
 
     @model_validator(mode="after")
     def _fits_together(self) -> SyntheticConfig:
@@ -47,6 +53,8 @@ class SyntheticConfig(Strict):
             raise ValueError("low must be below high")
         if max(self.patch) > self.size:
             raise ValueError("a patch must not be larger than size")
+        if self.batch % self.reuse:
+            raise ValueError("batch must be a multiple of reuse")
         return self
 
 

@@ -12,13 +12,16 @@ from typing import Any
 
 import torch
 import yaml
+from torch import nn
 
 from meddenoise._version import __version__
 from meddenoise.config import NormaliseConfig
 from meddenoise.config.load import validated
 from meddenoise.config.pretrain import PretrainConfig, load_pretrain
-from meddenoise.data.synthetic import SyntheticSampler
+from meddenoise.data.synthetic import Supply, SyntheticSampler
+from meddenoise.errors import ConfigError
 from meddenoise.inference import Denoiser
+from meddenoise.inference.model_file import load_model, read_model_info
 from meddenoise.io import atomic_file
 from meddenoise.networks import build_network
 from meddenoise.training import Engine, Result, SupervisedTrainer
@@ -69,16 +72,13 @@ def pretrain(
         The run; ``None`` on all but the first of several processes.
 
     Raises:
-        ConfigError: the configuration does not make sense.
+        ConfigError: the configuration does not make sense, or the model to start from is of another
+            network.
+        ModelError: the model to start from is missing, damaged or of other sizes.
         OutputError: the directory exists, or cannot be written.
     """
     config = _as_config(config, overrides)
-    told = config.synthetic.model_dump()
-    batch = told.pop("batch")
-    sampler = SyntheticSampler(**told, seed=config.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        network = build_network(config.network.name, dims=config.dims, **config.network.options)
+    network = _network(config)
     trainer = SupervisedTrainer(loss=config.loss)
     directory = Path(output or config.output or Path("runs") / config.name).expanduser()
     first = int(os.environ.get("RANK", "0")) == 0
@@ -92,10 +92,10 @@ def pretrain(
         engine = Engine(
             trainer,
             network,
-            sampler,
-            val=SyntheticSampler(**told, seed=config.seed),
+            _patches(config),
+            val=_patches(config),
             settings=config.training,
-            batch=batch,
+            batch=config.synthetic.batch,
             seed=config.seed,
             directory=directory,
             device=device,
@@ -123,6 +123,33 @@ def _as_config(
         return load_pretrain(config, overrides)
     values = _plain(config) if isinstance(config, PretrainConfig) else config
     return validated(PretrainConfig, values, overrides)[0]
+
+
+def _network(config: PretrainConfig) -> nn.Module:
+    """With weights drawn by the seed, or those of the model to start from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = build_network(config.network.name, dims=config.dims, **config.network.options)
+    start = config.training.start_from
+    if start is not None:
+        made = read_model_info(start)["network"]
+        if (made["name"], made["dims"]) != (config.network.name, config.dims):
+            raise ConfigError(
+                f"training.start_from: {start} is a {made['dims']}-D network '{made['name']}' and "
+                f"this run trains a {config.dims}-D '{config.network.name}': give another model."
+            )
+        load_model(start, network)
+        network.train()
+    return network
+
+
+def _patches(config: PretrainConfig) -> Supply | SyntheticSampler:
+    told = config.synthetic.model_dump(exclude={"batch", "workers", "reuse"})
+    sampler = SyntheticSampler(**told, seed=config.seed)
+    workers, reuse = config.synthetic.workers, config.synthetic.reuse
+    if workers == 0 and reuse == 1:
+        return sampler
+    return Supply(sampler, seed=config.seed, workers=workers, reuse=reuse)
 
 
 def _info(config: PretrainConfig, result: Result) -> dict[str, Any]:

@@ -39,7 +39,14 @@ def test_a_model_file_with_its_provenance(tmp_path: Path) -> None:
     finished = run(tmp_path / "run")
     info = read_model_info(finished.model)
     assert info["data"] == {
-        "procedural": {**CONFIG["synthetic"], "ct": 0.25, "low": 0.01, "high": 0.3}
+        "procedural": {
+            **CONFIG["synthetic"],
+            "ct": 0.25,
+            "low": 0.01,
+            "high": 0.3,
+            "workers": 0,
+            "reuse": 1,
+        }
     }
     assert info["training"]["steps"] == finished.result.steps == 4
     assert info["training"]["seed"] == 0
@@ -66,6 +73,23 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Pat
     assert not all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
 
 
+def test_with_workers_and_patches_used_twice(tmp_path: Path) -> None:
+    more = ["synthetic.workers=2", "synthetic.batch=2", "synthetic.reuse=2"]
+    one, same = (run(tmp_path / name, overrides=more).model for name in "ab")
+    assert all(torch.equal(a, b) for a, b in zip(weights(one), weights(same), strict=True))
+
+
+def test_from_the_weights_of_a_model(tmp_path: Path) -> None:
+    first = run(tmp_path / "first").model
+    slow = ["training.learning_rate=1e-12", f"training.start_from={first}"]
+    again = run(tmp_path / "again", overrides=slow).model
+    for a, b in zip(weights(first), weights(again), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+    with pytest.raises(ConfigError, match="3-D network 'levelled'"):
+        run(tmp_path / "other", overrides=["network={name: unet}", *slow])
+    assert not (tmp_path / "other").exists()
+
+
 def test_in_the_plane(tmp_path: Path) -> None:
     model = run(tmp_path / "run", overrides=["synthetic.patch=[16,16]"]).model
     assert read_model_info(model)["network"]["dims"] == 2
@@ -77,6 +101,7 @@ def test_in_the_plane(tmp_path: Path) -> None:
         ("synthetic.pach=[8,8]", "patch"),
         ("synthetic.patch=[8,8,32]", "larger than size"),
         ("synthetic.low=0.5", "low must be below high"),
+        ("synthetic.reuse=2", "multiple of reuse"),
         ("network.chanels=[3]", "channels"),
         ("loss=l3", "l3"),
     ],

@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from meddenoise.data.synthetic.anatomy import Anatomy, make_anatomy
 from meddenoise.data.synthetic.sampler import SyntheticSampler
+from meddenoise.data.synthetic.supply import Supply
 
-__all__ = ["Anatomy", "SyntheticSampler", "make_anatomy"]
+__all__ = ["Anatomy", "Supply", "SyntheticSampler", "make_anatomy"]

@@ -95,17 +95,22 @@ def paint(
         Image and body (the share of every voxel that is not air), of the indices' lengths,
         float32.
     """
-    box = torch.meshgrid(*where, indexing="ij")
-    patterns = {f: anatomy.patterns[f][box].float() for f in sorted(set(anatomy.follows))}
-    image = torch.zeros(box[0].shape, device=anatomy.body.device)
+    patterns = {f: _part(anatomy.patterns[f], where).float() for f in sorted(set(anatomy.follows))}
+    covers = _part(anatomy.covers, where).float() / 255
     rows = zip(contrast.means, contrast.swings, anatomy.follows, strict=True)
-    for number, (mean, swing, follows) in enumerate(rows):
-        value = patterns[follows] * swing + mean
-        if number == 0:
-            image = value
-        else:
-            image = torch.lerp(image, value, anatomy.covers[number][box].float() / 255)
-    body = anatomy.body[box].float() / 255
+    values = (patterns[follows] * swing + mean for mean, swing, follows in rows)
+    image = next(values)
+    for value, cover in zip(values, covers[1:], strict=True):
+        image = torch.lerp(image, value, cover)
+    body = _part(anatomy.body, where).float() / 255
     if in_air:
         image = contrast.air + body * (image - contrast.air)
     return image, body
+
+
+def _part(whole: Tensor, where: Sequence[Tensor]) -> Tensor:
+    """What lies at these indices along the last axes; an axis after the other is quickest."""
+    first = whole.ndim - len(where)
+    for axis, indices in enumerate(where):
+        whole = whole.index_select(first + axis, indices)
+    return whole

@@ -83,9 +83,15 @@ class SyntheticSampler:
         self.pool.device = device
         return self
 
-    def draw(self, draws: Draws) -> Batch:
-        """One batch; the same draws give the same batch."""
-        place = draws.step if isinstance(draws.step, int) else _HELD_OUT * self.pool.every
+    def draw(self, draws: Draws, *, place: int | None = None) -> Batch:
+        """One batch; the same draws give the same batch.
+
+        Args:
+            draws: where all numbers come from.
+            place: in the row of anatomies, if not that of the step.
+        """
+        if place is None:
+            place = draws.step if isinstance(draws.step, int) else _HELD_OUT * self.pool.every
         which = draws.integers("anatomy", self.pool.size).tolist()
         noisy, clean, references, spacings = [], [], [], []
         for row, generator in enumerate(draws.generators("patch")):

@@ -117,8 +117,9 @@ def test_a_cpu_has_no_fp16() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
 def test_a_gpu_gives_what_a_cpu_gives(precision: str) -> None:
-    x = torch.randn(1, 40, 60, 80)
-    settings = InferenceConfig(tile_voxels=60_000, precision=precision, flips=True)
+    x = torch.randn(1, 20, 19, 150)
+    # Tiles that are longer than what the network sees: smaller ones are blended, not exact.
+    settings = InferenceConfig(tile_voxels=32_000, precision=precision, flips=True)
     here = compute(flips=True)
     there = Compute(build_network("unet", dims=3, channels=[3, 4, 4]), 3, torch.device("cuda"),
                     settings)  # fmt: skip

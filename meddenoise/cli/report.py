@@ -57,8 +57,8 @@ def report(
         int | None,
         typer.Option(
             metavar="N",
-            help="At most so many voxels of a scan go into the page; of larger ones every other "
-            "voxel is left out [default: 4000000].",
+            help="At most so many voxels of a scan go into the page; of larger ones whole slices "
+            "are left out [default: 8000000].",
         ),
     ] = None,
     overwrite: Overwrite = False,

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from meddenoise.volume import Volume
 
-__all__ = ["MOST_VOXELS", "Embedded", "embed", "steps_to_fit"]
+__all__ = ["MOST_VOXELS", "Embedded", "across_planes", "embed", "steps_to_fit"]
 
-MOST_VOXELS = 4_000_000
-"""Of a volume in a page, by default: 8 MB before compression."""
+MOST_VOXELS = 8_000_000
+"""Of a volume in a page, by default: about 12 MB each for noisy and denoised."""
 
+_FEWEST_PLANES = 16  # that remain before voxels within them are left out
 _HEADER, _OFFSET = 348, 352
 _INT16 = 4
 _LEVELS = 65_000
@@ -30,10 +31,12 @@ class Embedded:
     Attributes:
         base64: a gzipped NIfTI-1 of the first channel.
         shape: of what is embedded, ``(X, Y, Z)``.
+        step: image units that values were rounded to.
     """
 
     base64: str
     shape: tuple[int, ...]
+    step: float
 
 
 def steps_to_fit(
@@ -41,10 +44,20 @@ def steps_to_fit(
 ) -> tuple[int, ...]:
     """Every how manyth voxel to take along each axis, so that no more than ``most`` remain.
 
-    The axis with the finest spacing is halved first. Voxels are left out, not averaged: averages
-    would have less noise than the scan.
+    Whole planes are left out, across the axis with the coarsest spacing (of several the last), so
+    that those which remain show noise and edges as they are. Only where fewer than 16 would remain,
+    and in pictures, voxels within planes are left out too, along the finest axis first. Nothing is
+    averaged: averages would have less noise than the scan.
     """
     steps = [1] * len(shape)
+    if len(shape) == 3 and np.prod(shape, dtype=float) > most:
+        across = across_planes(spacing)
+        planes = shape[across]
+        fit = max(1, int(most // (np.prod(shape, dtype=float) / planes)))
+        wanted = -(-planes // fit)
+        while wanted > 1 and -(-planes // wanted) < _FEWEST_PLANES:
+            wanted -= 1
+        steps[across] = wanted
 
     def left() -> list[int]:
         return [-(-n // step) for n, step in zip(shape, steps, strict=True)]
@@ -58,21 +71,25 @@ def steps_to_fit(
     return tuple(steps)
 
 
-def embed(
-    volume: Volume, steps: tuple[int, ...] | None = None, *, levels: int = _LEVELS
-) -> Embedded:
+def across_planes(spacing: tuple[float, ...]) -> int:
+    """The axis that planes are stacked along: with the coarsest spacing, of several the last."""
+    sizes = np.asarray(spacing)
+    return int(np.flatnonzero(sizes >= 0.99 * sizes.max())[-1])
+
+
+def embed(volume: Volume, steps: tuple[int, ...] | None = None, *, step: float = 0.0) -> Embedded:
     """The first channel in 16 bits, with the place in space and nothing else of the header.
 
-    Values are rounded to one of ``levels`` steps between the least and the largest, at most
-    1/130 000 of that range apart from the scan's by default. What is not finite is the least.
+    Values are rounded to steps of ``step`` or of 1/65 000 of their range, whichever is more. Whole
+    numbers whose range allows it stay as they are. What is not finite is the least.
 
     Args:
         volume: the scan.
         steps: every how manyth voxel along each axis; :func:`steps_to_fit` says.
-        levels: fewer make a smaller page.
+        step: in image units; larger ones make a smaller page.
     """
     steps = steps or (1,) * volume.dims
-    cut = volume.array[0][tuple(slice(None, None, step) for step in steps)]
+    cut = volume.array[0][tuple(slice(None, None, every) for every in steps)]
     affine = volume.affine.copy()
     affine[:3, : volume.dims] *= steps
     values = np.asarray(cut, dtype=np.float64)
@@ -81,20 +98,24 @@ def embed(
         # A picture's rows run down; a viewer's y axis runs up.
         values = values[:, ::-1]
         affine = np.diag([*np.linalg.norm(affine[:3, :3], axis=0), 1.0])
-    stored, slope, offset = _in_16_bits(values, levels)
+    stored, slope, offset = _in_16_bits(values, step)
     whole = _header(values.shape, affine, slope, offset) + stored.tobytes(order="F")
     packed = gzip.compress(whole, 6, mtime=0)
-    return Embedded(base64.b64encode(packed).decode("ascii"), values.shape)
+    return Embedded(base64.b64encode(packed).decode("ascii"), values.shape, slope)
 
 
-def _in_16_bits(values: NDArray[np.float64], levels: int) -> tuple[NDArray[np.int16], float, float]:
+def _in_16_bits(values: NDArray[np.float64], step: float) -> tuple[NDArray[np.int16], float, float]:
     finite = np.isfinite(values)
     low, high = (
         (float(values[finite].min()), float(values[finite].max())) if finite.any() else (0.0, 1.0)
     )
+    least = (high - low) / _LEVELS if high > low else 1.0
+    whole = least <= 1 and bool(np.all(values[finite] == np.rint(values[finite])))
     # Of the header's 32 bits: the reader must multiply by what we divided by.
-    slope = float(np.float32((high - low) / levels if high > low else 1.0))
+    slope = float(np.float32(max(least, step, 1.0 if whole else 0.0)))
     centre = float(np.float32((low + high) / 2))
+    if whole:
+        centre = float(np.float32(round(centre)))
     stored = np.rint((np.where(finite, values, low) - centre) / slope)
     return stored.clip(-32768, 32767).astype("<i2"), slope, centre
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meddenoise.io.atomic import atomic_file
-from meddenoise.report.embedded import MOST_VOXELS, embed, steps_to_fit
+from meddenoise.report.embedded import MOST_VOXELS, across_planes, embed, steps_to_fit
 from meddenoise.report.preview import display_window
 from meddenoise.volume import Volume
 
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Page", "Scans", "Table"]
 
-# Of the residual in a page: it is an overlay of colours.
-_LEVELS = 254
-_SPREAD = 4
+# Of the residual in a page, an overlay of colours: its standard deviations that they reach, and how
+# many there are. Images are rounded to a share of that deviation, too fine to be seen.
+_SPREAD, _COLOURS, _ROUNDED = 4, 64, 32
 _AXIAL, _CORONAL, _SAGITTAL, _THREE_PLANES = range(4)
+# By the direction that they are stacked along: right, front, head.
+_PLANES = ("sagittal", "coronal", "axial")
 # Of the longest side: what is thinner is a slab.
 _SLAB = 0.4
 # Letters of a cell that holds a number, at most; of one that holds words, in small type beyond.
@@ -113,18 +115,18 @@ class Page:
         if scans.reference is not None:
             images["reference"] = scans.reference
         steps = steps_to_fit(noisy.shape, noisy.spacing, scans.most)
-        note = ""
-        if max(steps) > 1:
-            one_of = " x ".join(map(str, steps))
-            note = (
-                f"The scan of {' x '.join(map(str, noisy.shape))} voxels is too large for a page: "
-                f"one voxel of {one_of} is shown; the numbers are of all voxels."
-            )
         residual, spread = _residual(noisy, denoised)
+        step = spread / _SPREAD / _ROUNDED
+        made = {name: embed(volume, steps, step=step) for name, volume in images.items()}
+        note = _left_out(noisy, steps, scans.most)
+        note += _rounded(max(one.step for one in made.values()), noisy.units)
+        spread = spread or 1.0
         low, high = display_window(scans.reference or denoised)
         told = {
-            "images": {name: _told(volume, steps) for name, volume in images.items()},
-            "residual": {"nifti": embed(residual, steps, levels=_LEVELS).base64},
+            "images": {
+                name: {"nifti": one.base64, "shape": one.shape} for name, one in made.items()
+            },
+            "residual": {"nifti": embed(residual, steps, step=2 * spread / _COLOURS).base64},
             "spread": spread,
             "level": float(f"{(low + high) / 2:.5g}"),
             "window": float(f"{high - low:.5g}"),
@@ -175,19 +177,36 @@ def _first_view(volume: Volume) -> int:
 
 
 def _residual(noisy: Volume, denoised: Volume) -> tuple[Volume, float]:
-    """Noisy minus denoised within a few deviations, and how far colours reach."""
+    """Noisy minus denoised within a few deviations, and how far colours reach; 0 if nowhere."""
     apart = noisy.array[:1].astype(np.float64) - denoised.array[:1]
     valid = noisy.valid[:1] & denoised.valid[:1]
     changed = apart[valid & (apart != 0)]
     spread = _SPREAD * float(changed.std()) if changed.size > 1 else 0.0
-    spread = spread or 1.0
-    shown = np.where(valid, apart, 0).clip(-spread, spread)
+    reach = spread or 1.0
+    shown = np.where(valid, apart, 0).clip(-reach, reach)
     return Volume(shown, noisy.affine), spread
 
 
-def _told(volume: Volume, steps: tuple[int, ...]) -> dict[str, object]:
-    made = embed(volume, steps)
-    return {"nifti": made.base64, "shape": made.shape}
+def _left_out(volume: Volume, steps: tuple[int, ...], most: int) -> str:
+    """What of a large scan is not in the page, a sentence."""
+    if max(steps) == 1:
+        return ""
+    said = f"The scan of {' x '.join(map(str, volume.shape))} voxels is too large for the page "
+    said += f"(at most {most:,}, --voxels): "
+    across = across_planes(volume.spacing) if volume.dims == 3 else -1
+    inside = [step for axis, step in enumerate(steps) if axis != across]
+    if across >= 0 and steps[across] > 1:
+        kind = _PLANES[int(np.argmax(np.abs(volume.affine[:3, across])))]
+        said += f"of its {volume.shape[across]} {kind} slices one in {steps[across]} is here, "
+        said += "whole" if max(inside) == 1 else f"with one voxel of {' x '.join(map(str, inside))}"
+    else:
+        said += f"one voxel of {' x '.join(map(str, steps))} is here"
+    return f"{said}. Nothing is averaged, and the numbers are of all voxels. "
+
+
+def _rounded(step: float, units: str) -> str:
+    unit = f" {units}" if units else ""
+    return f"Intensities in the page are rounded to {step:.2g}{unit}."
 
 
 def _cell(text: str, *, said: bool) -> str:

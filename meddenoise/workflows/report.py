@@ -62,7 +62,7 @@ def report_scans(
         extended: all metrics against the reference; seconds to a minute a scan.
         figures: a directory for the plots as PNG, SVG and PDF.
         names: show paths; they may tell of the patient.
-        most_voxels: of a volume in the page; of larger ones every other voxel is left out.
+        most_voxels: of a volume in the page; of larger ones whole slices are left out.
         overwrite: replace the page.
 
     Raises:

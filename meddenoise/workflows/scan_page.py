@@ -209,7 +209,7 @@ def _by_tissue(page: Page, found: Mapping[str, Tissues | None], what: str) -> No
             (one.name, range_in_words(one.low, one.high), number(one.reference), *cells, about)
         )
     columns = [f"{what} {name}{unit}" for name in every]
-    page.table(Table(("tissue", "range", f"mean{unit}", *columns, "of"), rows))
+    page.table(Table(("tissue", "range", f"mean{unit}", *columns, "how many"), rows))
     page.note(f"Tissues: {first.convention}.")
 
 

@@ -37,11 +37,33 @@ def test_what_is_not_finite_is_the_least_and_a_constant_stays() -> None:
     assert np.allclose(opened(embed(Volume(values, np.eye(4)))).get_fdata(), 5)
 
 
-def test_voxels_are_left_out_along_the_finest_axis_first() -> None:
-    assert steps_to_fit((100, 100, 20), (1, 1, 5), 200_000) == (1, 1, 1)
+def test_whole_planes_are_left_out_across_the_coarsest_axis() -> None:
+    assert steps_to_fit((100, 100, 60), (1, 1, 5), 600_000) == (1, 1, 1)
+    assert steps_to_fit((100, 100, 60), (1, 1, 5), 599_999) == (1, 1, 2)
+    assert steps_to_fit((100, 100, 60), (1, 1, 5), 200_000) == (1, 1, 3)
+    assert steps_to_fit((60, 100, 100), (1, 0.5, 0.5), 200_000) == (3, 1, 1)
+    assert steps_to_fit((100, 100, 100), (1, 1, 1), 500_000) == (1, 1, 2)
+
+
+def test_voxels_within_planes_only_where_few_would_remain() -> None:
     assert steps_to_fit((100, 100, 20), (1, 1, 5), 100_000) == (2, 1, 1)
-    assert steps_to_fit((100, 100, 20), (1, 1, 5), 50_000) == (2, 2, 1)
+    assert steps_to_fit((100, 100, 16), (1, 1, 5), 100_000) == (2, 1, 1)
+    assert steps_to_fit((100, 100, 8), (1, 1, 5), 10_000) == (4, 2, 1)
+    assert steps_to_fit((100, 100), (1, 0.5), 5_000) == (1, 2)
     assert steps_to_fit((3, 3), (1, 1), 1) == (4, 4)
+    assert steps_to_fit((3, 3, 3), (1, 1, 1), 1) == (4, 4, 4)
+
+
+def test_whole_numbers_stay_as_they_are() -> None:
+    values = np.random.default_rng(0).integers(-1024, 3000, (1, 9, 8, 7)).astype(float)
+    for step in (0.0, 0.3):
+        made = embed(Volume(values, np.eye(4)), step=step)
+        assert made.step == 1
+        np.testing.assert_array_equal(opened(made).get_fdata(), values[0])
+    coarse = embed(Volume(values, np.eye(4)), step=8)
+    assert coarse.step == 8
+    assert np.abs(opened(coarse).get_fdata() - values[0]).max() <= 4
+    assert len(coarse.base64) < len(made.base64)
 
 
 def test_left_out_voxels_leave_the_others_in_place() -> None:
@@ -51,10 +73,10 @@ def test_left_out_voxels_leave_the_others_in_place() -> None:
     assert np.allclose(image.affine, np.diag([2, 2, 6, 1]))
 
 
-@pytest.mark.parametrize("levels", [65_000, 254])
-def test_a_picture_stands_upright(levels: int) -> None:
+@pytest.mark.parametrize("step", [0, 0.01])
+def test_a_picture_stands_upright(step: float) -> None:
     values = np.zeros((1, 6, 4))
     values[0, :, 0] = 1  # the first row
-    image = opened(embed(Volume(values, np.eye(4)), levels=levels))
+    image = opened(embed(Volume(values, np.eye(4)), step=step))
     assert image.shape == (6, 4, 1)
     assert np.allclose(image.get_fdata()[:, -1], 1, atol=0.01)  # is at the top

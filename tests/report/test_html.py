@@ -44,14 +44,36 @@ def test_it_names_no_address_to_load_from(tmp_path: Path) -> None:
     assert "default-src 'none'" in text
 
 
-def test_a_large_scan_is_thinned_and_that_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("shape", "most", "shown", "said"),
+    [
+        ((8, 8, 40), 1300, [8, 8, 20], "its 40 axial slices one in 2 is here, whole. Nothing is"),
+        ((16, 16, 16), 2100, [8, 16, 16], "one voxel of 2 x 1 x 1 is here. Nothing is"),
+        ((16, 16, 40), 2100, [8, 8, 20], "slices one in 2 is here, with one voxel of 2 x 2."),
+        ((40, 40), 1300, [20, 40, 1], "one voxel of 2 x 1 is here. Nothing is averaged"),
+    ],
+)
+def test_a_large_scan_is_thinned_and_that_is_said(
+    tmp_path: Path, shape: tuple[int, ...], most: int, shown: list[int], said: str
+) -> None:
     page = Page("t")
-    volume = Volume.from_array(np.random.default_rng(0).normal(size=(16, 16, 16)))
-    page.viewer(Scans(volume, volume, most=2100))
+    volume = Volume.from_array(np.random.default_rng(0).normal(size=shape))
+    page.viewer(Scans(volume, volume, most=most))
     text = page.write(tmp_path / "p.html").read_text()
-    assert "one voxel of 2 x 1 x 1 is shown" in text
+    assert said in text
+    assert f"at most {most:,}, --voxels" in text
     told = json.loads(re.search(r'id="scans">(.*?)</script>', text).group(1))
-    assert told["images"]["noisy"]["shape"] == [8, 16, 16]
+    assert told["images"]["noisy"]["shape"] == shown
+
+
+def test_intensities_are_rounded_by_what_was_taken_away(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    denoised = draws.uniform(0, 1000, (16, 16, 16))
+    noisy = denoised + draws.normal(0, 32, denoised.shape)
+    for pair, said in (((noisy, denoised), "rounded to 1"), ((noisy, noisy), "rounded to 0.0")):
+        page = Page("t")
+        page.viewer(Scans(*map(Volume.from_array, pair)))
+        assert said in page.write(tmp_path / "p.html", overwrite=True).read_text()
 
 
 def test_a_page_is_not_replaced_unasked(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from meddenoise.config.space import Choice, Span, load_space
 from meddenoise.errors import ConfigError, InputError, MissingDependency, OutputError
 from meddenoise.io import atomic_file
 from meddenoise.workflows.importance import importance_of_keys
+from meddenoise.workflows.study_record import begin_call, end_call
 
 __all__ = ["Tuned", "tune"]
 
@@ -36,7 +37,8 @@ class Tuned:
     """What a search found so far.
 
     Attributes:
-        directory: holds ``best.yaml``, ``trials.csv``, ``importance.*``, the study and all runs.
+        directory: holds ``best.yaml``, ``trials.csv``, ``importance.*``, ``provenance.json``, the
+            study and all runs.
         objective: ``"psnr"`` (larger is better) or ``"risk"`` (smaller is better), of validation.
         best: the values of the keys that gave the best.
         value: the objective there.
@@ -130,6 +132,10 @@ def tune(
         _same_study(study, told, objective)
         if "seed" not in study.user_attrs:
             study.set_user_attr("seed", seed)
+        settings = {"sampler": sampler, "prune": prune, "trials": trials, "workers": workers}
+        call = begin_call(
+            directory, device=device, seed=seed, optuna=optuna.__version__, settings=settings
+        )
     # A search that goes on, or is joined, does not draw again what was drawn.
     drawn = len(study.get_trials(deepcopy=False))
     work = partial(
@@ -147,6 +153,8 @@ def tune(
                 if share
             ]
             why = next((said for said in [job.result() for job in jobs] if said), "")
+    with run_lock(directory, wait=True):
+        end_call(directory, call)
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     done = states.count(optuna.trial.TrialState.COMPLETE)
     if not done:

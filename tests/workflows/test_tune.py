@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,27 @@ def test_a_grid_finds_the_rate_that_learns(config: dict[str, Any], tmp_path: Pat
     assert set(found.importance) == set(space)
     assert found.no_importance == ""
     assert (tmp_path / "t" / "importance.svg").is_file()
+
+
+def test_what_it_was_made_with(config: dict[str, Any], tmp_path: Path) -> None:
+    space = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
+    place = tmp_path / "t"
+    tune(config, space, trials=1, output=place, device="cpu", seed=3)
+    told = json.loads((place / "provenance.json").read_text(), parse_constant=pytest.fail)
+    (first,) = told["calls"]
+    assert (first["seed"], first["trials"], first["sampler"]) == (3, 1, "tpe")
+    assert first["began"] <= first["ended"]
+    assert first["versions"]["optuna"]
+    assert first["command"]
+    trial = json.loads((place / "trials" / "0" / "provenance.json").read_text())
+    assert told["data"] == trial["data"]
+    # Another call adds itself, and says that the scan is not the one it was.
+    file = Path(config["data"]["images"])
+    md.write(md.Volume.from_array(md.read(file).array[0] + 1), file, overwrite=True)
+    tune(config, space, trials=1, output=place, device="cpu", seed=4)
+    told = json.loads((place / "provenance.json").read_text())
+    assert [call["seed"] for call in told["calls"]] == [3, 4]
+    assert all(len(set(hashes)) == 2 for hashes in told["data"].values())
 
 
 def test_a_search_goes_on_and_is_the_same_one(config: dict[str, Any], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.noise.finest_band import HIGH_PASS, NORMAL_MAD, WIDTH, finest_band, sampled_parts
 
-__all__ = ["NoiseCurve", "estimate_curve"]
+__all__ = ["Guided", "NoiseCurve", "estimate_curve"]
 
 _BINS = 40
 # Below that many coefficients a bin's median is worth little.
@@ -66,63 +66,75 @@ def estimate_curve(
     Raises:
         ParameterError: shapes that differ, or too little image to say anything.
     """
-    if guide.shape != array.shape or (mask is not None and mask.shape != array.shape):
-        raise ParameterError("A scan, its guide and its mask have one shape.")
-    axes = [axis for axis, length in enumerate(array.shape) if length >= WIDTH]
-    if array.ndim not in (2, 3) or len(axes) < 2:
-        raise ParameterError(
-            f"An image of shape {array.shape} is too small to estimate its noise: it needs at "
-            "least 4 voxels along two axes."
-        )
-    usable = np.isfinite(array) & np.isfinite(guide)
-    if mask is not None:
-        usable &= mask
-    sizes, places, slopes = (
-        np.concatenate(found)
-        for found in zip(
-            *(
-                _coefficients(array[part], guide[part], usable[part], axes, high_pass)
-                for part in sampled_parts(array.shape, axes[0])
-            ),
-            strict=True,
-        )
-    )
-    if sizes.size < _FEWEST:
-        raise ParameterError(
-            "There is too little image to estimate noise from: fewer than 32 places with 4 "
-            "valid voxels along each axis that are not flat background."
-        )
-    order = np.argsort(places, kind="stable")
-    points = []
-    for chosen in np.array_split(order, int(np.clip(sizes.size // _FEWEST_IN_BIN, 1, _BINS))):
-        # A share, not a threshold: of equal slopes (a guide without any) all are as good.
-        count = max(1, round(_FLATTEST * chosen.size), min(chosen.size, _LEAST))
-        flattest = chosen[np.argpartition(slopes[chosen], count - 1)[:count]]
-        points.append((np.median(places[flattest]), np.median(sizes[flattest]) / NORMAL_MAD))
-    intensities, sigmas = zip(*points, strict=True)
-    return NoiseCurve(
-        tuple(map(float, intensities)), tuple(map(float, sigmas)), _ERROR / count**0.5
-    )
+    return Guided(array, guide, mask=mask).curve(high_pass)
 
 
-def _coefficients(
-    array: NDArray[np.floating],
-    guide: NDArray[np.floating],
-    usable: NDArray[np.bool_],
-    axes: list[int],
-    high_pass: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The size of each coefficient that counts, the guide's intensity there and its slope."""
+class Guided:
+    """A scan and its guide, looked at once for the curves of several bands.
+
+    Args and errors are those of :func:`estimate_curve`.
+    """
+
+    def __init__(
+        self,
+        array: NDArray[np.floating],
+        guide: NDArray[np.floating],
+        *,
+        mask: NDArray[np.bool_] | None = None,
+    ) -> None:
+        if guide.shape != array.shape or (mask is not None and mask.shape != array.shape):
+            raise ParameterError("A scan, its guide and its mask have one shape.")
+        self._axes = [axis for axis, length in enumerate(array.shape) if length >= WIDTH]
+        if array.ndim not in (2, 3) or len(self._axes) < 2:
+            raise ParameterError(
+                f"An image of shape {array.shape} is too small to estimate its noise: it needs at "
+                "least 4 voxels along two axes."
+            )
+        usable = np.isfinite(array) & np.isfinite(guide)
+        if mask is not None:
+            usable &= mask
+        self._parts = [
+            (array[part], usable[part], *_surroundings(guide[part], usable[part], self._axes))
+            for part in sampled_parts(array.shape, self._axes[0])
+        ]
+
+    def curve(self, high_pass: NDArray[np.float64] = HIGH_PASS) -> NoiseCurve:
+        """See :func:`estimate_curve`."""
+        found = []
+        for array, usable, place, slope in self._parts:
+            band, counts = finest_band(array, usable, self._axes, high_pass)
+            found.append((np.abs(band[counts]), place[counts], slope[counts]))
+        sizes, places, slopes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        if sizes.size < _FEWEST:
+            raise ParameterError(
+                "There is too little image to estimate noise from: fewer than 32 places with 4 "
+                "valid voxels along each axis that are not flat background."
+            )
+        order = np.argsort(places, kind="stable")
+        points = []
+        for chosen in np.array_split(order, int(np.clip(sizes.size // _FEWEST_IN_BIN, 1, _BINS))):
+            # A share, not a threshold: of equal slopes (a guide without any) all are as good.
+            count = max(1, round(_FLATTEST * chosen.size), min(chosen.size, _LEAST))
+            flattest = chosen[np.argpartition(slopes[chosen], count - 1)[:count]]
+            points.append((np.median(places[flattest]), np.median(sizes[flattest]) / NORMAL_MAD))
+        intensities, sigmas = zip(*points, strict=True)
+        return NoiseCurve(
+            tuple(map(float, intensities)), tuple(map(float, sigmas)), _ERROR / count**0.5
+        )
+
+
+def _surroundings(
+    guide: NDArray[np.floating], usable: NDArray[np.bool_], axes: list[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The guide's intensity and its slope in the middle of each coefficient's support."""
     from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 
-    band, counts = finest_band(array, usable, axes, high_pass)
-    # The voxel in the middle of a coefficient's support.
     middle = tuple(
         slice(1, n - (WIDTH - 2)) if axis in axes else slice(None)
-        for axis, n in enumerate(array.shape)
+        for axis, n in enumerate(guide.shape)
     )
     known = np.where(usable, guide, 0).astype(np.float64)
-    widths = [1.0 if axis in axes else 0.0 for axis in range(array.ndim)]
+    widths = [1.0 if axis in axes else 0.0 for axis in range(guide.ndim)]
     place = gaussian_filter(known, widths)[middle]
     slope = gaussian_gradient_magnitude(known, 1.0)[middle]
-    return np.abs(band[counts]), place[counts], slope[counts]
+    return place, slope

@@ -13,7 +13,7 @@ from meddenoise.errors import ParameterError
 from meddenoise.noise.advice import advise
 from meddenoise.noise.background import Background, agree, noise_background
 from meddenoise.noise.correlation import Correlation, background_correlation, tissue_correlation
-from meddenoise.noise.curve import NoiseCurve, estimate_curve
+from meddenoise.noise.curve import Guided, NoiseCurve
 from meddenoise.noise.finest_band import SPLINE, WIDTH
 from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.moments import check_coils
@@ -241,7 +241,8 @@ def _in_tissue(
     """
     few, where = thinned(values, mask)
     guide = smoothed(few, where)
-    curve = estimate_curve(few, guide, mask=where)
+    guided = Guided(few, guide, mask=where)
+    curve = guided.curve()
     line = photon_transfer(curve) if len(curve.sigmas) >= 3 else None
     may_count = modality in _COUNTING or (modality == "" and values.ndim == 2)
     photons = line if may_count and line is not None and line.counting else None
@@ -269,7 +270,7 @@ def _in_tissue(
     if there is not None:
         correlation = correlation.filled(there)
     if correlation.white:
-        sigma, _, _ = quietest(level(estimate_curve(few, guide, mask=where, high_pass=SPLINE)))
+        sigma, _, _ = quietest(level(guided.curve(SPLINE)))
         if model == "gaussian" and np.count_nonzero(where) < _FEW:
             whole = estimate_sigma(few, mask=where)
             sigma = whole if whole < _CLOSE * sigma else sigma

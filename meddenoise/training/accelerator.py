@@ -8,10 +8,12 @@ import importlib.util
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.tracking import TensorBoardTracker
 
 from meddenoise.devices import choose_device, has_fast_bf16
 from meddenoise.errors import ConfigError, MissingDependency
@@ -66,9 +68,18 @@ def make_accelerator(
     return Accelerator(
         mixed_precision=_NAMES[precision],
         cpu=chosen.type == "cpu",
-        log_with=list(trackers) if directory is not None and trackers else None,
+        log_with=_trackers(trackers, directory),
         project_dir=directory,
     )
+
+
+def _trackers(names: Sequence[str], directory: Path | None) -> list[Any] | None:
+    """As Accelerate takes them; :func:`meddenoise.training.trackers.start_trackers` starts them."""
+    if directory is None or not names:
+        return None
+    # TensorBoard's directory has its own name, and not that of the project.
+    board = TensorBoardTracker("tensorboard", directory)
+    return [board if name == "tensorboard" else name for name in names]
 
 
 def _leave_process_group() -> None:

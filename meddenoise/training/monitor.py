@@ -16,6 +16,7 @@ from meddenoise.config import TrainingConfig
 from meddenoise.io.atomic import atomic_file
 from meddenoise.training.listening import tell
 from meddenoise.training.pictures import log_pictures
+from meddenoise.training.trackers import start_trackers
 
 __all__ = ["Monitor"]
 
@@ -60,7 +61,7 @@ class Monitor:
                     fresh.write_text("".join(kept), encoding="utf-8")
                 self._log = file.open("a", encoding="utf-8", buffering=1)
             if self._settings.trackers:
-                self._accelerator.init_trackers("tensorboard")
+                start_trackers(self._accelerator, self._directory, self._settings)
         if self._bar:
             self._bar.start()
         return self

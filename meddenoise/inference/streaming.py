@@ -7,12 +7,10 @@ that is told it, or with a stabilisation) from as many voxels in the middle plan
 
 from __future__ import annotations
 
-import itertools
 import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,7 +21,9 @@ from meddenoise.errors import ModelError, OutputError, ParameterError
 from meddenoise.inference.planes import as_input, in_units
 from meddenoise.inference.restore import curve_of_samples, restored_planes, sampled_planes
 from meddenoise.inference.stabilised import stabilisation_around
+from meddenoise.inference.sums import Sums
 from meddenoise.io.ahead import ahead
+from meddenoise.io.parts import Originals
 from meddenoise.io.planes import PlaneScan
 from meddenoise.noise.curve import NoiseCurve
 from meddenoise.noise.scan_level import scan_sigma
@@ -40,47 +40,6 @@ SAMPLE = 2**24
 """Voxels that percentiles and noise are estimated from."""
 
 Planes = Iterator[NDArray[np.floating]]
-
-
-@dataclass
-class _Sums:
-    """What a pass over a channel finds.
-
-    Attributes:
-        count: voxels that are finite.
-        mean, squares: their mean, and the sum of squares about it.
-        low, high: the smallest and the largest.
-        missing: voxels that are not finite.
-        sample: some of the values, in float32.
-    """
-
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-    low: float = math.inf
-    high: float = -math.inf
-    missing: int = 0
-    sample: list[NDArray[np.floating]] | None = None
-
-    @property
-    def blank(self) -> bool:
-        """Whether there is nothing in it: no finite voxel, or all are the same."""
-        return not self.count or self.low == self.high
-
-    def add(self, values: NDArray[np.floating]) -> None:
-        """More values; Chan, Golub and LeVeque, "Updating formulae", 1979, equation 2.1."""
-        found = values[np.isfinite(values)] if not np.isfinite(values).all() else values
-        self.missing += values.size - found.size
-        if not found.size:
-            return
-        mean = float(found.mean(dtype=np.float64))
-        squares = float(np.square(found - mean, dtype=np.float64).sum())
-        total = self.count + found.size
-        apart = mean - self.mean
-        self.squares += squares + apart**2 * self.count * found.size / total
-        self.mean += apart * found.size / total
-        self.count = total
-        self.low, self.high = min(self.low, float(found.min())), max(self.high, float(found.max()))
 
 
 class Streaming:
@@ -125,14 +84,19 @@ class Streaming:
         return all(sums.blank for sums in self.sums)
 
     @property
+    def lowest(self) -> float:
+        """The smallest value of the first channel, as the network gets it."""
+        return self.sums[0].low
+
+    @property
     def head(self) -> Volume:
         """The result without its voxels, as the scan's head."""
         note = self.denoiser.note(self.around)
         return self.scan.head.with_array(self.scan.head.array, note=note)
 
-    def _summed(self, channel: int) -> _Sums:
+    def _summed(self, channel: int) -> Sums:
         """A pass over a channel: of stabilised values, where it is stabilised."""
-        sums, sample = _Sums(), []
+        sums, sample = Sums(), []
         x, y, depth = self.scan.shape
         every = max(1, math.ceil(x * y * depth / SAMPLE))
         done = 0
@@ -276,19 +240,15 @@ class Streaming:
 
     def _finished(self, parts: Planes, channel: int) -> Planes:
         """Brought back from the stabilisation, and with what was no number as it was."""
-        before: _Taken | None = None
-        if self.sums[channel].missing:
-            one, other = itertools.tee(self.scan.originals(channel))
-            before = _Taken(part for part, _ in one)
-            measured = _Taken(known for _, known in other)
+        before = Originals(self.scan.originals(channel)) if self.sums[channel].missing else None
         for part in parts:
             values = part
             if self.around.stabilisers[channel] is not None:
                 values = self.around.inverse(part, channel)
             values = values.astype(self.scan.head.array.dtype, copy=False)
             if before is not None:
-                count = part.shape[2]
-                values = np.where(measured.next(count), values, before.next(count))
+                original, measured = before.next(part.shape[2])
+                values = np.where(measured, values, original)
             yield values
 
 
@@ -337,21 +297,3 @@ class _Samples:
             found.append(clean(begin, end)[:, rows])
         known = [np.concatenate(masks, axis=2) for masks in self._known]
         return curve_of_samples(noisy, found, known)
-
-
-class _Taken:
-    """Planes in parts of any size."""
-
-    def __init__(self, planes: Iterator[NDArray]) -> None:
-        self._planes = planes
-        self._spare: NDArray | None = None
-
-    def next(self, count: int) -> NDArray:
-        """The next ``count`` planes."""
-        parts: list[NDArray] = []
-        while count > 0:
-            part = next(self._planes) if self._spare is None else self._spare
-            parts.append(part[..., :count])
-            self._spare = part[..., count:] if part.shape[2] > count else None
-            count -= parts[-1].shape[2]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)

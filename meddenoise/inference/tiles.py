@@ -101,8 +101,9 @@ class TilePlan:
     def _rise(self, axis: int, shared: int) -> Tensor:
         """From 0 to 1 over the voxels that two neighbours share; one's rise is the other's fall."""
         halo = self.halo[axis]
-        # Where the halo does not fit in, the seam is better soft than exact nowhere.
-        dropped = halo if 2 * halo <= shared else shared // 4
+        # Where the halo does not fit in, what is far from the border counts most; but the seam must
+        # not be hard.
+        dropped = halo if 2 * halo <= shared else 2 * shared // 5
         length = shared - 2 * dropped
         slope = torch.arange(1, length + 1) / (length + 1)
         return torch.cat([torch.zeros(dropped), slope, torch.ones(dropped)])

@@ -13,6 +13,7 @@ __all__ = [
     "EXTENSIONS",
     "RASTER_FORMATS",
     "format_of_name",
+    "is_store",
     "may_be_dicom",
     "not_a_scan",
     "sniff",
@@ -26,6 +27,7 @@ EXTENSIONS: dict[str, str] = {
     ".nhdr": "nrrd",
     ".mha": "metaimage",
     ".mhd": "metaimage",
+    ".zarr": "zarr",
     ".png": "png",
     ".tif": "tiff",
     ".tiff": "tiff",
@@ -38,6 +40,7 @@ RASTER_FORMATS = ("png", "tiff", "jpeg")
 
 _META = re.compile(rb"^\s*(ObjectType|ObjectSubType|NDims|Comment|TransformType|BinaryData)\s*=")
 _HEAD = 1024
+_STORE_MARKS = ("zarr.json", ".zgroup", ".zarray")
 
 
 def format_of_name(path: Path) -> tuple[str | None, str]:
@@ -72,6 +75,11 @@ def sniff(path: Path) -> str | None:
     if _META.match(head):
         return "metaimage"
     return _nifti_kind(head) or ("dicom" if _looks_like_bare_dicom(head) else None)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a directory is a zarr store, and so one scan."""
+    return any((path / mark).is_file() for mark in _STORE_MARKS)
 
 
 def may_be_dicom(path: Path, kind: str | None) -> bool:

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,12 +15,20 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
 from meddenoise.io import binary
-from meddenoise.io.formats import sniff
+from meddenoise.io.formats import is_store, sniff
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
 
-__all__ = ["PlaneScan", "file_planes", "headed", "open_planes", "planes_a_part"]
+__all__ = [
+    "PlaneScan",
+    "file_planes",
+    "headed",
+    "middle_of",
+    "middle_planes",
+    "open_planes",
+    "planes_a_part",
+]
 
 _PART = 2**20
 
@@ -63,20 +71,38 @@ class PlaneScan(ABC):
             yield part, np.isfinite(part)
 
     def middle(self, voxels: int) -> Volume:
-        """The middle planes as a scan of their own: at least 16, or so many voxels a channel.
+        """The planes of :func:`middle_planes` as a scan of their own.
 
         What is estimated of a scan that is not held in memory is estimated from them.
         """
-        x, y, depth = self.shape
-        count = min(depth, max(16, voxels // (x * y)))
-        first = (depth - count) // 2
-        array = np.empty((self.head.channels, x, y, count), self.head.array.dtype)
+        x, y, _ = self.shape
+        first, last = middle_planes(self.shape, voxels)
+        array = np.empty((self.head.channels, x, y, last - first), self.head.array.dtype)
         for channel in range(self.head.channels):
             done = 0
-            for part in self.planes(channel, first, first + count):
+            for part in self.planes(channel, first, last):
                 array[channel, ..., done : done + part.shape[2]] = part
                 done += part.shape[2]
         return Volume(array, self.head.affine, units=self.head.units, modality=self.head.modality)
+
+
+def middle_planes(shape: Sequence[int], voxels: int) -> tuple[int, int]:
+    """The first of the middle planes of ``(X, Y, Z)`` and the one after the last.
+
+    They are at least 16, or hold so many voxels.
+    """
+    x, y, depth = shape
+    count = min(depth, max(16, voxels // (x * y)))
+    first = (depth - count) // 2
+    return first, first + count
+
+
+def middle_of(volume: Volume, voxels: int) -> Volume:
+    """Those planes of a volume in memory, as :meth:`PlaneScan.middle` has them; not copied."""
+    first, last = middle_planes(volume.shape, voxels)
+    here = (..., slice(first, last))
+    padding = None if volume.padding is None else volume.padding[here]
+    return replace(volume, array=volume.array[here], padding=padding)
 
 
 def planes_a_part(shape: Sequence[int]) -> int:
@@ -165,17 +191,21 @@ def file_planes(
 def open_planes(path: Path, *, series: str | None = None, at_least: int = 0) -> PlaneScan | None:
     """A scan that can be read plane by plane; ``None`` for one that can only be read as a whole.
 
-    NIfTI and NRRD, compressed or not, uncompressed MetaImage, each in one file; and a DICOM series
-    of one slice a file.
+    NIfTI and NRRD, compressed or not, uncompressed MetaImage, each in one file; OME-NGFF; and a
+    DICOM series of one slice a file.
 
     Args:
-        path: a file, or a DICOM directory.
+        path: a file, a DICOM directory, or a zarr store.
         series: which DICOM series, as for :func:`meddenoise.read`.
         at_least: a scan with fewer voxels will not be streamed anyway, so ``None`` is as good.
 
     Raises:
         FileError, AmbiguousInput, GeometryError: the header is damaged, or there are several.
     """
+    if path.is_dir() and is_store(path):
+        from meddenoise.io.ngff.reading import ngff_planes
+
+        return ngff_planes(path) if series is None else None
     if path.is_dir():
         from meddenoise.io.dicom.planes import series_planes
 

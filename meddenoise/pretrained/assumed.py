@@ -3,7 +3,8 @@ scans."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 from meddenoise.errors import InputError, ParameterError
 from meddenoise.noise.anscombe import Anscombe
 from meddenoise.noise.estimation import NoiseEstimate, estimate
+from meddenoise.noise.finest_band import WIDTH
 from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.moments import check_magnitude
 from meddenoise.noise.rician_vst import RicianStabilisation
+from meddenoise.noise.sigma_map import LocalSigma
 from meddenoise.volume import Volume
 
-__all__ = ["Assumed", "assume"]
+__all__ = ["Assumed", "Rest", "assume", "unknown_traits"]
 
 # What the network was trained for; see configs/pretrain_3d.yaml and data/synthetic.
 # In percent of the noisy scan's 99.9th percentile, which strong noise raises.
@@ -41,15 +44,15 @@ class Assumed:
 
     Attributes:
         scale: the noise's standard deviation in image units (for Rician noise that of the real and
-            the imaginary channel): a number, or float32 of the spatial shape; 0 where there is
-            none to be seen.
+            the imaginary channel): a number, or float32 of the spatial shape, or for a scan that
+            was looked at in part a map of the whole; 0 where there is none to be seen.
         stabiliser: what makes noise of that scale Gaussian; ``None`` if it is.
         white: whether it is independent from voxel to voxel.
         said: what was found, a sentence each.
         doubts: where the network does not know such scans, a sentence each.
     """
 
-    scale: float | NDArray[np.float32]
+    scale: float | NDArray[np.float32] | LocalSigma
     stabiliser: RicianStabilisation | Anscombe | None
     white: bool
     said: tuple[str, ...]
@@ -58,13 +61,21 @@ class Assumed:
     @property
     def silent(self) -> bool:
         """Whether there is no noise to be seen."""
-        return bool(np.max(self.scale) == 0)
+        return not isinstance(self.scale, LocalSigma) and bool(np.max(self.scale) == 0)
+
+    def planes(self, first: int, last: int) -> Assumed:
+        """The same for some planes of the scan, those from ``first`` to before ``last``."""
+        if isinstance(self.scale, LocalSigma):
+            return replace(self, scale=self.scale.planes(first, last))
+        if np.ndim(self.scale):
+            return replace(self, scale=np.asarray(self.scale)[..., first:last])
+        return self
 
     def forward(self, array: NDArray[np.floating]) -> NDArray[np.floating]:
         """A channel with noise of standard deviation 1."""
         if isinstance(self.stabiliser, Anscombe):
             return self.stabiliser.forward(array)
-        z = array / self.scale
+        z = array / self._sigma
         return z if self.stabiliser is None else self.stabiliser.forward(z)
 
     def inverse(self, array: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -72,11 +83,34 @@ class Assumed:
         if isinstance(self.stabiliser, Anscombe):
             return self.stabiliser.inverse(array)
         z = array if self.stabiliser is None else self.stabiliser.inverse(array)
-        return np.asarray(z * self.scale)
+        return np.asarray(z * self._sigma)
+
+    @property
+    def _sigma(self) -> float | NDArray[np.float32]:
+        return self.scale.whole() if isinstance(self.scale, LocalSigma) else self.scale
+
+
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """What is to be known of a scan of which only some planes are looked at.
+
+    Attributes:
+        lowest: the smallest value in all of it.
+        local: makes the map of all of its noise, as that of a magnitude or not; see
+            :func:`meddenoise.noise.sigma_map.local_sigma`.
+    """
+
+    lowest: float
+    local: Callable[[bool], LocalSigma]
 
 
 def assume(
-    volume: Volume, *, sigma: float | None = None, stabilise: str | None = None, coils: int = 1
+    volume: Volume,
+    *,
+    sigma: float | None = None,
+    stabilise: str | None = None,
+    coils: int = 1,
+    rest: Rest | None = None,
 ) -> Assumed:
     """Estimates the noise of a scan.
 
@@ -87,6 +121,7 @@ def assume(
         stabilise: ``"rician"``, ``"anscombe"`` or ``"none"``; by what is found for ``None`` and
             ``"auto"``.
         coils: whose sum of squares a magnitude image is.
+        rest: of the scan, if ``volume`` is some planes of it only.
 
     Raises:
         ParameterError: noise that cannot be estimated; a stabilisation that does not fit the scan,
@@ -96,36 +131,48 @@ def assume(
         found = estimate(volume, coils=coils, with_map=sigma is None)
     except InputError as fault:
         raise ParameterError(f"{fault} Say --sigma and --method instead.") from None
-    way = stabilise if stabilise not in (None, "auto") else _way(found, volume)
+    values = volume.array[volume.valid]
+    lowest = float(values.min()) if rest is None else rest.lowest
+    way = stabilise if stabilise not in (None, "auto") else _way(found, lowest)
     kind = {"rician": "Rician", "anscombe": "that of counted photons"}.get(way, "Gaussian")
-    reference = reference_intensity(volume.array[volume.valid])
-    doubts = tuple(_doubts(found, volume, sigma))
+    reference = reference_intensity(values)
+    doubts = tuple(
+        f"The network was not trained for {what}: {_AUTO}."
+        for what in unknown_traits(found, volume, sigma)
+    )
     white = not found.correlated
     if sigma is None and found.sigma <= _ROUNDING * abs(reference):
         return Assumed(0.0, None, white, ("No noise can be seen: the scan is left as it is.",), ())
     if way == "anscombe":
         return Assumed(1.0, _anscombe(found, sigma), white, (_said(kind, found, None),), doubts)
     if way == "rician":
-        check_magnitude(volume.array[volume.valid])
+        check_magnitude(np.array([lowest]))
     stabiliser = RicianStabilisation(1.0, coils) if way == "rician" else None
-    scale: float | NDArray[np.float32] = found.sigma if sigma is None else sigma
+    scale: float | NDArray[np.float32] | LocalSigma = found.sigma if sigma is None else sigma
     said = [_said(kind, found, sigma)]
     if sigma is None and found.map is not None and volume.channels == 1:
         tissue = _tissue(volume)
-        local = _map(found.map, found.sigma, tissue)
-        if local is not None:
-            scale = local
+        limits = _limits(found.map, found.sigma, tissue)
+        if limits is not None:
+            local = np.clip(found.map, *limits).astype(np.float32)
+            scale = local if rest is None else _of_all(rest, found, volume).within(*limits)
             low, high = np.percentile(local[tissue], (5, 95))
             said.append(f"It varies from {low:.4g} to {high:.4g} over the scan: a map is taken.")
-    if np.max(scale) == 0:
+    if sigma == 0:
         raise ParameterError("sigma is 0: where there is no noise, there is nothing to take away.")
     return Assumed(scale, stabiliser, white, tuple(said), doubts)
 
 
-def _way(found: NoiseEstimate, volume: Volume) -> str:
-    if found.model == "rician" and volume.array[volume.valid].min() >= 0:
+def _way(found: NoiseEstimate, lowest: float) -> str:
+    if found.model == "rician" and lowest >= 0:
         return "rician"
     return "anscombe" if found.photons is not None else "none"
+
+
+def _of_all(rest: Rest, found: NoiseEstimate, volume: Volume) -> LocalSigma:
+    """The map of all of a scan, corrected as :func:`meddenoise.noise.estimate` corrects one."""
+    axes = [axis for axis, n in enumerate(volume.shape) if n >= WIDTH]
+    return rest.local(found.model == "rician").scaled(found.correlation.response(axes) ** -0.5)
 
 
 def _anscombe(found: NoiseEstimate, sigma: float | None) -> Anscombe:
@@ -149,10 +196,10 @@ def _tissue(volume: Volume) -> NDArray[np.bool_]:
     return bright
 
 
-def _map(
+def _limits(
     local: NDArray[np.float32], sigma: float, tissue: NDArray[np.bool_]
-) -> NDArray[np.float32] | None:
-    """The map where it is uneven enough in the tissue to be believed, within limits.
+) -> tuple[float, float] | None:
+    """Those of a map that is uneven enough in the tissue to be believed; ``None`` of any other.
 
     Not where all of it exceeds the scan's own sigma: then anatomy has added to it.
     """
@@ -160,8 +207,7 @@ def _map(
     if not (low > 0 and high > _UNEVEN * low and low <= 1.1 * sigma):
         return None
     middle = float(np.median(local[tissue]))
-    clipped = np.clip(local, _MAP_RANGE[0] * middle, _MAP_RANGE[1] * middle)
-    return np.asarray(clipped, dtype=np.float32)
+    return _MAP_RANGE[0] * middle, _MAP_RANGE[1] * middle
 
 
 def _said(kind: str, found: NoiseEstimate, sigma: float | None) -> str:
@@ -171,8 +217,14 @@ def _said(kind: str, found: NoiseEstimate, sigma: float | None) -> str:
     return f"The noise is taken to be {kind}, with a sigma of {found.sigma:.4g}{share}."
 
 
-def _doubts(found: NoiseEstimate, volume: Volume, sigma: float | None) -> list[str]:
-    """Whatever the network was not trained for, and the alternative."""
+def unknown_traits(found: NoiseEstimate, volume: Volume, sigma: float | None = None) -> list[str]:
+    """Whatever of a scan and its noise the network was not trained for.
+
+    Args:
+        found: the scan's noise.
+        volume: the scan.
+        sigma: the noise's standard deviation, if it is known better.
+    """
     doubts = []
     percent = found.percent
     if sigma is not None and found.reference > 0:
@@ -191,4 +243,4 @@ def _doubts(found: NoiseEstimate, volume: Volume, sigma: float | None) -> list[s
         doubts.append(f"voxels as unequal as {sizes} mm")
     if volume.modality not in _MODALITIES:
         doubts.append(f"the modality {volume.modality}")
-    return [f"The network was not trained for {what}: {_AUTO}." for what in doubts]
+    return doubts

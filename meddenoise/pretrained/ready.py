@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
+from meddenoise._version import __version__
 from meddenoise.devices import has_fast_bf16
 from meddenoise.inference import Denoiser
+from meddenoise.inference.sums import Sums
 from meddenoise.pretrained.weights import shipped_weights
 
 __all__ = ["ReadyDenoiser"]
@@ -63,6 +65,11 @@ class ReadyDenoiser:
         """For people: the file and its hash."""
         return f"the network that ships with it ({self.denoiser.name})"
 
+    @property
+    def note(self) -> str:
+        """A line of history for a result."""
+        return f"meddenoise {__version__} denoised with {self.name}"
+
     def __call__(
         self,
         array: NDArray[np.floating],
@@ -89,11 +96,54 @@ class ReadyDenoiser:
         centred = (array - zero).astype(np.float32)
         if valid is not None and not valid.all():
             centred[~valid] = 0
-        fast = has_fast_bf16(self.denoiser.device) and not exact
-        fast = fast and float(np.abs(centred).max()) < _EXACT_ENOUGH
-        kind = self.denoiser.device.type
-        rounding = torch.autocast(kind, torch.bfloat16) if fast else nullcontext()
-        with torch.inference_mode(), rounding:
+        rounding = self._rounding(float(np.abs(centred).max()), exact=exact)
+        with torch.inference_mode(), rounding():
             found = self.denoiser.run(torch.from_numpy(centred)[None, None], progress)[0]
         result: NDArray[np.float32] = found.float().numpy() + np.float32(zero)
         return result
+
+    def planes(
+        self,
+        shape: Sequence[int],
+        parts: Callable[[], Iterator[NDArray[np.floating]]],
+        sums: Sums,
+        *,
+        progress: Callable[[float], None] | None = None,
+    ) -> Iterator[NDArray[np.float32]]:
+        """As a call, of a scan that comes and goes in parts of some planes.
+
+        Args:
+            shape: ``(X, Y, Z)`` of all.
+            parts: begins to give parts ``(X, Y, n)``; what was not measured is no number.
+            sums: of all parts.
+            progress: called with the finished fraction.
+
+        Yields:
+            ``(X, Y, n)`` float32, in order.
+        """
+        zero = sums.mean
+        rounding = self._rounding(max(sums.high - zero, zero - sums.low))
+
+        def given() -> Iterator[Tensor]:
+            for part in parts():
+                centred = (part - zero).astype(np.float32).transpose(2, 0, 1)
+                centred = np.where(np.isfinite(centred), centred, np.float32(0))
+                yield torch.from_numpy(np.ascontiguousarray(centred)[:, None])
+
+        found = self.denoiser.compute.planes(shape, given, lean=True, progress=progress)
+        while True:
+            # Around each step, so that whoever takes the planes is not in it.
+            with torch.inference_mode(), rounding():
+                part = next(found, None)
+            if part is None:
+                return
+            yield part.float().numpy().transpose(1, 2, 0) + np.float32(zero)
+
+    def _rounding(
+        self, farthest: float, *, exact: bool = False
+    ) -> Callable[[], AbstractContextManager[object]]:
+        """In what the network computes, for values so far from their mean."""
+        device = self.denoiser.device
+        if exact or farthest >= _EXACT_ENOUGH or not has_fast_bf16(device):
+            return nullcontext
+        return lambda: torch.autocast(device.type, torch.bfloat16)

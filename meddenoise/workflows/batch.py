@@ -21,6 +21,7 @@ from meddenoise.volume import Volume
 from meddenoise.workflows.places import Job, check_place
 from meddenoise.workflows.streamed import open_large, write_streamed
 from meddenoise.workflows.ways import Progress, Way, way_to_denoise
+from meddenoise.workflows.whole import check_room, said_of_whole
 
 __all__ = [
     "Batch",
@@ -76,12 +77,14 @@ class Opened:
         target: where its result goes.
         seconds: that reading it took.
         large: the scan to be read plane by plane, if it is.
+        notes: what there is to say about that.
     """
 
     volume: Volume
     target: Path
     seconds: float
     large: PlaneScan | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,8 +179,10 @@ class Batch:
         large = None if self.way.stream is None else open_large(job)
         if large is not None:
             return Opened(large[0].head, large[1], time.perf_counter() - began, large[0])
+        check_room(job)
         volume = read(job.scan.path, series=job.scan.series)
-        return Opened(volume, job.target_for(volume), time.perf_counter() - began)
+        target, spent = job.target_for(volume), time.perf_counter() - began
+        return Opened(volume, target, spent, notes=said_of_whole(volume))
 
     def one(
         self,
@@ -229,7 +234,9 @@ class Batch:
                     denoised, target, overwrite=self.overwrite, beside=sidecars.files,
                     **self.writing,
                 )  # fmt: skip
-        heard = (*_oddities(volume), *(str(w.message) for w in said), *_written(report))
+        heard = (
+            *_oddities(volume), *opened.notes, *(str(w.message) for w in said), *_written(report)
+        )  # fmt: skip
         return Outcome(
             input=str(job.scan.path),
             output=str(report.path),

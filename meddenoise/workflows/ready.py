@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise._version import __version__
 from meddenoise.errors import ParameterError
-from meddenoise.noise.mppca import FEWEST_VOLUMES
+from meddenoise.io.planes import middle_of, planes_a_part
 from meddenoise.noise.scan_level import one_channel
+from meddenoise.noise.sigma_map import LocalSigma, local_sigma
 from meddenoise.volume import Volume
+from meddenoise.workflows.looked_at import (
+    is_series,
+    looked_at,
+    voxels_looked_at,
+    warn_of_structure,
+)
 
 if TYPE_CHECKING:
+    from meddenoise.pretrained.assumed import Assumed
     from meddenoise.pretrained.ready import ReadyDenoiser
 
 __all__ = ["denoise_ready", "load_all"]
@@ -63,8 +71,6 @@ def denoise_ready(
     Raises:
         ParameterError: a scan of another number of axes, or noise that cannot be estimated.
     """
-    from meddenoise.pretrained.assumed import assume
-
     ready = networks.get(volume.dims)
     if ready is None:
         raise ParameterError(
@@ -73,15 +79,14 @@ def denoise_ready(
             "the image and chooses."
         )
     valid, out = volume.valid, volume.array.copy()
-    series = volume.channels >= FEWEST_VOLUMES
+    series = is_series(volume)
     known = {"sigma": sigma, "stabilise": stabilise, "coils": coils or 1}
-    shared = assume(volume, **known) if series else None  # type: ignore[arg-type]
+    shared = _assumed(volume, volume.channels, known) if series else None
     for channel in range(volume.channels):
         inside = valid[channel]
         noisy = volume.array[channel]
         if inside.any() and np.ptp(noisy[inside]) > 0:
-            one = one_channel(volume, channel)
-            noise = shared or assume(one, **known)  # type: ignore[arg-type]
+            noise = shared or _assumed(one_channel(volume, channel), volume.channels, known)
             told = noise.said if channel == 0 or not series else ()
             if told:
                 warnings.warn(" ".join((*told, *noise.doubts)), stacklevel=2)
@@ -89,29 +94,41 @@ def denoise_ready(
                 filled = np.where(inside, noisy, noisy[inside].mean(dtype=np.float64))
                 z = noise.forward(filled.astype(noisy.dtype))
                 clean = ready(z, inside, progress=_share(progress, channel, volume.channels))
-                _look_at_residual(z, clean, inside)
+                block = looked_at(noisy.shape)
+                warn_of_structure(z[block], clean[block], inside[block])
                 out[channel] = np.where(inside, noise.inverse(clean), noisy)
         if progress:
             progress((channel + 1) / volume.channels)
-    return volume.with_array(out, note=f"meddenoise {__version__} denoised with {ready.name}")
+    return volume.with_array(out, note=ready.note)
 
 
-def _look_at_residual(
-    z: NDArray[np.floating], clean: NDArray[np.floating], inside: NDArray[np.bool_]
-) -> None:
-    from meddenoise.evaluation.residual import residual_structure
+def _assumed(volume: Volume, channels: int, known: Mapping[str, Any]) -> Assumed:
+    """What is assumed of a scan's noise: of one of so many channels, or of a series as a whole."""
+    from meddenoise.pretrained.assumed import Rest, assume
 
-    try:
-        found = residual_structure(z, clean, mask=inside)
-    except ParameterError:
-        return  # too small to tell
-    if found.structured:
-        warnings.warn(
-            f"What was taken away holds structure: at edges it is {found.ratio:.1f} times as "
-            "strong as elsewhere, where noise alone would be alike. Look at it (--keep-noise), or "
-            "take less away (--strength 0.7).",
-            stacklevel=3,
+    enough = voxels_looked_at(channels)
+    if volume.dims == 2 or math.prod(volume.shape) <= enough:
+        return assume(volume, **known)
+
+    array, valid = volume.array[0], volume.valid[0]
+
+    def parts() -> Iterator[NDArray[np.floating]]:
+        step = planes_a_part(array.shape)
+        for first in range(0, array.shape[2], step):
+            here = (..., slice(first, first + step))
+            yield np.where(valid[here], array[here], np.nan)
+
+    def local(magnitude: bool) -> LocalSigma:
+        return local_sigma(
+            volume.shape,
+            parts(),
+            spacing=volume.spacing,
+            magnitude=magnitude,
+            coils=known["coils"],
         )
+
+    rest = Rest(float(volume.array[volume.valid].min()), local)
+    return assume(middle_of(volume, enough), rest=rest, **known)
 
 
 def _share(progress: Progress | None, part: int, parts: int) -> Progress | None:

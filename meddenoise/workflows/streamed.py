@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
 from meddenoise.io import Sidecars, WriteReport, write_report
@@ -14,18 +17,48 @@ from meddenoise.io.formats import format_of_name
 from meddenoise.io.planes import PlaneScan, open_planes
 from meddenoise.io.source import HeaderSource
 from meddenoise.io.writing import PLANE_FORMATS
+from meddenoise.volume import Volume
 from meddenoise.workflows.places import Job
 
-if TYPE_CHECKING:
-    from meddenoise.inference.streaming import Streaming
-
-__all__ = ["STREAM_FROM", "Stream", "open_large", "write_streamed"]
+__all__ = ["STREAM_FROM", "Stream", "Streamed", "open_large", "write_streamed"]
 
 STREAM_FROM = 2**25
 """A scan with so many voxels is not read into memory, where it can be read plane by plane."""
 
+
+class Streamed(Protocol):
+    """A scan that is denoised plane by plane.
+
+    Attributes:
+        untouched: voxels that are not finite, and stay as they are.
+        blank: whether there is nothing in any channel.
+        lowest: the smallest value of the first channel; infinite if none is finite.
+        head: the result without its voxels.
+    """
+
+    @property
+    def untouched(self) -> int: ...
+    @property
+    def blank(self) -> bool: ...
+    @property
+    def lowest(self) -> float: ...
+    @property
+    def head(self) -> Volume: ...
+
+    def planes(
+        self, beside: Path, progress: Callable[[float], None] | None = None
+    ) -> Iterator[NDArray[np.floating]]:
+        """The result, parts ``(X, Y, n)`` from first to last, one channel after the other.
+
+        Args:
+            beside: a directory with room for the scan in float32, if it is needed.
+            progress: called with the finished fraction.
+        """
+        ...
+
+
 # What denoises a scan that is read plane by plane.
-Stream = Callable[[PlaneScan], "Streaming"]
+Stream = Callable[[PlaneScan], Streamed]
 
 
 def open_large(job: Job) -> tuple[PlaneScan, Path] | None:
@@ -66,7 +99,7 @@ def write_streamed(
     """
     streaming = stream(scan)
     if streaming.blank:
-        low = streaming.sums[0].low
+        low = streaming.lowest
         why = "no voxel is finite" if math.isinf(low) else f"it is constant, {low:g} everywhere"
         raise FileError(f"There is nothing to denoise in {scan.path}: {why}.")
     place = target.absolute().parent

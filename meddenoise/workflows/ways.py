@@ -10,42 +10,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from meddenoise.errors import ParameterError
 from meddenoise.filters import apply_filter, filter_options
 from meddenoise.volume import Volume
 from meddenoise.workflows import refined as refined  # registers a method
+from meddenoise.workflows.blended import blended
 from meddenoise.workflows.units import checked_units, hint_of_units
+from meddenoise.workflows.way import Progress, Way
 
 if TYPE_CHECKING:
     from meddenoise.inference import Denoiser
-    from meddenoise.inference.streaming import Streaming
     from meddenoise.io.planes import PlaneScan
-    from meddenoise.workflows.streamed import Stream
+    from meddenoise.workflows.streamed import Streamed
 
 __all__ = ["AUTO", "Progress", "Way", "way_to_denoise"]
 
 AUTO = "auto"
 """The method that looks at the scan."""
-
-Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class Way:
-    """How scans are denoised.
-
-    Attributes:
-        name: for people: the method, or the model file and its hash.
-        run: a noisy volume to a denoised one.
-        stream: how a scan is denoised plane by plane that is too large for the memory; ``None`` if
-            it cannot be.
-    """
-
-    name: str
-    run: Callable[[Volume, Progress | None], Volume]
-    stream: Stream | None = None
 
 
 def way_to_denoise(
@@ -101,7 +82,7 @@ def way_to_denoise(
         budget=budget,
     )
     if strength != 1:
-        way = _blended(way, strength)
+        way = blended(way, strength)
     if said:
         return _in_units(way, said)
     looks = model is None and sigma is None and _estimates(method, dict(options or {}))
@@ -134,7 +115,7 @@ def _full_strength(
     if method is not None:
         return around.debiased(_by_filter(method, options, level, around), level)
     if model is None:
-        return _by_what_ships(options, level, around, device)
+        return _by_what_ships(options, sigma, level, around, device)
     from meddenoise.inference import Denoiser
     from meddenoise.inference.stabilised import check_asked
 
@@ -162,7 +143,7 @@ def _full_strength(
             progress=progress,
         )
 
-    def streamed(scan: PlaneScan) -> Streaming:
+    def streamed(scan: PlaneScan) -> Streamed:
         from meddenoise.inference.streaming import SAMPLE, Streaming
 
         denoiser.check_fits(scan.head)
@@ -175,11 +156,13 @@ def _full_strength(
 
 def _by_what_ships(
     options: dict[str, Any],
+    sigma: str | float | None,
     level: Callable[[Volume], float | None],
     around: _Around,
     device: str,
 ) -> Way:
     """The network that ships with meddenoise; see :mod:`meddenoise.workflows.ready`."""
+    from meddenoise.workflows.looked_at import few_of, voxels_looked_at
     from meddenoise.workflows.ready import denoise_ready, load_all
 
     # Before anything is read: the weights may be altered, and options unknown.
@@ -190,27 +173,22 @@ def _by_what_ships(
         return denoise_ready(
             volume,
             networks,
-            sigma=level(volume),
+            sigma=level(few_of(volume)),
             stabilise=stabilise,
             coils=around.coils,
             progress=progress,
         )
 
-    return around.debiased(Way("the network that ships with meddenoise", run), level)
+    def streamed(scan: PlaneScan) -> Streamed:
+        from meddenoise.workflows.ready_streamed import ReadyStreaming
 
-
-def _blended(way: Way, strength: float) -> Way:
-    """The way, with only a share of what it takes away gone."""
-
-    def run(volume: Volume, progress: Progress | None) -> Volume:
-        denoised = way.run(volume, progress)
-        change = strength * (denoised.array - volume.array)
-        with_share = np.where(volume.valid, volume.array + change, denoised.array)
-        return denoised.with_array(
-            with_share.astype(denoised.array.dtype), note=f"blended, strength {strength:g}"
+        known = None if sigma is None else level(scan.middle(voxels_looked_at(scan.head.channels)))
+        return ReadyStreaming(
+            networks[3], scan, sigma=known, stabilise=stabilise, coils=around.coils
         )
 
-    return replace(way, run=run, stream=None)
+    way = Way("the network that ships with meddenoise", run, streamed if 3 in networks else None)
+    return around.debiased(way, level)
 
 
 def _in_units(way: Way, units: str) -> Way:
@@ -223,7 +201,7 @@ def _in_units(way: Way, units: str) -> Way:
         return replace(way, run=run)
     stream = way.stream
 
-    def streamed(scan: PlaneScan) -> Streaming:
+    def streamed(scan: PlaneScan) -> Streamed:
         known: Any = scan  # every kind of it is a dataclass
         return stream(replace(known, head=scan.head.in_units(units)))
 
@@ -239,7 +217,17 @@ def _hinting(way: Way) -> Way:
             warnings.warn(hint, stacklevel=2)
         return way.run(volume, progress)
 
-    return replace(way, run=run)
+    if way.stream is None:
+        return replace(way, run=run)
+    stream = way.stream
+
+    def streamed(scan: PlaneScan) -> Streamed:
+        hint = hint_of_units(scan.middle(1))
+        if hint:
+            warnings.warn(hint, stacklevel=2)
+        return stream(scan)
+
+    return replace(way, run=run, stream=streamed)
 
 
 def _estimates(method: str | None, options: dict[str, Any]) -> bool:

@@ -84,6 +84,52 @@ def test_a_full_disk_stops_it_and_leaves_nothing(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors", "scan.nii"]
 
 
+def test_strength_and_what_was_taken_away_of_a_large_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from meddenoise.workflows import batch, kept_noise, streamed
+
+    array = np.random.default_rng(0).normal(100, 20, (2, 20, 24, 30)).astype(np.float32)
+    array[0, 3, 4, 5] = np.nan
+    scan = md.write(md.Volume.from_array(array), tmp_path / "scan.nii")
+    how = {"model": small_model(tmp_path), "strength": 0.25}
+    denoise_files(scan, tmp_path / "whole.nii", keep_noise=tmp_path / "noise.nii", **how)
+
+    def no_reading(*_: object, **__: object) -> None:
+        raise AssertionError("it was read as a whole")
+
+    monkeypatch.setattr(streamed, "STREAM_FROM", 1)
+    for module in (batch, kept_noise):
+        monkeypatch.setattr(module, "read", no_reading)
+    [made] = denoise_files(scan, tmp_path / "made.nii", keep_noise=tmp_path / "taken.nii", **how)
+    assert made.error is None
+    one, other = md.read(tmp_path / "whole.nii").array, md.read(tmp_path / "made.nii").array
+    np.testing.assert_allclose(one, other, atol=1e-3)
+    assert not np.allclose(np.nan_to_num(other), np.nan_to_num(array), atol=1)
+    noise, taken = md.read(tmp_path / "noise.nii").array, md.read(tmp_path / "taken.nii").array
+    np.testing.assert_allclose(noise, taken, atol=1e-3)
+    np.testing.assert_allclose(taken, np.nan_to_num(array - other), atol=1e-4)
+
+
+def test_what_needs_a_large_scan_as_a_whole_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from meddenoise.errors import ParameterError
+    from meddenoise.workflows import whole
+
+    array = np.random.default_rng(0).normal(100, 20, (20, 24, 30)).astype(np.float32)
+    scan = md.write(md.Volume.from_array(array), tmp_path / "scan.nii")
+    [small] = denoise_files(scan, tmp_path / "small.nii", method="median")
+    assert not small.notes
+    monkeypatch.setattr(whole, "STREAM_FROM", 1)
+    [made] = denoise_files(scan, tmp_path / "made.nii", method="median")
+    assert "held in memory as a whole" in made.notes[0]
+    monkeypatch.setattr(whole, "free_memory", lambda: 3 * array.nbytes - 1)
+    with pytest.raises(ParameterError, match=r"14,400 voxels, .* at least 0\.0 GiB of memory"):
+        denoise_files(scan, tmp_path / "none.nii", method="median")
+    assert not (tmp_path / "none.nii").exists()
+
+
 def test_a_large_series_is_denoised_slice_by_slice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,58 @@
+"""Large scans that must be held in memory as a whole: refused before they take it, and said."""
+
+from __future__ import annotations
+
+import math
+
+from meddenoise.errors import ParameterError
+from meddenoise.free_memory import free_memory
+from meddenoise.io.planes import open_planes
+from meddenoise.volume import Volume
+from meddenoise.workflows.places import Job
+from meddenoise.workflows.streamed import STREAM_FROM
+
+__all__ = ["check_room", "said_of_whole"]
+
+# The scan, its result, and one more while the one is made of the other: no method takes less.
+_COPIES = 3
+
+
+def check_room(job: Job) -> None:
+    """Raise if a large scan's header says that it cannot fit into the memory.
+
+    Raises:
+        ParameterError: says how much it takes at least, how much there is, and what takes less.
+        FileError, AmbiguousInput, GeometryError: the header is damaged, or there are several.
+    """
+    scan = open_planes(job.scan.path, series=job.scan.series, at_least=STREAM_FROM)
+    if scan is None:
+        return  # how large it is is known when it is read
+    voxels = scan.head.channels * math.prod(scan.shape)
+    needed, free = _needed(voxels, scan.head), free_memory()
+    if voxels >= STREAM_FROM and needed > free:
+        raise ParameterError(
+            f"{job.scan.path} has {voxels:,} voxels, and in this way it takes at least "
+            f"{_gib(needed)} of memory, of which {_gib(free)} are free: {_PLANEWISE}."
+        )
+
+
+def said_of_whole(volume: Volume) -> tuple[str, ...]:
+    """A sentence for whoever denoises a large scan in a way that needs all of it in memory."""
+    if volume.array.size < STREAM_FROM:
+        return ()
+    needed = _gib(_needed(volume.array.size, volume))
+    return (f"It was held in memory as a whole, {needed} and more: {_PLANEWISE}.",)
+
+
+_PLANEWISE = (
+    "plane by plane go NIfTI, NRRD, raw MetaImage and DICOM slices, by a model or the network that "
+    "ships, without --method and --debias"
+)
+
+
+def _needed(voxels: int, head: Volume) -> int:
+    return _COPIES * voxels * head.array.dtype.itemsize
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"

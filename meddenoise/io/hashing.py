@@ -19,9 +19,9 @@ _PAIRED = (".hdr", ".img", ".hdr.gz", ".img.gz")
 def scan_hash(scan: ScanFile, known: dict[Path, str] | None = None) -> str:
     """``"sha256:..."`` of the content of every file that reading the scan may open.
 
-    Of a DICOM series that is the directory with all below it, for other series decide what belongs
-    to this one; of formats whose header may name other files, all that lie beside it. A change to
-    any of them changes the hash.
+    Of a zarr store and a DICOM series that is the directory with all below it, for other series
+    decide what belongs to this one; of formats whose header may name other files, all that lie
+    beside it. A change to any of them changes the hash.
 
     Args:
         scan: as :func:`meddenoise.io.list_scans` found it.
@@ -34,13 +34,16 @@ def scan_hash(scan: ScanFile, known: dict[Path, str] | None = None) -> str:
     path = scan.path
     if scan.format == "dicom":
         place = path if path.is_dir() else path.parent
-        content = _once(place, visible_files(place), known)
+        content = _once(place, (f for f in visible_files(place) if f.is_file()), known)
         return _digest([content, str(path.relative_to(place)), scan.series or ""])
+    if scan.format == "zarr":
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return _digest([_once(path, files, known)])
     if path.is_file() and not _may_be_detached(scan):
         return _digest([file_hash(path)])
     place = path.parent
-    files = (file for file in sorted(place.iterdir()) if file.is_file())
-    return _digest([_once(place, files, known), path.name])
+    beside = (file for file in sorted(place.iterdir()) if file.is_file())
+    return _digest([_once(place, beside, known), path.name])
 
 
 def _may_be_detached(scan: ScanFile) -> bool:

@@ -6,7 +6,14 @@ import os
 from pathlib import Path
 
 from meddenoise.errors import AmbiguousInput, FileError
-from meddenoise.io.formats import RASTER_FORMATS, format_of_name, may_be_dicom, not_a_scan, sniff
+from meddenoise.io.formats import (
+    RASTER_FORMATS,
+    format_of_name,
+    is_store,
+    may_be_dicom,
+    not_a_scan,
+    sniff,
+)
 from meddenoise.io.scans import visible_files
 from meddenoise.volume import Volume
 
@@ -18,8 +25,8 @@ def read(path: str | os.PathLike[str], *, series: str | None = None) -> Volume:
 
     Args:
         path: a DICOM directory (searched through), one file of a DICOM series (the whole
-            series in that directory is read), NIfTI, NRRD, MetaImage, or a grey PNG, TIFF or
-            JPEG. The format is told by the content.
+            series in that directory is read), NIfTI, NRRD, MetaImage, an OME-NGFF image in a zarr
+            store, or a grey PNG, TIFF or JPEG. The format is told by the content.
         series: which DICOM series where there are several: its SeriesInstanceUID, number or
             description.
 
@@ -34,7 +41,7 @@ def read(path: str | os.PathLike[str], *, series: str | None = None) -> Volume:
     """
     place = Path(path).expanduser()
     if place.is_dir():
-        return _read_directory(place, series)
+        return _read_store(place, series) if is_store(place) else _read_directory(place, series)
     if not place.exists():
         raise FileError(f"{place}: no such file or directory.")
     if not place.is_file():
@@ -48,18 +55,31 @@ def read(path: str | os.PathLike[str], *, series: str | None = None) -> Volume:
         raise FileError(f"{place} cannot be read: {error.strerror or error}.") from error
 
 
+def _read_store(place: Path, series: str | None) -> Volume:
+    from meddenoise.io.ngff.reading import read_ngff
+
+    if series is not None:
+        raise FileError(f"{place} is not DICOM, so there is no series {series!r} in it.")
+    try:
+        return read_ngff(place)
+    except OSError as error:
+        raise FileError(f"{place} cannot be read: {error.strerror or error}.") from error
+
+
 def _read_directory(place: Path, series: str | None) -> Volume:
     from meddenoise.io.dicom.reading import read_series
 
     try:
         files = list(visible_files(place))
-        kinds = {path: sniff(path) for path in files}
+        kinds = {path: "zarr" if path.is_dir() else sniff(path) for path in files}
     except OSError as error:
         raise FileError(f"{place} cannot be read: {error.strerror or error}.") from error
     if "dicom" in kinds.values():
         dicoms = [path for path, kind in kinds.items() if may_be_dicom(path, kind)]
         return read_series(dicoms, place, series=series)
-    others = [path for path in files if format_of_name(path)[0] is not None]
+    others = [
+        path for path in files if format_of_name(path)[0] is not None or kinds[path] == "zarr"
+    ]
     if not others:
         raise FileError(f"{place} holds no scan: no DICOM file, nor any other format read here.")
     if len(others) == 1:

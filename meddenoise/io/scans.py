@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from meddenoise.errors import FileError
-from meddenoise.io.formats import format_of_name, sniff
+from meddenoise.io.formats import format_of_name, is_store, sniff
 
 __all__ = ["ScanFile", "list_scans", "visible_files"]
 
@@ -19,9 +19,9 @@ class ScanFile:
     """One scan that :func:`~meddenoise.io.read` can read.
 
     Attributes:
-        path: the file, or the directory that holds a DICOM series.
-        format: ``"dicom"``, ``"nifti"``, ``"nrrd"``, ``"metaimage"``, ``"png"``, ``"tiff"``
-            or ``"jpeg"``.
+        path: the file, or the directory that holds a DICOM series or is a zarr store.
+        format: ``"dicom"``, ``"nifti"``, ``"nrrd"``, ``"metaimage"``, ``"zarr"``, ``"png"``,
+            ``"tiff"`` or ``"jpeg"``.
         series: for DICOM, what to pass to ``read(path, series=...)``; else ``None``.
         relative: the place below the directory that was searched, unique in one listing; name
             outputs after it.
@@ -37,9 +37,15 @@ class ScanFile:
 
 
 def visible_files(directory: Path) -> Iterator[Path]:
-    """All files below a directory in a fixed order; hidden ones are passed over."""
+    """All files below a directory in a fixed order; hidden ones are passed over.
+
+    A zarr store below it is one of them, and not looked into.
+    """
     for root, names, files in os.walk(directory):
         names[:] = sorted(name for name in names if not name.startswith("."))
+        stores = [name for name in names if is_store(Path(root, name))]
+        yield from (Path(root, name) for name in stores)
+        names[:] = [name for name in names if name not in stores]
         for name in sorted(files):
             if not name.startswith("."):
                 yield Path(root, name)
@@ -64,7 +70,7 @@ def list_scans(path: str | os.PathLike[str], *, series: str | None = None) -> li
             message lists those that there are.
     """
     place = Path(path).expanduser()
-    if place.is_dir():
+    if place.is_dir() and not is_store(place):
         return _scans_among(list(visible_files(place)), place, series)
     if place.exists():
         found = _scans_among([place], place.parent)
@@ -97,7 +103,8 @@ def _scans_of_matches(matches: list[Path], root: Path, series: str | None) -> li
     """A directory that matches is searched through, as if it had been named itself."""
     files: dict[Path, None] = {}
     for match in matches:
-        for path in visible_files(match) if match.is_dir() else [match]:
+        below = match.is_dir() and not is_store(match)
+        for path in visible_files(match) if below else [match]:
             files[path] = None
     return _scans_among(list(files), root, series)
 
@@ -122,6 +129,8 @@ def _scans_among(files: list[Path], root: Path, series: str | None = None) -> li
 
 
 def _kind_of(path: Path) -> str | None:
+    if path.is_dir():
+        return "zarr"
     try:
         kind = sniff(path)
     except OSError:

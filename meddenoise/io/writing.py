@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from meddenoise.errors import GeometryError, OutputError, ParameterError
-from meddenoise.io.atomic import atomic_files
+from meddenoise.io.atomic import atomic_directory, atomic_files
 from meddenoise.io.binary import Planes
 from meddenoise.io.formats import EXTENSIONS, RASTER_FORMATS, format_of_name
 from meddenoise.io.source import HeaderSource
@@ -37,7 +37,7 @@ Compression = Literal["rle", "jpegls", "jpeg2000"]
 
 
 # Formats that can be written plane by plane.
-PLANE_FORMATS = ("nifti", "nrrd", "metaimage", "dicom")
+PLANE_FORMATS = ("nifti", "nrrd", "metaimage", "zarr", "dicom")
 
 
 class ClippingWarning(UserWarning):
@@ -83,7 +83,9 @@ def extension_for(volume: Volume) -> str:
         return ".png"
     if source.format in RASTER_FORMATS or source.format == "raster":
         return known or extension or ".png"
-    default = {"nifti": ".nii.gz", "nrrd": ".nrrd", "metaimage": ".mha"}[source.format]
+    default = {"nifti": ".nii.gz", "nrrd": ".nrrd", "metaimage": ".mha", "zarr": ".zarr"}[
+        source.format
+    ]
     return {".mhd": ".mha", ".nhdr": ".nrrd"}.get(known, known) or default
 
 
@@ -177,7 +179,7 @@ def write_report(
 
     ``planes`` are the voxels of a scan that is not in memory, parts ``(X, Y, n)`` from first to
     last, one channel after the other; ``volume`` then tells the rest. For volumes in NIfTI, NRRD,
-    MetaImage, and DICOM that was opened by :func:`meddenoise.io.planes.open_planes`.
+    MetaImage, zarr, and DICOM that was opened by :func:`meddenoise.io.planes.open_planes`.
     """
     target = Path(path).expanduser()
     beside = beside or {}
@@ -191,7 +193,7 @@ def write_report(
     if planes is not None and (kind not in PLANE_FORMATS or volume.dims != 3):
         raise OutputError(
             f"{target}: a scan that is read plane by plane is written to .nii, .nii.gz, .nrrd, "
-            ".mha or DICOM only."
+            ".mha, .zarr or DICOM only."
         )
     for place in (target, *beside):
         _refuse_inputs(place, volume, like)
@@ -222,6 +224,14 @@ def write_report(
     notes: tuple[str, ...] = ()
     if source is not None and source.irregular:
         volume, notes = _regular(volume, source, target, allowed=allow_irregular)
+    if kind == "zarr":
+        if beside:
+            raise ParameterError(f"{target}: no other files are written beside a zarr store.")
+        with atomic_directory(target, overwrite=overwrite) as place:
+            stored, clipped = _write_file(volume, place, kind, source, dtype, planes)
+        return WriteReport(
+            target, kind, str(stored), int(volume.array.size), clipped, (target,), notes
+        )
     # The scan comes last: where it is, the files beside it are.
     files = (*beside, target)
     with atomic_files(files, overwrite=overwrite) as parts:
@@ -285,13 +295,13 @@ def _target_format(target: Path, source: HeaderSource | None) -> str:
         if source is None or source.format != "dicom":
             raise OutputError(
                 f"{target}: a DICOM series can only be derived from one, and this volume was not "
-                "read from DICOM. Name a file with an extension: .nii.gz, .nrrd, .mha."
+                "read from DICOM. Name a file with an extension: .nii.gz, .nrrd, .mha, .zarr."
             )
         return "dicom"
     if kind is None:
         raise OutputError(
             f"{target}: {suffix!r} is no format that is written here. Use .nii, .nii.gz, .nrrd, "
-            ".mha, .png or .tif, or no extension for a DICOM series."
+            ".mha, .zarr, .png or .tif, or no extension for a DICOM series."
         )
     if suffix in (".nhdr", ".mhd"):
         whole = {".nhdr": ".nrrd", ".mhd": ".mha"}[suffix]
@@ -352,6 +362,14 @@ def _write_file(
         meta_source = source if isinstance(source, MetaSource) else None
         return storage.dtype, write_metaimage(
             volume, part, source=meta_source, storage=storage, planes=planes
+        )
+    if kind == "zarr":
+        from meddenoise.io.ngff.reading import NgffSource
+        from meddenoise.io.ngff.writing import write_ngff
+
+        own_store = source if isinstance(source, NgffSource) else None
+        return storage.dtype, write_ngff(
+            volume, part, source=own_store, storage=storage, planes=planes
         )
     from meddenoise.io.raster import RasterSource, write_raster
 

@@ -73,7 +73,7 @@ def info(
         scans = list_scans(place)
         if not scans:
             raise FileError(
-                f"There is no scan in {place}: it needs DICOM, NIfTI, NRRD, MHA or images."
+                f"There is no scan in {place}: it needs DICOM, NIfTI, NRRD, MHA, zarr or images."
             )
         if len(scans) > 1 and target is not None:
             raise AmbiguousInput(

@@ -75,6 +75,8 @@ def plan(source: _Path, output: _Path, *, series: str | None = None) -> list[Job
 
 
 def _single(scan: ScanFile, place: Path, into: Path, series: str | None, slash: bool) -> Job:
+    if scan.format == "zarr" and scan.path.resolve() in into.resolve().parents:
+        raise OutputError(f"{into} lies in the input {scan.path}: choose an output beside it.")
     if scan.format == "dicom":
         # A glob is no place to read from; of a chosen series only its own directory is read.
         whole = place if place.is_file() or (series is None and place.exists()) else scan.path
@@ -85,12 +87,14 @@ def _single(scan: ScanFile, place: Path, into: Path, series: str | None, slash: 
             )
         return Job(replace(scan, path=whole, series=series), into, named=True)
     known, suffix = format_of_name(into)
+    if known == "zarr":  # a directory that is one scan
+        return Job(scan, into, named=True)
     if into.is_dir() or (known is None and (slash or not suffix[1:].isalpha())):
         return Job(scan, into / scan.path.name, named=False)
     if known is None:
         raise OutputError(
             f"{into}: '{suffix}' is no format that is written here. Use .nii, .nii.gz, .nrrd, "
-            ".mha, .png or .tif, or end the name with / for a directory."
+            ".mha, .zarr, .png or .tif, or end the name with / for a directory."
         )
     return Job(scan, into, named=True)
 
@@ -105,7 +109,9 @@ def _chosen(
         return found
     if series is not None:
         raise FileError(f"{place} is not DICOM, so there is no series {series!r} in it.")
-    raise FileError(f"There is no scan in {place}: it needs DICOM, NIfTI, NRRD, MHA or images.")
+    raise FileError(
+        f"There is no scan in {place}: it needs DICOM, NIfTI, NRRD, MHA, zarr or images."
+    )
 
 
 def check_place(source: Path, target: Path, *, overwrite: bool) -> None:

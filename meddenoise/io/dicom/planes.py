@@ -114,7 +114,7 @@ def series_planes(
 def _dicom_files(place: Path) -> list[Path]:
     try:
         files = [*visible_files(place if place.is_dir() else place.parent)]
-        kinds = {path: sniff(path) for path in files}
+        kinds = {path: sniff(path) for path in files if path.is_file()}
     except OSError as error:
         raise FileError(f"{place} cannot be read: {error.strerror or error}.") from error
     if "dicom" not in kinds.values():

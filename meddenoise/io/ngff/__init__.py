@@ -1,0 +1,1 @@
+"""OME-NGFF images in zarr stores: chunked, compressed, read and written plane by plane."""

@@ -13,6 +13,7 @@ from meddenoise.cli import (
     config,
     denoise,
     evaluate,
+    export,
     info,
     methods,
     networks,
@@ -69,4 +70,5 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("benchmark")(benchmark.benchmark)
 app.command("simulate")(simulate.simulate)
 app.command("info")(info.info)
+app.command("export")(export.export)
 app.add_typer(config.app, name="config")

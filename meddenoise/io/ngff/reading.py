@@ -24,7 +24,7 @@ from meddenoise.volume import Volume
 __all__ = ["NgffPlanes", "NgffSource", "ngff_planes", "read_ngff"]
 
 # Chunks are unpacked as a whole: as many planes as one is deep are held, but no more voxels.
-_MOST_HELD = 2**26
+_MOST_HELD = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,10 @@ from meddenoise.volume import Volume
 __all__ = ["write_ngff"]
 
 _VERSION, _ZARR = "0.5", 3
-_CHUNK = 64
+# Of a new array: thin, so that little of a large image is held at once.
+_CHUNK = {"c": 1, "z": 32, "y": 96, "x": 96}
 # As many planes as a chunk is deep are held, but no more voxels.
-_MOST_HELD = 2**26
+_MOST_HELD = 2**25
 
 
 def write_ngff(
@@ -62,8 +63,7 @@ def write_ngff(
         shape = _shape(volume, axes)
         array = group.create_array(
             name, shape=shape, dtype=storage.dtype, dimension_names=axes,
-            chunks=tuple(1 if axis == "c" else min(n, _CHUNK)
-                         for axis, n in zip(axes, shape, strict=True)),
+            chunks=tuple(min(n, _CHUNK[axis]) for axis, n in zip(axes, shape, strict=True)),
         )  # fmt: skip
     else:
         attributes, name, axes = _kept(own, volume), own.image.dataset, own.image.axes

@@ -213,7 +213,9 @@ def _cell(text: str, *, said: bool) -> str:
     kind = ""
     if said or len(text) > _LONG:
         kind = ' class="said"'
-    elif text == "none" or (text[:1] in "0123456789+-–" and len(text) < _SHORT):
+    elif text == "none" or (
+        text[:1] in "0123456789+-–" and len(text) < _SHORT and " to " not in text
+    ):
         kind = ' class="number"'
     return f"<td{kind}>{html.escape(text)}</td>"
 

@@ -51,6 +51,14 @@ def denoise(
             help="For --method auto: train on the scan itself for that long before it is denoised.",
         ),
     ] = None,
+    adapt: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Without --method and --model: take that long to do better on this very scan, by "
+            "BM4D's help and by training on it.",
+        ),
+    ] = None,
     strength: Annotated[
         float,
         typer.Option(metavar="0..1", help="How much of what is found to be noise is taken away."),
@@ -195,6 +203,7 @@ def denoise(
         "debias": debias,
         "coils": coils,
         "budget": budget,
+        "adapt": adapt,
         "strength": strength,
         "units": units,
         "device": device,

@@ -22,7 +22,15 @@ from meddenoise.noise.scan_level import one_channel
 from meddenoise.registry import nearest
 from meddenoise.volume import Volume
 
-__all__ = ["Method", "Stabilisation", "Stabiliser", "Way", "check_way", "find_stabilisation"]
+__all__ = [
+    "Method",
+    "Stabilisation",
+    "Stabiliser",
+    "Way",
+    "check_way",
+    "find_stabilisation",
+    "gaussian_floor",
+]
 
 Method: TypeAlias = Literal["none", "rician", "anscombe"]
 Way: TypeAlias = Literal["auto", "none", "rician", "anscombe"]
@@ -59,15 +67,8 @@ class Stabilisation:
         return array if stabiliser is None else stabiliser.inverse(array)
 
     def floor(self, channel: int = 0) -> float | None:
-        """The stabilised intensity below which noise of sigma 1 is not Gaussian all the same.
-
-        Of Rician noise that of an SNR of 2: darker, its skewness is -0.2 to -0.4, and the way back
-        multiplies small errors. ``None`` where there is no such.
-        """
-        stabiliser = self.stabilisers[channel]
-        if not isinstance(stabiliser, RicianStabilisation):
-            return None
-        return float(stabiliser.expected(np.array([_LOW * stabiliser.sigma]))[0])
+        """:func:`gaussian_floor` of a channel."""
+        return gaussian_floor(self.stabilisers[channel])
 
     @property
     def noise(self) -> str:
@@ -75,6 +76,17 @@ class Stabilisation:
         each = list(dict.fromkeys(str(one) for one in self.stabilisers if one is not None))
         more = f" (in the first of {len(each)} channels)" if len(each) > 1 else ""
         return f"{each[0]}{more}" if each else "no noise"
+
+
+def gaussian_floor(stabiliser: Stabiliser | None) -> float | None:
+    """The stabilised intensity below which noise of sigma 1 is not Gaussian all the same.
+
+    Of Rician noise that of an SNR of 2: darker, its skewness is -0.2 to -0.4, and the way back
+    multiplies small errors. ``None`` where there is no such.
+    """
+    if not isinstance(stabiliser, RicianStabilisation):
+        return None
+    return float(stabiliser.expected(np.array([_LOW * stabiliser.sigma]))[0])
 
 
 def find_stabilisation(

@@ -17,6 +17,7 @@ from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.moments import check_magnitude
 from meddenoise.noise.rician_vst import RicianStabilisation
 from meddenoise.noise.sigma_map import LocalSigma
+from meddenoise.noise.stabilise import gaussian_floor
 from meddenoise.volume import Volume
 
 __all__ = ["Assumed", "Rest", "assume", "unknown_traits"]
@@ -62,6 +63,11 @@ class Assumed:
     def silent(self) -> bool:
         """Whether there is no noise to be seen."""
         return not isinstance(self.scale, LocalSigma) and bool(np.max(self.scale) == 0)
+
+    @property
+    def floor(self) -> float | None:
+        """The intensity below which that noise is not Gaussian even then; ``None`` for none."""
+        return gaussian_floor(self.stabiliser)
 
     def planes(self, first: int, last: int) -> Assumed:
         """The same for some planes of the scan, those from ``first`` to before ``last``."""

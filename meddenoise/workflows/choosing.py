@@ -9,6 +9,7 @@ from typing import Any
 from meddenoise.noise.estimation import NoiseEstimate, estimate
 from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.mppca import FEWEST_VOLUMES
+from meddenoise.pretrained.assumed import unknown_traits
 from meddenoise.volume import Volume
 
 __all__ = ["SHORTEST_TRAINING", "STABILISED", "Choice", "choose", "noise_seen", "visible"]
@@ -49,9 +50,10 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
     """The method for a scan, by its noise.
 
     - A series of 6 volumes and more, where DIPY is installed: MP-PCA, which compares the volumes.
-    - Noise that is independent between voxels: BM4D, and with time to train a network that learns
-      from the scan what BM4D left undone. In the minutes that a user waits, networks that start
-      from nothing stay below BM4D (``benchmarks/self_supervised.py``).
+    - Noise that is independent between voxels: the mean of BM4D and the network that ships, or BM4D
+      alone where that network does not know such scans; and with time to train a network that
+      learns from the scan what they left undone. In the minutes that a user waits, networks that
+      start from nothing stay below BM4D (``benchmarks/self_supervised.py``).
     - Noise that is weakly correlated: BM4D as it is, which bears that.
     - Noise that is more so: non-local means, whose patches are compared whole. Networks that learn
       from such a scan alone (``struct_noise2void``, ``neighbor2neighbor`` along the other axes)
@@ -88,12 +90,22 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
     axes = noise.correlation.axes
     if not axes:
         seen.append("The noise is independent between voxels, as far as can be seen.")
+        unknown = unknown_traits(noise, volume, sigma)
+        if unknown:
+            seen.append(f"The network that ships was not trained for {', or '.join(unknown)}.")
+        method, named = (
+            ("bm4d", "bm4d")
+            if unknown
+            else ("ensemble", "ensemble, the mean of bm4d and the network that ships")
+        )
         if budget is None or budget < SHORTEST_TRAINING:
             more = f"--budget {SHORTEST_TRAINING:g} or more would refine it by training."
-            return Choice("bm4d", stabilise, (*seen, "Taken: bm4d.", more))
-        seen.append(f"Taken: bm4d, refined by a network trained on the scan, {budget:g} s in all.")
+            return Choice(method, stabilise, (*seen, f"Taken: {named}.", more))
+        seen.append(
+            f"Taken: {named}, refined by a network trained on the scan, {budget:g} s in all."
+        )
         each = {"seconds": budget / volume.channels}
-        return Choice("bm4d_refined", stabilise, tuple(seen), each)
+        return Choice(f"{method}_refined", stabilise, tuple(seen), each)
     along = " and ".join("xyz"[axis] for axis in axes)
     strength = sum(abs(noise.correlation.nearest[axis]) for axis in axes)
     if strength <= _WEAK:

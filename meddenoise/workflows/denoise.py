@@ -38,6 +38,7 @@ def denoise(
     debias: bool = False,
     coils: int | None = None,
     budget: float | None = None,
+    adapt: float | None = None,
     strength: float = 1.0,
     units: str | None = None,
     series: str | None = None,
@@ -62,6 +63,8 @@ def denoise(
         debias: take the bias of Rician noise off the result instead.
         coils: whose sum of squares a magnitude image is; 1 if None, or the model's.
         budget: seconds that ``"auto"`` may train on the scan; None for not at all.
+        adapt: seconds that the network that ships may take to do better on the scan than it does at
+            once: BM4D's say, and what is learnt from the scan itself; None for none.
         strength: how much of what is found to be noise is taken away, 0 to 1.
         units: ``"HU"`` for CT in a format without a place for it (all but DICOM): its noise is then
             estimated in soft tissue.
@@ -94,6 +97,7 @@ def denoise(
         debias=debias,
         coils=coils,
         budget=budget,
+        adapt=adapt,
         strength=strength,
         units=units,
     )
@@ -113,6 +117,7 @@ def denoise_files(
     debias: bool = False,
     coils: int | None = None,
     budget: float | None = None,
+    adapt: float | None = None,
     strength: float = 1.0,
     units: str | None = None,
     keep_noise: str | os.PathLike[str] | None = None,
@@ -140,6 +145,7 @@ def denoise_files(
         debias: as there.
         coils: as there.
         budget: as there, for each scan.
+        adapt: as there, for each scan.
         strength: as there.
         units: as there, of all scans.
         keep_noise: where to write input minus result: a file, or for several scans a directory.
@@ -174,6 +180,7 @@ def denoise_files(
         "debias": debias,
         "coils": coils,
         "budget": budget,
+        "adapt": adapt,
         "strength": strength,
         "units": units,
     }

@@ -15,6 +15,7 @@ from meddenoise.io.planes import middle_of, planes_a_part
 from meddenoise.noise.scan_level import one_channel
 from meddenoise.noise.sigma_map import LocalSigma, local_sigma
 from meddenoise.volume import Volume
+from meddenoise.workflows.adapted import adapted
 from meddenoise.workflows.looked_at import (
     is_series,
     looked_at,
@@ -53,6 +54,7 @@ def denoise_ready(
     sigma: float | None = None,
     stabilise: str | None = None,
     coils: int | None = None,
+    adapt: float | None = None,
     progress: Progress | None = None,
 ) -> Volume:
     """A scan through the network that ships with meddenoise.
@@ -66,6 +68,8 @@ def denoise_ready(
         sigma: the noise's standard deviation in image units; estimated if ``None``.
         stabilise: ``"auto"``, ``"none"``, ``"rician"`` or ``"anscombe"``; ``None`` is ``"auto"``.
         coils: whose sum of squares a magnitude image is.
+        adapt: seconds for all channels together to do better than the network alone; see
+            :func:`meddenoise.workflows.adapted.adapted`.
         progress: called with the finished fraction.
 
     Raises:
@@ -93,13 +97,26 @@ def denoise_ready(
             if not noise.silent:
                 filled = np.where(inside, noisy, noisy[inside].mean(dtype=np.float64))
                 z = noise.forward(filled.astype(noisy.dtype))
-                clean = ready(z, inside, progress=_share(progress, channel, volume.channels))
+                share = _share(progress, channel, volume.channels)
+                clean = None
+                if adapt is not None:
+                    clean = adapted(
+                        z,
+                        ready,
+                        noise,
+                        spacing=volume.spacing,
+                        seconds=adapt / volume.channels,
+                        progress=share,
+                    )
+                if clean is None:
+                    clean = ready(z, inside, progress=share)
                 block = looked_at(noisy.shape)
                 warn_of_structure(z[block], clean[block], inside[block])
                 out[channel] = np.where(inside, noise.inverse(clean), noisy)
         if progress:
             progress((channel + 1) / volume.channels)
-    return volume.with_array(out, note=ready.note)
+    note = ready.note if adapt is None else f"{ready.note}, adapted for {adapt:g} s"
+    return volume.with_array(out, note=note)
 
 
 def _assumed(volume: Volume, channels: int, known: Mapping[str, Any]) -> Assumed:

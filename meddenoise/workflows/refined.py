@@ -1,8 +1,10 @@
-"""``--method bm4d_refined``: BM4D, and a network that learns from the scan what it left undone."""
+"""``--method bm4d_refined`` and ``ensemble_refined``: a filter, and a network that learns from the
+scan what it left undone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +12,9 @@ from numpy.typing import NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.filters import get_filter, register_filter
 from meddenoise.noise.wavelet_mad import estimate_sigma
+from meddenoise.workflows import ensemble as ensemble  # registers a method
 
-__all__ = ["bm4d_refined"]
+__all__ = ["bm4d_refined", "ensemble_refined"]
 
 
 @register_filter("bm4d_refined", noise=True)
@@ -46,6 +49,42 @@ def bm4d_refined(
     Raises:
         ParameterError: seconds not above 0, or an image too small to estimate its noise.
     """
+    return _refined("bm4d", {}, array, spacing, sigma_noise, seconds, seed, device, floor)
+
+
+@register_filter("ensemble_refined", noise=True)
+def ensemble_refined(
+    array: NDArray[np.floating],
+    *,
+    spacing: Sequence[float],
+    sigma_noise: float | None = None,
+    seconds: float = 120.0,
+    seed: int = 0,
+    device: str = "auto",
+    floor: float | None = None,
+) -> NDArray[np.floating]:
+    """The ensemble, corrected by a network trained on the scan itself.
+
+    Args, result and errors are those of :func:`bm4d_refined`; beyond them:
+
+    Raises:
+        ModelError: the weights that ship are missing or altered.
+    """
+    first = {"device": device}
+    return _refined("ensemble", first, array, spacing, sigma_noise, seconds, seed, device, floor)
+
+
+def _refined(
+    name: str,
+    options: dict[str, Any],
+    array: NDArray[np.floating],
+    spacing: Sequence[float],
+    sigma_noise: float | None,
+    seconds: float,
+    seed: int,
+    device: str,
+    floor: float | None,
+) -> NDArray[np.floating]:
     from meddenoise.training.refine import refine
 
     if not seconds > 0:
@@ -53,10 +92,10 @@ def bm4d_refined(
     sigma = estimate_sigma(array) if sigma_noise is None else sigma_noise
     if sigma == 0:
         return array.copy()
-    bm4d = get_filter("bm4d")
+    first = get_filter(name)
     return refine(
         array,
-        lambda noisy, level: bm4d(noisy, spacing=spacing, sigma_noise=level),
+        lambda noisy, level: first(noisy, spacing=spacing, sigma_noise=level, **options),
         sigma=sigma,
         seconds=seconds,
         spacing=spacing,

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from meddenoise.errors import ParameterError
 from meddenoise.filters import apply_filter, filter_options
 from meddenoise.volume import Volume
 from meddenoise.workflows import refined as refined  # registers a method
+from meddenoise.workflows.adapted import check_adapt
+from meddenoise.workflows.around import Around
 from meddenoise.workflows.blended import blended
 from meddenoise.workflows.units import checked_units, hint_of_units
 from meddenoise.workflows.way import Progress, Way
@@ -40,6 +42,7 @@ def way_to_denoise(
     debias: bool = False,
     coils: int | None = None,
     budget: float | None = None,
+    adapt: float | None = None,
     strength: float = 1.0,
     units: str | None = None,
 ) -> Way:
@@ -58,6 +61,7 @@ def way_to_denoise(
         debias: take the bias of Rician noise off the result instead.
         coils: whose sum of squares a magnitude image is; 1 if ``None``, or the model's.
         budget: seconds that ``"auto"`` may train on each scan.
+        adapt: seconds that the network that ships may take to do better on each scan.
         strength: how much of what is found to be noise is taken away, 0 to 1.
         units: ``"HU"`` for CT in a format without a place for it; where nothing is said, noise is
             estimated, and a scan looks like CT, a warning hints at it.
@@ -65,7 +69,7 @@ def way_to_denoise(
     Raises:
         ParameterError: both of the two, options for a model or for ``"auto"``, a sigma or coils
             that nothing asks for, an impossible sigma, budget, strength or unit, a budget without
-            ``"auto"``, or two ways of taking one bias away.
+            ``"auto"``, ``adapt`` with a model or method, or two ways of taking one bias away.
         ConfigError: no such filter or option.
         ModelError: the model file cannot be used, or the weights that ship are missing or altered.
     """
@@ -78,8 +82,9 @@ def way_to_denoise(
         device,
         options=dict(options or {}),
         sigma=sigma,
-        around=_Around(stabilise, debias, coils),
+        around=Around(stabilise, debias, coils),
         budget=budget,
+        adapt=adapt,
     )
     if strength != 1:
         way = blended(way, strength)
@@ -96,8 +101,9 @@ def _full_strength(
     *,
     options: dict[str, Any],
     sigma: str | float | None,
-    around: _Around,
+    around: Around,
     budget: float | None,
+    adapt: float | None,
 ) -> Way:
     """See :func:`way_to_denoise`."""
     if model is not None and method is not None:
@@ -107,6 +113,7 @@ def _full_strength(
         )
     stabilise, debias, coils = around.stabilise, around.debias, around.coils
     around.check()
+    check_adapt(adapt, method, model)
     level = _level(sigma)
     if method == AUTO:
         return _by_choice(options, level, around, budget, device)
@@ -115,7 +122,7 @@ def _full_strength(
     if method is not None:
         return around.debiased(_by_filter(method, options, level, around), level)
     if model is None:
-        return _by_what_ships(options, sigma, level, around, device)
+        return _by_what_ships(options, sigma, level, around, device, adapt)
     from meddenoise.inference import Denoiser
     from meddenoise.inference.stabilised import check_asked
 
@@ -158,8 +165,9 @@ def _by_what_ships(
     options: dict[str, Any],
     sigma: str | float | None,
     level: Callable[[Volume], float | None],
-    around: _Around,
+    around: Around,
     device: str,
+    adapt: float | None,
 ) -> Way:
     """The network that ships with meddenoise; see :mod:`meddenoise.workflows.ready`."""
     from meddenoise.workflows.looked_at import few_of, voxels_looked_at
@@ -176,6 +184,7 @@ def _by_what_ships(
             sigma=level(few_of(volume)),
             stabilise=stabilise,
             coils=around.coils,
+            adapt=adapt,
             progress=progress,
         )
 
@@ -187,7 +196,9 @@ def _by_what_ships(
             networks[3], scan, sigma=known, stabilise=stabilise, coils=around.coils
         )
 
-    way = Way("the network that ships with meddenoise", run, streamed if 3 in networks else None)
+    # What is learnt from a scan needs all of it.
+    by_planes = streamed if 3 in networks and adapt is None else None
+    way = Way("the network that ships with meddenoise", run, by_planes)
     return around.debiased(way, level)
 
 
@@ -237,59 +248,6 @@ def _estimates(method: str | None, options: dict[str, Any]) -> bool:
     return method in (None, AUTO) or asks_noise(method, checked_options(method, options))
 
 
-@dataclass(frozen=True)
-class _Around:
-    """What is done about the bias of a scan's noise.
-
-    Attributes:
-        stabilise: as in :func:`way_to_denoise`.
-        debias: as in :func:`way_to_denoise`.
-        coils: as in :func:`way_to_denoise`.
-    """
-
-    stabilise: str | None
-    debias: bool
-    coils: int | None
-
-    @property
-    def stabilises(self) -> bool:
-        """Whether a stabilisation is asked for."""
-        return self.stabilise not in (None, "none")
-
-    def check(self) -> None:
-        """Raise for what can never be."""
-        from meddenoise.noise.stabilise import check_way
-
-        check_way(self.stabilise or "none", 1 if self.coils is None else self.coils)
-        if self.debias and self.stabilises:
-            raise ParameterError(
-                "--stabilise brings the result back without bias, so there is none left for "
-                "--debias to take away: say one of the two."
-            )
-
-    def check_method(self, own: str, name: str) -> None:
-        """Raise for what a method or a model with that stabilisation of its own does not need."""
-        if self.debias and own != "none":
-            raise ParameterError(
-                f"{name} was trained on stabilised scans and brings them back without bias: "
-                "leave --debias out."
-            )
-        if self.coils is not None and not (self.debias or self.stabilises or own != "none"):
-            raise ParameterError("--coils is for --stabilise or --debias.")
-
-    def debiased(self, way: Way, level: Callable[[Volume], float | None]) -> Way:
-        """The way, with the bias taken off its result if that was asked for."""
-        if not self.debias:
-            return way
-        from meddenoise.noise.debias import debias_scan
-
-        def run(volume: Volume, progress: Progress | None) -> Volume:
-            denoised = way.run(volume, progress)
-            return debias_scan(volume, denoised, sigma=level(volume), coils=self.coils or 1)
-
-        return replace(way, run=run, stream=None)
-
-
 def _level(sigma: str | float | None) -> Callable[[Volume], float | None]:
     """What a level is in a scan's own units; an impossible one is said before anything is read."""
     from meddenoise.noise.level import parse_level, reference_intensity
@@ -310,7 +268,7 @@ def _by_filter(
     name: str,
     options: dict[str, Any],
     level: Callable[[Volume], float | None],
-    around: _Around,
+    around: Around,
 ) -> Way:
     """Wrong names and options are said before anything is read."""
     from meddenoise.filters.registry import checked_options
@@ -339,7 +297,7 @@ def _by_filter(
 def _by_choice(
     options: Mapping[str, Any],
     level: Callable[[Volume], float | None],
-    around: _Around,
+    around: Around,
     budget: float | None,
     device: str,
 ) -> Way:

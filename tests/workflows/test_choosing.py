@@ -11,18 +11,26 @@ from meddenoise.errors import ParameterError
 from meddenoise.workflows.choosing import choose
 
 
-def test_white_noise_is_for_bm4d_and_with_time_for_its_refinement(scans: Any) -> None:
+def test_white_noise_is_for_the_ensemble_and_with_time_for_its_refinement(scans: Any) -> None:
     found = choose(scans.scan("white"))
-    assert (found.method, found.stabilise) == ("bm4d", "none")
+    assert (found.method, found.stabilise) == ("ensemble", "none")
     assert "independent" in " ".join(found.why)
     longer = choose(scans.scan("white"), budget=100)
-    assert (longer.method, longer.options) == ("bm4d_refined", {"seconds": 100})
-    assert choose(scans.scan("white"), budget=3).method == "bm4d"
+    assert (longer.method, longer.options) == ("ensemble_refined", {"seconds": 100})
+    assert choose(scans.scan("white"), budget=3).method == "ensemble"
+
+
+def test_what_the_network_does_not_know_is_for_bm4d_alone(scans: Any) -> None:
+    volume = scans.scan("white", modality="PT")
+    assert choose(volume).method == "bm4d"
+    longer = choose(volume, budget=100)
+    assert longer.method == "bm4d_refined"
+    assert "not trained for the modality PT" in " ".join(longer.why)
 
 
 def test_rician_noise_is_stabilised(scans: Any) -> None:
     found = choose(scans.scan("rician"))
-    assert (found.method, found.stabilise) == ("bm4d", "rician")
+    assert (found.method, found.stabilise) == ("ensemble", "rician")
     assert "Rician" in found.why[0]
 
 

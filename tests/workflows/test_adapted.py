@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import meddenoise as md
+from meddenoise.errors import ParameterError
+
+
+def error(volume: md.Volume, clean: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(volume.array[0] - clean))))
+
+
+def run(volume: md.Volume, **how: Any) -> tuple[md.Volume, str]:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = md.denoise(volume, **how)
+    return result, " ".join(str(w.message) for w in said)
+
+
+@pytest.mark.parametrize("kind", ["white", "rician"])
+def test_with_time_it_is_better_than_at_once(scans: Any, kind: str) -> None:
+    at_once, _ = run(scans.scan(kind))
+    longer, _ = run(scans.scan(kind), adapt=4)
+    assert error(longer, scans.anatomy()) < 0.97 * error(at_once, scans.anatomy())
+    assert "adapted for 4 s" in longer.history[-1]
+
+
+def test_a_picture(scans: Any) -> None:
+    whole = scans.scan("white")
+    picture = md.Volume.from_array(np.ascontiguousarray(whole.array[0, :, :, 20]))
+    clean = scans.anatomy()[..., 20]
+    at_once, _ = run(picture)
+    longer, _ = run(picture, adapt=2)
+    assert error(longer, clean) < 1.02 * error(at_once, clean)
+
+
+def test_nothing_is_learnt_from_correlated_noise(scans: Any) -> None:
+    at_once, _ = run(scans.scan("along x"))
+    longer, said = run(scans.scan("along x"), adapt=4)
+    assert "--adapt is left out" in said
+    assert np.array_equal(at_once.array, longer.array)
+
+
+def test_progress_ends_at_1(scans: Any) -> None:
+    seen: list[float] = []
+    md.denoise(scans.scan("white"), adapt=3, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"adapt": 0.0}, "above 0"),
+        ({"adapt": float("nan")}, "above 0"),
+        ({"adapt": 60.0, "method": "bm4d"}, "for the network that ships"),
+        ({"adapt": 60.0, "model": "model.safetensors"}, "for the network that ships"),
+    ],
+)
+def test_what_does_not_go_together(tmp_path: Path, how: dict[str, Any], words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        md.denoise(np.zeros((20, 20, 20), np.float32), **how)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import meddenoise as md
+from meddenoise.filters import get_filter
+from meddenoise.pretrained.ready import ReadyDenoiser
+from meddenoise.workflows.ensemble import ensemble
+from meddenoise.workflows.refined import ensemble_refined
+
+
+def error(array: np.ndarray, clean: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(array - clean))))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_it_is_the_mean_of_both_and_no_worse_than_the_better(scans: Any, dims: int) -> None:
+    noisy, clean, sigma = scans.scan("white").array[0], scans.anatomy(), scans.sigma
+    if dims == 2:
+        noisy, clean = noisy[..., 20], clean[..., 20]
+    spacing = (1.0,) * dims
+    found = ensemble(noisy, spacing=spacing, sigma_noise=sigma, device="cpu")
+    blocks = get_filter("bm4d")(noisy, spacing=spacing, sigma_noise=sigma)
+    network = ReadyDenoiser.load(dims, "cpu")(noisy / sigma) * sigma
+    assert found.dtype == noisy.dtype
+    assert np.allclose(found, (blocks + network) / 2, atol=1e-3)
+    assert error(found, clean) < 1.01 * min(error(blocks, clean), error(network, clean))
+
+
+def test_without_noise_nothing_changes() -> None:
+    flat = np.full((20, 20, 20), 7.0, np.float32)
+    for method in (ensemble, ensemble_refined):
+        found = method(flat, spacing=(1, 1, 1), sigma_noise=0.0)
+        assert np.array_equal(found, flat)
+
+
+def test_it_is_a_method_like_any(scans: Any) -> None:
+    volume = scans.scan("white")
+    alone = md.denoise(volume, method="bm4d")
+    refined = md.denoise(volume, method="ensemble_refined", options={"seconds": 3.0})
+    clean = scans.anatomy()
+    assert error(refined.array[0], clean) < 1.02 * error(alone.array[0], clean)
+    assert "ensemble_refined" in refined.history[-1]

@@ -11,11 +11,11 @@ from meddenoise.data.synthetic.fields import uniform
 from meddenoise.noise.gaussian import gaussian
 from meddenoise.noise.mri.kspace import kspace_filter
 from meddenoise.noise.mri.rician import rician
-from meddenoise.noise.mri.varying import varying
+from meddenoise.noise.mri.varying import smooth_field, varying
 from meddenoise.noise.poisson_gaussian import poisson_gaussian
 from meddenoise.noise.rician_vst import RicianStabilisation
 
-__all__ = ["KINDS", "Pair", "correlated", "counted", "stabilised", "uneven", "white"]
+__all__ = ["KINDS", "Pair", "correlated", "counted", "scanned", "stabilised", "uneven", "white"]
 
 Pair = tuple[Tensor, Tensor]
 """A noisy image and the one to find; of the same shape, with noise of a deviation of about 1."""
@@ -45,10 +45,31 @@ def correlated(clean: Tensor, generator: torch.Generator) -> Pair:
             phase_axis=0,
         )
         h = h[..., None] * one
-    h = h.to(clean.device)
-    noise = gaussian(torch.zeros_like(clean), 1.0, generator=generator)
-    noise = torch.fft.ifftn(torch.fft.fftn(noise) * h / h.square().mean().sqrt()).real
-    return clean + noise, clean
+    return clean + _filtered(clean, h, generator), clean
+
+
+def scanned(clean: Tensor, generator: torch.Generator) -> Pair:
+    """All at once, as of a scanner: alike along some axes, uneven, of a level known to 15 %, and
+    mostly of a magnitude that was stabilised."""
+    h = torch.ones(())
+    for size in clean.shape:
+        filling = uniform(1.0, 1.35, generator) if uniform(0, 1, generator) < 0.6 else 1.0
+        h = h[..., None] * kspace_filter([size], zero_filling=filling, phase_axis=0)
+    middle, variation = uniform(0.85, 1.15, generator), uniform(1.0, 2.2, generator)
+    level = middle * variation ** (smooth_field(clean, generator) - 0.5)
+    noise = level * _filtered(clean, h, generator)
+    if uniform(0, 1, generator) < 0.4:
+        return clean + noise, clean
+    positive = clean.clamp(min=0)
+    other = level * _filtered(clean, h, generator)
+    return _stabilised(torch.hypot(positive + noise, other), positive)
+
+
+def _filtered(like: Tensor, h: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise of deviation 1 that went through a filter of the image's spectrum."""
+    h = h.to(like.device)
+    noise = gaussian(torch.zeros_like(like), 1.0, generator=generator)
+    return torch.fft.ifftn(torch.fft.fftn(noise) * h / h.square().mean().sqrt()).real
 
 
 def stabilised(clean: Tensor, generator: torch.Generator) -> Pair:
@@ -57,12 +78,15 @@ def stabilised(clean: Tensor, generator: torch.Generator) -> Pair:
     The one to find is what the stabilised image is on average; the stabilisation's inverse has
     no bias left.
     """
-    way = RicianStabilisation(1.0)
     positive = clean.clamp(min=0)
-    noisy = rician(positive, 1.0, generator=generator).cpu().numpy()
-    found = way.forward(noisy), way.expected(positive.cpu().numpy())
-    noisy_there, expected = (torch.from_numpy(array).to(clean) for array in found)
-    return noisy_there, expected
+    return _stabilised(rician(positive, 1.0, generator=generator), positive)
+
+
+def _stabilised(magnitude: Tensor, clean: Tensor) -> Pair:
+    way = RicianStabilisation(1.0)
+    found = way.forward(magnitude.cpu().numpy()), way.expected(clean.cpu().numpy())
+    noisy, expected = (torch.from_numpy(array).to(clean) for array in found)
+    return noisy, expected
 
 
 def counted(clean: Tensor, generator: torch.Generator) -> Pair:
@@ -76,10 +100,11 @@ def counted(clean: Tensor, generator: torch.Generator) -> Pair:
 
 
 KINDS: tuple[tuple[Callable[[Tensor, torch.Generator], Pair], float], ...] = (
-    (white, 0.5),
-    (uneven, 0.15),
+    (white, 0.4),
+    (uneven, 0.1),
     (correlated, 0.1),
-    (stabilised, 0.2),
+    (stabilised, 0.15),
+    (scanned, 0.2),
     (counted, 0.05),
 )
 """Each kind, and how often it is drawn."""

@@ -80,6 +80,10 @@ def report(
             raise ParameterError("--reference is for two scans: a run knows its own truth.")
         if units is not None:
             raise ParameterError("--units is for two scans: a run knows its own.")
+        if paths[0].is_file():
+            raise ParameterError(
+                f"{paths[0]} is a file: give a run directory, or two scans, NOISY and DENOISED."
+            )
         made = report_run(
             paths[0], output, scan=scan, volume=volume, extended=extended, figures=figures,
             names=names, most_voxels=most, overwrite=overwrite,

@@ -55,7 +55,7 @@ def evaluate(
 
     Raises:
         GeometryError: the grids do not match.
-        ParameterError: units or modalities that differ, an empty mask, a constant reference, an
+        ParameterError: units or modalities that differ, an empty mask, a constant image, an
             impossible range, or a map that is no label map.
     """
     inside = None if mask is None else _open(mask)
@@ -64,6 +64,7 @@ def evaluate(
     if isinstance(truth, Volume) and isinstance(judged, Volume):
         names = (name_of(reference, "the reference"), name_of(image, "the image"))
         truth.check_same_grid(judged, names=names)
+    _check_contents(judged, name_of(image, "the image"))
     return compare(
         truth,
         judged,
@@ -117,6 +118,7 @@ def evaluate_without_reference(
         if volume is not None and other is not None:
             before.check_same_grid(volume, names=(named, name_of(other, role)))
             _check_kind(before, volume, role)
+    _check_contents(judged, name_of(image, "the image"))
     if isinstance(inside, Volume):
         one = Volume(before.array[: inside.channels], before.affine)
         one.check_same_grid(inside, names=(named, "the mask"))
@@ -175,6 +177,16 @@ def _run(
             return way.run(part, None).array[0]
 
     return run
+
+
+def _check_contents(image: Volume | np.ndarray, name: str) -> None:
+    """Raise for a constant image: it is the wrong file, or a method that failed."""
+    array = image.array if isinstance(image, Volume) else image
+    values = array[image.valid if isinstance(image, Volume) else np.isfinite(array)]
+    if values.size > 1 and values.min() == values.max():
+        raise ParameterError(
+            f"There is nothing to score in {name}: it is constant, {values.flat[0]:g} everywhere."
+        )
 
 
 def _check_kind(one: Volume, other: Volume, role: str) -> None:

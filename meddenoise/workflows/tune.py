@@ -110,17 +110,17 @@ def tune(
     axes = load_space(space)
     if trials < 1:
         raise ConfigError(f"--trials {trials}: give 1 or more.")
-    directory = Path(output or "runs/tune").expanduser()
-    _claim(directory)
-    _first_look(base, axes)
     if workers < 1:
         raise ConfigError(f"--workers {workers}: give 1 or more.")
+    _first_look(base, axes)
     objective, direction = _objective(base)
     told = {
         "config": base.model_dump(mode="json", exclude_unset=True),
         "space": {key: axis.describe() for key, axis in axes.items()},
     }
     _sampler(optuna, sampler, axes, seed)  # what is wrong with it is said before a study is made
+    directory = Path(output or "runs/tune").expanduser()
+    _claim(directory)
     # Of calls that are started at once, one makes the study.
     with run_lock(directory, wait=True):
         study = optuna.create_study(

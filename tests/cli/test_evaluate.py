@@ -219,6 +219,8 @@ def test_lesions_put_in(cli: Any, make_scan: Any) -> None:
         (["--lesions", "B", "--method", "medien"], "median"),
         (["--lesions", "C", "--method", "median"], "image is constant"),
         (["A", "--noisy", "C"], "no range"),
+        (["A", "C"], "constant.nii.gz: it is constant, 3 everywhere"),
+        (["C", "--noisy", "A"], "constant.nii.gz: it is constant"),
         (["A", "--noisy", "S"], "shape"),
         (["A", "--noisy", "B", "--repeat", "B"], "is the noisy scan itself"),
         (["A", "--noisy", "B", "--repeat", "none.nii.gz"], "none.nii.gz"),

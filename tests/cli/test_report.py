@@ -31,6 +31,7 @@ def test_what_does_not_go_together(cli: Any, scan: Path, tmp_path: Path) -> None
         ((scan, "--units", "HU"), "for two scans"),
         ((scan, scan, scan), "not 3 paths"),
         ((tmp_path / "none",), "no run directory"),
+        ((scan,), "is a file: give a run directory, or two scans"),
         ((scan, scan, "--extended"), "--extended is against a reference"),
     ):
         said = cli("report", *words, "-o", tmp_path / "a.html")

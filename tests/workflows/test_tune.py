@@ -78,6 +78,19 @@ def test_what_it_was_made_with(config: dict[str, Any], tmp_path: Path) -> None:
     assert all(len(set(hashes)) == 2 for hashes in told["data"].values())
 
 
+def test_what_is_wrong_leaves_nothing_behind(config: dict[str, Any], tmp_path: Path) -> None:
+    good = {"training.learning_rate": [1e-3, 1e-2]}
+    for space, options in (
+        ({"training.learning_rte": [1, 2]}, {}),
+        (good, {"workers": 0}),
+        (good, {"trials": 0}),
+        (good, {"sampler": "guess"}),
+    ):
+        with pytest.raises(ConfigError):
+            tune(config, space, output=tmp_path / "new", **{"trials": 1, **options})
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_search_goes_on_and_is_the_same_one(config: dict[str, Any], tmp_path: Path) -> None:
     space = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
     tune(config, space, trials=1, output=tmp_path / "t", device="cpu")

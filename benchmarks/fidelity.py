@@ -67,7 +67,7 @@ class Worker:
     process: subprocess.Popen[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        script = Path(__file__).with_name("files") / "tools.py"
+        script = Path(__file__).with_name("files") / "jobs.py"
         self.process = subprocess.Popen(
             [sys.executable, script, self.name],
             stdin=subprocess.PIPE,

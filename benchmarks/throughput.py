@@ -357,7 +357,8 @@ def main() -> None:
     if options.measure:
         measure(options.measure)
         return
-    run_in_peer_env(options.peer_env)
+    if options.part == "peers":
+        run_in_peer_env(options.peer_env)
 
     import torch
 

@@ -16,29 +16,30 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import DamagedScan, FileError, GeometryError
+from meddenoise.errors import DamagedScan, GeometryError
 from meddenoise.io import binary
 from meddenoise.io.detached import data_files_beside, read_parts
+from meddenoise.io.metaimage_fields import (
+    MOST_HEADER,
+    NAMES,
+    TYPES,
+    affine_of,
+    count_of,
+    header_lines,
+    is_big_endian,
+    is_compressed,
+    is_true,
+    key_of,
+    numbers_of,
+    sizes_of,
+    stored_type_of,
+)
 from meddenoise.io.planes import PlaneScan, check_length, file_planes
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
 
 __all__ = ["MetaSource", "metaimage_planes", "read_metaimage", "write_metaimage"]
-
-_TYPES = {
-    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4",
-    "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8",
-    "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
-}  # fmt: skip
-_NAMES = {kind: name for name, kind in reversed(_TYPES.items())}
-_MOST_HEADER = 1 << 16
-_ALIASES = {
-    "direction": ("TransformMatrix", "Orientation", "Rotation"),
-    "origin": ("Offset", "Position", "Origin"),
-    "spacing": ("ElementSpacing",),
-    "msb": ("BinaryDataByteOrderMSB", "ElementByteOrderMSB"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class MetaSource(HeaderSource):
         return (self.path, *self.data_files)
 
     def details(self) -> dict[str, Any]:
-        return {"fields": [_key(line) for line in self.lines]}
+        return {"fields": [key_of(line) for line in self.lines]}
 
 
 def read_metaimage(path: Path) -> Volume:
@@ -73,15 +74,15 @@ def read_metaimage(path: Path) -> Volume:
         GeometryError: a singular direction matrix.
     """
     with open(path, "rb") as stream:
-        lines = _header_lines(stream, path)
+        lines = header_lines(stream, path)
         fields = {key.strip(): value.strip() for key, _, value in (x.partition("=") for x in lines)}
-        sizes, stored_type = _sizes(fields, path), _stored_type(fields, path)
+        sizes, stored_type = sizes_of(fields, path), stored_type_of(fields, path)
         where = fields["ElementDataFile"]
         files: tuple[Path, ...] = ()
         if where.upper() == "LOCAL":
             stored = _read_data(stream, path, fields, sizes, stored_type)
         else:
-            listed = stream.read(_MOST_HEADER).decode("utf-8", "replace").splitlines()
+            listed = stream.read(MOST_HEADER).decode("utf-8", "replace").splitlines()
             files = tuple(data_files_beside(path, where, listed, len(sizes)))
             stored = read_parts(
                 files,
@@ -98,7 +99,7 @@ def read_metaimage(path: Path) -> Volume:
         storage=storage,
         shape=tuple(int(n) for n in array.shape[1:]),
         channels=int(array.shape[0]),
-        affine=_affine(fields, len(sizes), path),
+        affine=affine_of(fields, len(sizes), path),
         lines=tuple(lines),
         data_files=files,
     )
@@ -119,11 +120,11 @@ def metaimage_planes(path: Path) -> PlaneScan | None:
         FileError, GeometryError: as :func:`read_metaimage`, for what the header tells.
     """
     with open(path, "rb") as stream:
-        lines = _header_lines(stream, path)
+        lines = header_lines(stream, path)
         begins = stream.tell()
     fields = {key.strip(): value.strip() for key, _, value in (x.partition("=") for x in lines)}
-    sizes, stored_type = _sizes(fields, path), _stored_type(fields, path)
-    raw = _true(fields.get("BinaryData", "True")) and not _is_compressed(lines)
+    sizes, stored_type = sizes_of(fields, path), stored_type_of(fields, path)
+    raw = is_true(fields.get("BinaryData", "True")) and not is_compressed(lines)
     plain = fields["ElementDataFile"].upper() == "LOCAL" and "HeaderSize" not in fields
     if not (raw and plain and len(sizes) > 2):
         return None
@@ -133,7 +134,7 @@ def metaimage_planes(path: Path) -> PlaneScan | None:
         storage=Storage.of(stored_type),
         shape=sizes[:3],
         channels=sizes[3] if len(sizes) > 3 else 1,
-        affine=_affine(fields, len(sizes), path),
+        affine=affine_of(fields, len(sizes), path),
         lines=tuple(lines),
     )
 
@@ -141,95 +142,16 @@ def metaimage_planes(path: Path) -> PlaneScan | None:
     return file_planes(source, begin, stored_type, compressed=False, modality=_modality(fields))
 
 
-def _header_lines(stream: Any, path: Path) -> list[str]:
-    lines: list[str] = []
-    while stream.tell() < _MOST_HEADER:
-        line = stream.readline(_MOST_HEADER)
-        text = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
-        if not line:
-            break
-        if "=" not in text:
-            if text.strip():
-                raise DamagedScan(f"{path}: the MetaImage header has a line without '='.")
-            continue
-        lines.append(text)
-        if text.partition("=")[0].strip() == "ElementDataFile":
-            return lines
-    raise DamagedScan(f"{path}: the MetaImage header has no ElementDataFile; it is damaged.")
-
-
-def _sizes(fields: dict[str, str], path: Path) -> tuple[int, ...]:
-    sizes = tuple(int(n) for n in _numbers(fields, "DimSize", path, ()))
-    count = int(_numbers(fields, "NDims", path, (len(sizes),))[0])
-    if len(sizes) not in (2, 3, 4) or len(sizes) != count or min(sizes) < 1:
-        raise FileError(f"{path}: DimSize {list(sizes)} makes no image of two to four axes.")
-    parts = int(_numbers(fields, "ElementNumberOfChannels", path, (1,))[0])
-    if parts != 1:
-        raise FileError(
-            f"{path} holds {parts} values a voxel (colour or vectors), not intensities: extract "
-            "one component first."
-        )
-    return sizes
-
-
-def _stored_type(fields: dict[str, str], path: Path) -> np.dtype:
-    name = fields.get("ElementType", "").upper()
-    if name not in _TYPES:
-        raise FileError(f"{path}: ElementType {name!r} holds no scalar numbers that are read here.")
-    msb = next((fields[key] for key in _ALIASES["msb"] if key in fields), "False")
-    return np.dtype(_TYPES[name]).newbyteorder(">" if _true(msb) else "<")
-
-
-def _true(word: str) -> bool:
-    return word.strip().lower() in ("true", "1", "t", "yes")
-
-
-def _numbers(
-    fields: dict[str, str], key: str, path: Path, default: tuple[float, ...]
-) -> tuple[float, ...]:
-    if key not in fields:
-        return default
-    try:
-        numbers = tuple(float(word) for word in fields[key].split())
-    except ValueError as error:
-        raise DamagedScan(f"{path}: {key} = {fields[key]!r} is no list of numbers.") from error
-    if not numbers or not np.isfinite(numbers).all():
-        raise DamagedScan(f"{path}: {key} = {fields[key]!r} is no list of finite numbers.")
-    return numbers
-
-
-def _affine(fields: dict[str, str], count: int, path: Path) -> NDArray[np.float64]:
-    def first(name: str, default: tuple[float, ...]) -> NDArray[np.float64]:
-        for key in _ALIASES[name]:
-            if key in fields:
-                found = _numbers(fields, key, path, default)
-                if len(found) != len(default):
-                    raise DamagedScan(f"{path}: {key} needs {len(default)} numbers.")
-                return np.array(found)
-        return np.array(default)
-
-    identity = tuple(float(x) for x in np.eye(count).ravel())
-    direction = first("direction", identity).reshape(count, count).T  # each row is an axis
-    spacing = first("spacing", (1.0,) * count)
-    origin = first("origin", (0.0,) * count)
-    used = min(count, 3)
-    affine = np.eye(4)
-    affine[:used, 3] = origin[:used]
-    with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused with the volume
-        affine[:used, :used] = direction[:used, :used] * spacing[:used]
-        return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-
-
 def _read_data(
     stream: Any, path: Path, fields: dict[str, str], sizes: tuple[int, ...], kind: np.dtype
 ) -> NDArray:
     layout = sizes[::-1]
     nbytes = math.prod(sizes) * kind.itemsize
-    skip = int(_numbers(fields, "HeaderSize", path, (0,))[0])
+    skip = int(numbers_of(fields, "HeaderSize", path, (0,))[0])
     left = path.stat().st_size - stream.tell()
-    if not _true(fields.get("BinaryData", "True")):
+    if not is_true(fields.get("BinaryData", "True")):
         return _read_text(stream, path, layout, kind)
-    compressed = _true(fields.get("CompressedData", "False"))
+    compressed = is_true(fields.get("CompressedData", "False"))
     binary.check_claim(path, nbytes, left, compressed=compressed)
     if skip == -1 and not compressed:
         stream.seek(path.stat().st_size - nbytes)
@@ -283,19 +205,19 @@ def write_metaimage(
     )
     lines = list(source.lines) if source is not None and keep else _new_lines(volume)
     values = volume.array[0] if volume.channels == 1 else np.moveaxis(volume.array, 0, -1)
-    if source is not None and keep and volume.channels == 1 and _count(lines) == 4:
+    if source is not None and keep and volume.channels == 1 and count_of(lines) == 4:
         values = values[..., None]
     values = values.transpose(range(values.ndim)[::-1])
     voxels = values if planes is None else planes
     if planes is not None:  # compressed voxels would be gathered in memory first
         lines = [
-            "CompressedData = False" if _key(line) == "CompressedData" else line
+            "CompressedData = False" if key_of(line) == "CompressedData" else line
             for line in lines
-            if _key(line) != "CompressedDataSize"
+            if key_of(line) != "CompressedDataSize"
         ]
-    order: Literal["<", ">"] = ">" if _is_big_endian(lines) else "<"
+    order: Literal["<", ">"] = ">" if is_big_endian(lines) else "<"
     with open(path, "wb") as raw:
-        if not _is_compressed(lines):
+        if not is_compressed(lines):
             raw.write(_header_bytes(lines, storage, 0))
             return binary.write_voxels(raw, voxels, storage, order)
         packed = _Packed()  # the header, which comes first, says how long it is
@@ -327,30 +249,6 @@ def _header_bytes(lines: list[str], storage: Storage, packed: int) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _value(lines: list[str], *keys: str) -> str:
-    for line in lines:
-        key, _, value = line.partition("=")
-        if key.strip() in keys:
-            return value.strip()
-    return ""
-
-
-def _key(line: str) -> str:
-    return line.partition("=")[0].strip()
-
-
-def _count(lines: list[str]) -> int:
-    return len(_value(lines, "DimSize").split())
-
-
-def _is_big_endian(lines: list[str]) -> bool:
-    return _true(_value(lines, *_ALIASES["msb"]))
-
-
-def _is_compressed(lines: list[str]) -> bool:
-    return _true(_value(lines, "CompressedData"))
-
-
 def _final_lines(lines: list[str], storage: Storage, packed: int) -> list[str]:
     """The header with the type and place of what is written."""
     kind = f"{storage.dtype.kind}{storage.dtype.itemsize}"
@@ -359,8 +257,8 @@ def _final_lines(lines: list[str], storage: Storage, packed: int) -> list[str]:
         key, _, value = (part.strip() for part in line.partition("="))
         if key == "HeaderSize":
             continue
-        if key == "ElementType" and _TYPES.get(value.upper()) != kind:
-            line = f"ElementType = {_NAMES[kind]}"
+        if key == "ElementType" and TYPES.get(value.upper()) != kind:
+            line = f"ElementType = {NAMES[kind]}"
         if key == "CompressedDataSize":
             line = f"CompressedDataSize = {packed}"
         if key == "BinaryData":

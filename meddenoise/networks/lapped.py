@@ -81,10 +81,10 @@ class LappedNet(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             count = self.blocks.coefficients
             gain, aim, weight = said.to(exact.dtype).split([count, count, 1], dim=1)
-            gain = (gain + prior).sigmoid()
-            spread = gain.detach().square().sum(1, keepdim=True).clamp(min=1)
+            gain = (gain + prior).sigmoid_()
+            spread = gain.detach().square().sum(1, keepdim=True).clamp_(min=1)
             weight = weight.clamp(-_LIGHTEST, _LIGHTEST).exp() / spread
-            found = level + self.blocks.inverse(aim + gain * (noisy - aim), weight)
+            found = level + self.blocks.inverse(torch.lerp(aim, noisy, gain), weight)
         return crop_to(found, x.shape[2:])
 
     @torch.no_grad()
@@ -94,9 +94,10 @@ class LappedNet(nn.Module):
         fewest = kept.sum(1, keepdim=True).clamp(min=1)
         image = self.blocks.inverse(noisy * kept, 1 / fewest.to(noisy.dtype))
         first: Tensor = self.blocks(image)
-        return (first.square() + _GRANTED).log(), first
+        return first.square().add_(_GRANTED).log_(), first
 
 
 def _compressed(coefficients: Tensor) -> Tensor:
     """As they are where they may be noise, and never beyond the knee."""
-    return coefficients * (1 + (coefficients / _KNEE).square()).rsqrt()
+    below = torch.addcmul(coefficients.new_ones(()), coefficients, coefficients, value=_KNEE**-2)
+    return coefficients * below.rsqrt_()

@@ -59,12 +59,13 @@ class LappedTransform(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 1, *spatial)``, whole cells, to ``(B, coefficients, *spatial / cell)``."""
-        convolve = F.conv3d if self.dims == 3 else F.conv2d
-        padded = F.pad(x, [self.pad] * (2 * self.dims), mode="reflect")
-        kernels = self.get_buffer("kernels").to(x.dtype)
-        coefficients: Tensor = convolve(padded, kernels, stride=self.cell)
-        # Channels last in memory, as the sums over them, the U-Net and the inverse want them.
-        return coefficients.movedim(1, -1).contiguous().movedim(-1, 1)
+        blocks = F.pad(x, [self.pad] * (2 * self.dims), mode="reflect")[:, 0]
+        for axis in range(1, 1 + self.dims):
+            blocks = blocks.unfold(axis, self.laps * self.cell, self.cell)
+        # A product, not a convolution: so the coefficients come with channels last in memory, as
+        # the sums over them, the U-Net and the inverse want them.
+        kernels = self.get_buffer("kernels").flatten(1).to(x.dtype)
+        return (blocks.flatten(1 + self.dims) @ kernels.t()).movedim(-1, 1)
 
     def inverse(self, coefficients: Tensor, weight: Tensor) -> Tensor:
         """The weighted mean of all blocks.
@@ -76,9 +77,10 @@ class LappedTransform(nn.Module):
         Returns:
             ``(B, 1, *spatial)``.
         """
-        last = (coefficients * weight).movedim(1, -1)
-        total = self._overlap(last @ self.get_buffer("blend").to(last.dtype))
-        share = self._overlap(weight.movedim(1, -1) * self.get_buffer("window").to(last.dtype))
+        last, each = coefficients.movedim(1, -1), weight.movedim(1, -1)
+        # The weight of a block is the same for all of it, after the transform as before.
+        total = self._overlap((last @ self.get_buffer("blend").to(last.dtype)).mul_(each))
+        share = self._overlap(each * self.get_buffer("window").to(last.dtype))
         image = shuffle((total / share).movedim(-1, 1), (self.cell,) * self.dims)
         inner = (slice(self.pad, size - self.pad) for size in image.shape[2:])
         return image[(slice(None), slice(None), *inner)]

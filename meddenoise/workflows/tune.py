@@ -6,11 +6,9 @@ import csv
 import io
 import json
 import math
-import multiprocessing
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +22,7 @@ from meddenoise.errors import ConfigError, InputError, MissingDependency, Output
 from meddenoise.io import atomic_file
 from meddenoise.workflows.importance import importance_of_keys
 from meddenoise.workflows.study_record import begin_call, end_call
+from meddenoise.workflows.tune_workers import share_out, watching
 
 __all__ = ["Tuned", "tune"]
 
@@ -144,15 +143,8 @@ def tune(
     if workers == 1:
         why = work(trials, (seed, drawn, 0), progress)
     else:
-        shares = [trials // workers + (n < trials % workers) for n in range(workers)]
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            jobs = [
-                pool.submit(work, share, (seed, drawn, n))
-                for n, share in enumerate(shares)
-                if share
-            ]
-            why = next((said for said in [job.result() for job in jobs] if said), "")
+        watch = watching(study, objective, progress)
+        why = share_out(work, trials, workers, (seed, drawn), watch)
     with run_lock(directory, wait=True):
         end_call(directory, call)
     states = [trial.state for trial in study.get_trials(deepcopy=False)]

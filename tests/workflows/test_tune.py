@@ -135,9 +135,12 @@ def test_without_truth_it_is_the_risk(config: dict[str, Any], tmp_path: Path) ->
 
 def test_workers_share_a_study(config: dict[str, Any], tmp_path: Path) -> None:
     space = {"training.learning_rate": {"low": 1e-4, "high": 1e-2}}
+    said: list[str] = []
     found = tune(config, space, trials=2, workers=2, sampler="random", output=tmp_path / "t",
-                 device="cpu")  # fmt: skip
+                 device="cpu", progress=said.append)  # fmt: skip
     assert found.finished == 2
+    assert sorted(line.split(":")[0] for line in said) == ["trial 0", "trial 1"]
+    assert all(": psnr " in line for line in said)
     assert found.importance == {}
     assert "2 of at least 4 trials" in found.no_importance
     assert not (tmp_path / "t" / "importance.svg").exists()

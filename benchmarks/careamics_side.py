@@ -29,11 +29,9 @@ import torch
 from careamics import CAREamist
 from careamics.config import create_advanced_n2v_config
 from careamics.models.unet import UNet
+from common import BATCH, PATCH
 from lightning.pytorch import Callback
 
-# The settings that CAREamics' own examples train with.
-PATCH = {2: (64, 64), 3: (16, 64, 64)}
-BATCH = {2: 16, 3: 2}
 AXES = {2: "SYX", 3: "ZYX"}
 
 warnings.filterwarnings("ignore")

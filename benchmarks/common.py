@@ -19,6 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # What is measured is this checkout, whatever else is installed.
 sys.path.insert(0, str(ROOT))
 
+# The settings that CAREamics' own examples train with.
+PATCH = {2: (64, 64), 3: (16, 64, 64)}
+BATCH = {2: 16, 3: 2}
+
 
 @dataclass
 class Row:

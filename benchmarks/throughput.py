@@ -30,7 +30,8 @@ speed-up over the first by the two cores. By the clock, so it needs two cores th
 counts is the fastest of the repeats.
 
 ``--part places``: ours alone, one thread, with the scans in memory, mapped from files, and mapped
-from files of which nothing is in memory before each step, as in a cohort much larger than it.
+from files of which nothing is in memory before each step, as in a cohort much larger than it. Where
+there is no CAREamics, both of these parts take our default U-Net.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import Report, add_peer_env, arguments, run_in_peer_env
+from common import BATCH, PATCH, Report, add_peer_env, arguments, run_in_peer_env
 
 SHAPE = (192, 256, 256)
 SCAN = (64, 128, 128)
@@ -65,12 +66,22 @@ OURS, PEER, ALONE = "meddenoise", "CAREamics", "CAREamics without workers"
 SINGLE = "meddenoise in float32"
 
 
+def same_unet(dims: int) -> Any:
+    """CAREamics' U-Net; where that is not installed, as ours alone needs it not, our own."""
+    try:
+        from careamics_side import unet
+    except ModuleNotFoundError:
+        from meddenoise.networks import build_network
+
+        return build_network("unet", dims=dims)
+    return unet(dims)
+
+
 def engine(
     trainer: Any, array: Any, dims: int, place: Path, *, mapped: bool = False, **training: Any
 ) -> Any:
-    """meddenoise's engine with CAREamics' U-Net, on ``(Z, Y, X)`` or on its slices."""
+    """meddenoise's engine, on ``(Z, Y, X)`` or on its slices."""
     import torch
-    from careamics_side import BATCH, PATCH, unet
 
     from meddenoise.config import TrainingConfig
     from meddenoise.data.patches import Item, PatchSampler
@@ -86,7 +97,7 @@ def engine(
     ]
     return Engine(
         trainer,
-        unet(dims),
+        same_unet(dims),
         PatchSampler(items, PATCH[dims], in_place=mapped),
         val=PatchSampler(items, PATCH[dims], augment="none"),
         settings=TrainingConfig(**training),
@@ -212,16 +223,14 @@ def measure(wanted: dict[str, Any]) -> None:
     """The other end of :func:`measured`."""
     import numpy as np
     import torch
-    from careamics_side import run_seconds, step_seconds
 
-    sides = {
-        "our steps": our_step_seconds,
-        "our run": our_run_seconds,
-        "steps": step_seconds,
-        "run": run_seconds,
-    }
     torch.set_num_threads(wanted.pop("threads"))
     side = wanted.pop("what")
+    sides: dict[str, Any] = {"our steps": our_step_seconds, "our run": our_run_seconds}
+    if side not in sides:
+        from careamics_side import run_seconds, step_seconds
+
+        sides |= {"steps": step_seconds, "run": run_seconds}
     shape = SCAN if side.endswith("run") else SHAPE
     array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     told = sides[side](array, wanted.pop("dims"), **wanted)
@@ -231,7 +240,7 @@ def measure(wanted: dict[str, Any]) -> None:
 
 def compare_steps(report: Report, dims: int, *, steps: int, repeats: int) -> None:
     """All sides in turn, several times; medians and their ratios."""
-    from careamics_side import BATCH, PATCH, unet
+    from careamics_side import unet
 
     peer = {"steps": steps, "warmup": WARMUP}
     sides = {
@@ -272,7 +281,6 @@ def compare_steps(report: Report, dims: int, *, steps: int, repeats: int) -> Non
 
 def compare_runs(report: Report, dims: int, *, seconds: float, repeats: int) -> None:
     """Both sides by the clock on one scan, in turn."""
-    from careamics_side import BATCH, PATCH
 
     fewer = f"{PEER}, {BATCH[dims]} validation patches"
     sides = {

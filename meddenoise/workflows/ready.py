@@ -35,6 +35,8 @@ Progress = Callable[[float], None]
 def load_all(device: str, options: Mapping[str, Any]) -> dict[int, ReadyDenoiser]:
     """The networks that ship, by the number of axes that they are for.
 
+    Tiles are said for images of so many axes, and no others are then denoised.
+
     Raises:
         ModelError: the weights are missing or altered.
         ConfigError: an option that says nothing of how a network is run.
@@ -44,7 +46,10 @@ def load_all(device: str, options: Mapping[str, Any]) -> dict[int, ReadyDenoiser
 
     if not shipped_dims():
         shipped_weights()  # says so
-    return {dims: ReadyDenoiser.load(dims, device, options) for dims in shipped_dims()}
+    known, tile = shipped_dims(), options.get("tile")
+    if isinstance(tile, (list, tuple)) and len(tile) in known:
+        known = (len(tile),)
+    return {dims: ReadyDenoiser.load(dims, device, options) for dims in known}
 
 
 def denoise_ready(

@@ -81,6 +81,17 @@ def test_the_gain_of_a_scan_does_not_matter(scans: Any, gain: float) -> None:
     assert float(np.abs(other / gain - once).mean()) < 0.01 * scans.sigma
 
 
+def test_tiles_that_are_said_are_for_images_of_as_many_axes(scans: Any) -> None:
+    noisy = scans.scan("white")
+    with pytest.warns(UserWarning, match="The noise is taken"):
+        clean = md.denoise(noisy, options={"tile": [56, 56, 24]}, device="cpu")
+    assert error(scans, clean) < 0.25
+    with pytest.raises(ParameterError, match=r"2-D, and the network .* is for 3-D scans"):
+        md.denoise(noisy.array[0, ..., 20], options={"tile": [56, 56, 24]}, device="cpu")
+    with pytest.raises(ConfigError, match="tile must have at most 3 entries"):
+        md.denoise(noisy, options={"tile": [8, 8, 8, 8]}, device="cpu")
+
+
 def test_every_channel_is_denoised(scans: Any) -> None:
     one, two = (scans.scan("white", seed) for seed in (1, 2))
     both = md.Volume.from_array(np.concatenate([one.array, 3 * two.array]))

@@ -6,6 +6,8 @@
   drawn weights, in a process of its own each. Scans of 32 million voxels and more are denoised
   plane by plane. Told is CPU time a voxel beside that of the smallest of 128^3 or more, and
   the memory that the process held at most.
+- **Packed**: one of 640^3 in ``.nii.gz`` (a GiB in float32), and the most memory that the process
+  held as a multiple of it.
 - **Many small scans**: a directory of them in one process; throughput beside that of one after the
   first, and how the memory grew from a quarter of the way to the end.
 """
@@ -29,10 +31,14 @@ SIDES, QUICK_SIDES = (64, 128, 256, 512, 1024), (64, 128, 256)
 # The first fifty or so are those over which the heap finds its size.
 MANY, QUICK_MANY = 1000, 240
 SIDE_OF_MANY = 48
+# Large enough that its voxels, and not the tiles and the libraries, would make the difference.
+SIDE_PACKED, QUICK_SIDE_PACKED = 640, 320
 
 
 def write_scan(path: Path, side: int) -> None:
-    """A cube of noisy planes, written plane by plane."""
+    """A cube of noisy planes, written plane by plane; packed if it is called so."""
+    import gzip
+
     import nibabel as nib
     import numpy as np
 
@@ -46,7 +52,8 @@ def write_scan(path: Path, side: int) -> None:
     planes = (100 * np.hypot(x, x[:, None]) + 10 * drawn.standard_normal((8, side, side))).astype(
         np.float32
     )
-    with open(path, "wb") as file:
+    packed = path.suffix == ".gz"
+    with gzip.open(path, "wb", 1) if packed else open(path, "wb") as file:
         file.write(header.binaryblock + bytes(4))
         for _ in range(side // 8):
             file.write(planes.data)
@@ -121,6 +128,22 @@ def one_scan(report: Report, options: argparse.Namespace, place: Path, model: Pa
                    rates[whole[-1]] / rates[whole[0]], "x", at_most=1.1)  # fmt: skip
 
 
+def packed_scan(report: Report, options: argparse.Namespace, place: Path, model: Path) -> None:
+    """A large ``.nii.gz``."""
+    side = QUICK_SIDE_PACKED if options.quick else SIDE_PACKED
+    scan, output = place / f"{side}.nii.gz", place / f"{side}-out.nii.gz"
+    write_scan(scan, side)
+    found = measured(options.threads, scan, output, model)
+    scan.unlink()
+    output.unlink()
+    report.add(f"{side}^3 in .nii.gz: memory at most", found["peak"] / 1024, "GiB")
+    report.add(f"{side}^3 in .nii.gz: memory beside its voxels in float32",
+               found["peak"] * 2**20 / (4 * side**3), "x",
+               at_most=None if options.quick else 2.5)  # fmt: skip
+    report.add(f"{side}^3 in .nii.gz: CPU time", found["cpu"] / side**3 * 1e6,
+               "s a million voxels")  # fmt: skip
+
+
 def many_scans(report: Report, options: argparse.Namespace, place: Path, model: Path) -> None:
     """A directory of small ones, and one of one."""
     count = options.many or (QUICK_MANY if options.quick else MANY)
@@ -146,6 +169,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="default: all cores")
     parser.add_argument("--sides", type=int, nargs="+", help="of the scans (multiples of 8)")
     parser.add_argument("--many", type=int, help="so many small scans")
+    parser.add_argument("--only", choices=("one", "packed", "many"), help="a part of the figures")
     parser.add_argument("--place", type=Path, help="where scans are made (at most 9 GiB)")
     parser.add_argument("--measure", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -164,8 +188,12 @@ def main() -> None:
         info = {"network": {"name": "light", "dims": 3, "options": {}}}
         model = md.Denoiser(build_network("light", dims=3), info=info, device="cpu")
         file = model.save(place / "model.safetensors")
-        one_scan(report, options, place, file)
-        many_scans(report, options, place, file)
+        if options.only in (None, "one"):
+            one_scan(report, options, place, file)
+        if options.only in (None, "packed"):
+            packed_scan(report, options, place, file)
+        if options.only in (None, "many"):
+            many_scans(report, options, place, file)
     report.finish(options.json)
 
 

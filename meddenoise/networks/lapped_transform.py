@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,8 @@ class LappedTransform(nn.Module):
             kernels = torch.einsum("a...,bi->ab...i", kernels, cosines).flatten(0, 1)
             windows = windows[..., None] * window
         self.register_buffer("kernels", kernels[:, None].float(), persistent=False)
+        self.register_buffer("windows", windows[None, None].float(), persistent=False)
+        self.register_buffer("products", self._by_lap(kernels.float()), persistent=False)
         blend = self._by_lap((kernels * windows).float())
         self.register_buffer("blend", blend, persistent=False)
         self.register_buffer("window", self._by_lap(windows[None].float())[0], persistent=False)
@@ -59,13 +62,20 @@ class LappedTransform(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 1, *spatial)``, whole cells, to ``(B, coefficients, *spatial / cell)``."""
-        blocks = F.pad(x, [self.pad] * (2 * self.dims), mode="reflect")[:, 0]
-        for axis in range(1, 1 + self.dims):
-            blocks = blocks.unfold(axis, self.laps * self.cell, self.cell)
+        padded = F.pad(x, [self.pad] * (2 * self.dims), mode="reflect")
+        if _exported():
+            convolve = F.conv3d if self.dims == 3 else F.conv2d
+            return convolve(padded, self.get_buffer("kernels").to(x.dtype), stride=self.cell)
+        padded = padded[:, 0]
+        grid = [size // self.cell for size in x.shape[2:]]
+        for axis in range(self.dims):
+            padded = padded.unflatten(1 + 2 * axis, (-1, self.cell))
+        places = range(2, 2 + 2 * self.dims, 2)
+        cells = padded.permute(0, *range(1, 1 + 2 * self.dims, 2), *places).flatten(1 + self.dims)
+        blocks = torch.cat([cells[place] for place in self._laps(grid)], dim=-1)
         # A product, not a convolution: so the coefficients come with channels last in memory, as
         # the sums over them, the U-Net and the inverse want them.
-        kernels = self.get_buffer("kernels").flatten(1).to(x.dtype)
-        return (blocks.flatten(1 + self.dims) @ kernels.t()).movedim(-1, 1)
+        return (blocks @ self.get_buffer("products").to(x.dtype).t()).movedim(-1, 1)
 
     def inverse(self, coefficients: Tensor, weight: Tensor) -> Tensor:
         """The weighted mean of all blocks.
@@ -77,11 +87,20 @@ class LappedTransform(nn.Module):
         Returns:
             ``(B, 1, *spatial)``.
         """
+        if _exported():
+            weave = F.conv_transpose3d if self.dims == 3 else F.conv_transpose2d
+            kernels, windows = (self.get_buffer(name).to(weight) for name in ("kernels", "windows"))
+            woven = weave(coefficients * weight, kernels * windows, stride=self.cell)
+            return self._inner(woven / weave(weight, windows, stride=self.cell))
         last, each = coefficients.movedim(1, -1), weight.movedim(1, -1)
         # The weight of a block is the same for all of it, after the transform as before.
         total = self._overlap((last @ self.get_buffer("blend").to(last.dtype)).mul_(each))
         share = self._overlap(each * self.get_buffer("window").to(last.dtype))
         image = shuffle((total / share).movedim(-1, 1), (self.cell,) * self.dims)
+        return self._inner(image)
+
+    def _inner(self, image: Tensor) -> Tensor:
+        """Without what was padded."""
         inner = (slice(self.pad, size - self.pad) for size in image.shape[2:])
         return image[(slice(None), slice(None), *inner)]
 
@@ -94,7 +113,17 @@ class LappedTransform(nn.Module):
         parts = blocks.unflatten(-1, (self.laps**self.dims, -1))
         size = [n + self.laps - 1 for n in grid]
         total = blocks.new_zeros(len(blocks), *size, parts.shape[-1])
-        for lap, at in enumerate(itertools.product(range(self.laps), repeat=self.dims)):
-            place = (slice(a, a + n) for a, n in zip(at, grid, strict=True))
-            total[(slice(None), *place)] += parts[..., lap, :]
+        for lap, place in enumerate(self._laps(grid)):
+            total[place] += parts[..., lap, :]
         return total
+
+    def _laps(self, grid: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+        """Where among the cells each part of the blocks of a grid lies, after the batch."""
+        for at in itertools.product(range(self.laps), repeat=self.dims):
+            place = (slice(a, a + n) for a, n in zip(at, grid, strict=True))
+            yield (slice(None), *place)
+
+
+def _exported() -> bool:
+    """Whether the network is written down for others, to whom convolutions say it shortest."""
+    return bool(getattr(torch.compiler, "is_exporting", lambda: False)())

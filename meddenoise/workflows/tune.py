@@ -85,7 +85,8 @@ def tune(
         config: a YAML file, its contents, or a :class:`Config`.
         space: the keys to search, see :func:`meddenoise.config.space.load_space`; any key of a
             configuration.
-        trials: how many this call does; for ``grid`` at most as many as there are combinations.
+        trials: how many this call does; for ``grid`` at most as many as there are combinations,
+            of which several workers may do the last ones twice.
         overrides: ``key.sub=value`` each, for all trials.
         output: the directory; by default ``runs/tune``.
         sampler: ``tpe`` (tree-structured Parzen estimators), ``random`` or ``grid``.

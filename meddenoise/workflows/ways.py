@@ -17,6 +17,7 @@ from meddenoise.workflows import refined as refined  # registers a method
 from meddenoise.workflows.adapted import check_adapt
 from meddenoise.workflows.around import Around
 from meddenoise.workflows.blended import blended
+from meddenoise.workflows.filter_streamed import FilterStreaming, reach_of
 from meddenoise.workflows.units import checked_units, hint_of_units
 from meddenoise.workflows.way import Progress, Way
 
@@ -291,7 +292,11 @@ def _by_filter(
             **options,
         )
 
-    return Way(name, run)
+    reach = None if around.stabilises else reach_of(name, checked)
+    if reach is None:
+        return Way(name, run)
+    seen = reach
+    return Way(name, run, lambda scan: FilterStreaming(scan, name, checked, seen))
 
 
 def _by_choice(

@@ -45,8 +45,8 @@ def said_of_whole(volume: Volume) -> tuple[str, ...]:
 
 
 _PLANEWISE = (
-    "plane by plane go NIfTI, NRRD, raw MetaImage, zarr and DICOM slices, by a model or by the "
-    "network that ships, without --method and --debias"
+    "plane by plane go NIfTI, NRRD, raw MetaImage, zarr and DICOM slices, by a model, the network "
+    "that ships or --method median, without --debias"
 )
 
 

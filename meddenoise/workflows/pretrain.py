@@ -20,6 +20,7 @@ from meddenoise.config.load import validated
 from meddenoise.config.pretrain import PretrainConfig, load_pretrain
 from meddenoise.data.synthetic import Supply, SyntheticSampler
 from meddenoise.errors import ConfigError
+from meddenoise.hashing import file_hash
 from meddenoise.inference import Denoiser
 from meddenoise.inference.model_file import load_model, read_model_info
 from meddenoise.io import atomic_file
@@ -154,6 +155,14 @@ def _patches(config: PretrainConfig) -> Supply | SyntheticSampler:
 
 def _info(config: PretrainConfig, result: Result) -> dict[str, Any]:
     """What the model file says of itself: all that is needed to make it again."""
+    settings = config.training.model_dump(mode="json")
+    start = settings.pop("start_from")
+    before = {}
+    if start is not None:
+        # What the weights learnt before, all the way back; a path says nothing elsewhere.
+        told = read_model_info(start)
+        before = {"before": {key: told.get(key) for key in ("training", "data", "software")}}
+        before["before"]["file"] = file_hash(start)
     return {
         "network": {
             "name": config.network.name,
@@ -167,7 +176,8 @@ def _info(config: PretrainConfig, result: Result) -> dict[str, Any]:
             "seconds": round(result.seconds, 1),
             "seed": config.seed,
             "validation": result.validation,
-            "settings": config.training.model_dump(mode="json"),
+            "settings": settings,
+            **before,
         },
         "data": {"procedural": config.synthetic.model_dump(mode="json")},
         "software": {"meddenoise": __version__, "torch": torch.__version__},

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import meddenoise.pretrained
 from meddenoise.config import NormaliseConfig
@@ -69,7 +70,13 @@ def test_newly_trained_weights_replace_the_old(shipped: Path, tmp_path: Path) ->
     assert main.__module__ == "meddenoise.pretrained.__main__"
     assert ship(new, shipped) == shipped_weights(3, shipped)
     after = file_hash(shipped_weights(3, shipped))
-    assert after == file_hash(new) != before
+    assert after == file_hash(shipped / "model_3d.safetensors") != before
+    kept, given = load_file(shipped_weights(3, shipped)), load_file(new)
+    assert kept.keys() == given.keys()
+    for name, weight in kept.items():
+        assert weight.dtype == torch.float16
+        assert torch.equal(weight, given[name].half())
+    assert read_model_info(shipped_weights(3, shipped)) == read_model_info(new)
     assert shipped_dims(shipped) == (3,)
 
 

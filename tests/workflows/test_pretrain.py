@@ -85,6 +85,9 @@ def test_from_the_weights_of_a_model(tmp_path: Path) -> None:
     again = run(tmp_path / "again", overrides=slow).model
     for a, b in zip(weights(first), weights(again), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
+    told = read_model_info(again)["training"]
+    assert told["before"]["training"] == read_model_info(first)["training"]
+    assert str(tmp_path) not in json.dumps(told)
     with pytest.raises(ConfigError, match="3-D network 'levelled'"):
         run(tmp_path / "other", overrides=["network={name: unet}", *slow])
     assert not (tmp_path / "other").exists()

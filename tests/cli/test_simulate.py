@@ -142,6 +142,7 @@ def test_clipped_voxels_are_said(cli: Any, tmp_path: Path) -> None:
         (["--noise", "poisson", "--dose", "0.5"], "--units HU"),
         (["--noise", "poisson", "--dose", "4"], "at most 1"),
         (["--noise", "rician", "--sigma", "5", "--seed", "-1"], "seed is -1"),
+        (["--noise", "rician", "--sigma", "5", "--set", "seed=1"], "--set seed: that is no"),
     ],
 )
 def test_impossible_noise(cli: Any, scan: Path, contents: Any, words: list[str], told: str) -> None:

@@ -78,7 +78,7 @@ def adapted(
     return np.asarray(
         refine(
             z.astype(np.float32),
-            lambda noisy, level: mean_of_both(noisy, network, spacing, level),
+            lambda noisy, level: mean_of_both(noisy, network, spacing, level, noise.floor),
             sigma=1.0,
             seconds=seconds,
             spacing=spacing,

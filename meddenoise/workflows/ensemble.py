@@ -25,6 +25,7 @@ def ensemble(
     spacing: Sequence[float],
     sigma_noise: float | None = None,
     device: str = "auto",
+    floor: float | None = None,
 ) -> NDArray[np.floating]:
     """The mean of BM4D and the network that ships; better than either.
 
@@ -36,6 +37,8 @@ def ensemble(
         spacing: voxel size in mm per axis.
         sigma_noise: standard deviation of the noise in image units; estimated if None.
         device: for the network.
+        floor: darker voxels are the network's own; around a Rician stabilisation those of an SNR
+            below 2, whose noise is not Gaussian even then: BM4D takes it for signal.
 
     Returns:
         An array of the same shape and dtype.
@@ -48,7 +51,7 @@ def ensemble(
     if sigma == 0:
         return array.copy()
     network = _network(array.ndim, device)
-    return mean_of_both(array, network, spacing, sigma).astype(array.dtype)
+    return mean_of_both(array, network, spacing, sigma, floor).astype(array.dtype)
 
 
 def mean_of_both(
@@ -56,6 +59,7 @@ def mean_of_both(
     network: ReadyDenoiser,
     spacing: Sequence[float],
     sigma: float,
+    floor: float | None,
 ) -> NDArray[np.float32]:
     """What the method ``ensemble`` gives.
 
@@ -64,10 +68,12 @@ def mean_of_both(
         network: the one that ships, for so many axes.
         spacing: as there.
         sigma: the noise's standard deviation in image units.
+        floor: as there; above it BM4D fades in over one sigma.
     """
     by_blocks = get_filter("bm4d")(array, spacing=spacing, sigma_noise=sigma)
     by_network = network(array / np.float32(sigma)) * np.float32(sigma)
-    return np.asarray((by_blocks + by_network) / 2, dtype=np.float32)
+    share = 0.5 if floor is None else np.clip((by_network - floor) / sigma, 0, 1) / 2
+    return np.asarray(by_network + share * (by_blocks - by_network), dtype=np.float32)
 
 
 @lru_cache(maxsize=2)

@@ -70,7 +70,7 @@ def ensemble_refined(
     Raises:
         ModelError: the weights that ship are missing or altered.
     """
-    first = {"device": device}
+    first = {"device": device, "floor": floor}
     return _refined("ensemble", first, array, spacing, sigma_noise, seconds, seed, device, floor)
 
 

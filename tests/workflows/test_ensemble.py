@@ -30,6 +30,26 @@ def test_it_is_the_mean_of_both_and_no_worse_than_the_better(scans: Any, dims: i
     assert error(found, clean) < 1.01 * min(error(blocks, clean), error(network, clean))
 
 
+def test_what_is_darker_than_the_floor_is_the_network_s_own(scans: Any) -> None:
+    noisy, sigma = scans.scan("white").array[0], scans.sigma
+    network = ReadyDenoiser.load(3, "cpu")(noisy / sigma) * sigma
+    plain, found = (
+        ensemble(noisy, spacing=(1, 1, 1), sigma_noise=sigma, device="cpu", floor=floor)
+        for floor in (None, 100.0)
+    )
+    dark, bright = network < 100, network > 100 + sigma
+    assert min(dark.sum(), bright.sum()) > 1000
+    assert np.allclose(found[dark], network[dark], atol=1e-3)
+    assert np.allclose(found[bright], plain[bright], atol=1e-3)
+    assert np.abs(plain - network)[dark].max() > 0.1
+
+
+def test_the_background_of_a_magnitude_is_as_flat_as_the_network_makes_it(scans: Any) -> None:
+    volume, empty = scans.scan("rician"), scans.anatomy() == 0
+    alone, both = (md.denoise(volume, method=m) for m in (None, "auto"))
+    assert both.array[0][empty].mean() < alone.array[0][empty].mean() + 0.02 * scans.sigma
+
+
 def test_without_noise_nothing_changes() -> None:
     flat = np.full((20, 20, 20), 7.0, np.float32)
     for method in (ensemble, ensemble_refined):

@@ -7,9 +7,12 @@ from pathlib import Path
 
 __all__ = ["free_memory"]
 
+# Of a control group: its limit, what it uses, and the line that says how much of that are pages of
+# files that can be dropped at once; version 2 and 1.
+_V1 = "/sys/fs/cgroup/memory/memory"
 _CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "inactive_file"),
+    (f"{_V1}.limit_in_bytes", f"{_V1}.usage_in_bytes", "total_inactive_file"),
 )
 
 
@@ -19,7 +22,7 @@ def free_memory() -> int:
     The smallest of what the system says is available, what the container may still take and what
     the process may (``ulimit -v``).
     """
-    found = [_system(), *(_left(*pair) for pair in _CGROUPS), _address_space()]
+    found = [_system(), *(_left(*group) for group in _CGROUPS), _address_space()]
     return min((n for n in found if n is not None), default=2**32)
 
 
@@ -35,13 +38,24 @@ def _system() -> int | None:
     return int(told["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in told else None
 
 
-def _left(limit: str, usage: str) -> int | None:
+def _left(limit: str, usage: str, cache: str) -> int | None:
     """What a control group may still take; ``None`` without a limit."""
     try:
-        most, used = Path(limit).read_text().strip(), Path(usage).read_text().strip()
-        return max(int(most) - int(used), 0) if most.isdigit() and int(most) < 2**60 else None
+        most, used = Path(limit).read_text().strip(), int(Path(usage).read_text())
     except (OSError, ValueError):
         return None
+    if not most.isdigit() or int(most) >= 2**60:
+        return None
+    return max(int(most) - used + _droppable(Path(usage).with_name("memory.stat"), cache), 0)
+
+
+def _droppable(stat: Path, name: str) -> int:
+    """Bytes of files that were read and are still held, because nobody needed their place."""
+    try:
+        told = dict(line.split() for line in stat.read_text().splitlines())
+        return int(told.get(name, 0))
+    except (OSError, ValueError):
+        return 0
 
 
 def _address_space() -> int | None:

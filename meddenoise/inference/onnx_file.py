@@ -131,9 +131,8 @@ def _export(network: nn.Module, path: Path, multiple: Sequence[int], inputs: int
             assert program is not None  # with dynamo there is one
             program.save(path, external_data=False)
         except Exception as fault:
-            raise ModelError(
-                f"This network cannot be written as ONNX: {str(fault).strip().splitlines()[0]}"
-            ) from fault
+            why = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
+            raise ModelError(f"This network cannot be written as ONNX: {why}") from fault
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def denoise_ready(
             f"{' and '.join(f'{d}-D' for d in networks)} scans: say --method auto, which looks at "
             "the image and chooses."
         )
-    valid, out = volume.valid, volume.array.copy()
+    valid, out, note = volume.valid, volume.array.copy(), ready.note
     series = is_series(volume)
     known = {"sigma": sigma, "stabilise": stabilise, "coils": coils or 1}
     shared = _assumed(volume, volume.channels, known) if series else None
@@ -113,6 +113,8 @@ def denoise_ready(
                         seconds=adapt / volume.channels,
                         progress=share,
                     )
+                    if clean is not None:
+                        note = f"{ready.note}, adapted for {adapt:g} s"
                 if clean is None:
                     clean = ready(z, inside, progress=share)
                 block = looked_at(noisy.shape)
@@ -120,7 +122,6 @@ def denoise_ready(
                 out[channel] = np.where(inside, noise.inverse(clean), noisy)
         if progress:
             progress((channel + 1) / volume.channels)
-    note = ready.note if adapt is None else f"{ready.note}, adapted for {adapt:g} s"
     return volume.with_array(out, note=note)
 
 

@@ -121,6 +121,10 @@ def _full_strength(
     if budget is not None:
         raise ParameterError("--budget is for --method auto: it says how long that may train.")
     if method is not None:
+        if "device" in filter_options(method):
+            from meddenoise.devices import choose_device  # imports torch
+
+            options.setdefault("device", str(choose_device(device)))
         return around.debiased(_by_filter(method, options, level, around), level)
     if model is None:
         return _by_what_ships(options, sigma, level, around, device, adapt)

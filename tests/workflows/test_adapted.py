@@ -26,7 +26,7 @@ def run(volume: md.Volume, **how: Any) -> tuple[md.Volume, str]:
 def test_with_time_it_is_better_than_at_once(scans: Any, kind: str) -> None:
     at_once, _ = run(scans.scan(kind))
     longer, _ = run(scans.scan(kind), adapt=4)
-    assert error(longer, scans.anatomy()) < 0.97 * error(at_once, scans.anatomy())
+    assert error(longer, scans.anatomy()) < error(at_once, scans.anatomy())
     assert "adapted for 4 s" in longer.history[-1]
 
 
@@ -36,7 +36,7 @@ def test_a_picture(scans: Any) -> None:
     clean = scans.anatomy()[..., 20]
     at_once, _ = run(picture)
     longer, _ = run(picture, adapt=2)
-    assert error(longer, clean) < 1.02 * error(at_once, clean)
+    assert error(longer, clean) < error(at_once, clean)
 
 
 def test_nothing_is_learnt_from_correlated_noise(scans: Any) -> None:
@@ -44,6 +44,7 @@ def test_nothing_is_learnt_from_correlated_noise(scans: Any) -> None:
     longer, said = run(scans.scan("along x"), adapt=4)
     assert "--adapt is left out" in said
     assert np.array_equal(at_once.array, longer.array)
+    assert "adapted" not in longer.history[-1]
 
 
 def test_progress_ends_at_1(scans: Any) -> None:

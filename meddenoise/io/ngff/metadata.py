@@ -181,7 +181,7 @@ def _orientation(said: list[dict[str, Any]], oddities: list[str]) -> dict[str, t
     for axis in said:
         told = axis.get("orientation") or axis.get("anatomicalOrientation")
         value = told.get("value") if isinstance(told, dict) else None
-        if axis["name"] in _SPATIAL and value in _TOWARDS:
+        if axis["name"] in _SPATIAL and isinstance(value, str) and value in _TOWARDS:
             found[str(axis["name"])] = _TOWARDS[value]
     spatial = [axis["name"] for axis in said if axis["name"] in _SPATIAL]
     if len(found) == len(spatial):

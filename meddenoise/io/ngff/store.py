@@ -121,18 +121,23 @@ def _told(place: Path) -> dict[str, Any]:
 def _named(told: dict[str, Any]) -> list[str]:
     """Names of all codecs, also of those within others."""
     found = []
-    codecs = [*(told.get("codecs") or []), *(told.get("filters") or []), told.get("compressor")]
+    codecs = [*_list(told.get("codecs")), *_list(told.get("filters")), told.get("compressor")]
     for codec in codecs:
         if isinstance(codec, dict):
             name = str(codec.get("name") or codec.get("id") or "nothing")
             found.append(name.removeprefix("numcodecs."))
             inner = codec.get("configuration")
             if isinstance(inner, dict):
-                inside = [*(inner.get("codecs") or []), *(inner.get("index_codecs") or [])]
+                inside = [*_list(inner.get("codecs")), *_list(inner.get("index_codecs"))]
                 found += _named({"codecs": inside})
         elif codec is not None:
             found.append(str(codec))
     return found
+
+
+def _list(told: Any) -> list[Any]:
+    """What else stands there zarr itself will refuse."""
+    return told if isinstance(told, list) else []
 
 
 def _json(path: Path) -> dict[str, Any]:

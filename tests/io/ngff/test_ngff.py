@@ -246,6 +246,27 @@ def test_a_damaged_header_of_the_array(tmp_path: Path) -> None:
         md.read(tmp_path / "a.zarr")
 
 
+@pytest.mark.parametrize("value", [5, "blosc", {"id": "blosc"}])
+def test_filters_that_are_no_list(tmp_path: Path, value: object) -> None:
+    foreign(tmp_path / "a.zarr")
+    header = tmp_path / "a.zarr" / "s0" / ".zarray"
+    header.write_text(json.dumps({**json.loads(header.read_text()), "filters": value}))
+    with pytest.raises(DamagedScan, match="is damaged"):
+        md.read(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("value", [["right-to-left"], {}, 5])
+def test_a_direction_that_is_no_word(tmp_path: Path, value: object) -> None:
+    foreign(tmp_path / "a.zarr")
+    path = tmp_path / "a.zarr" / ".zattrs"
+    told = json.loads(path.read_text())
+    for axis in told["multiscales"][0]["axes"]:
+        axis["orientation"] = {"value": value}
+    path.write_text(json.dumps(told))
+    assert "taken for LPS" in " ".join(describe(tmp_path / "a.zarr")["oddities"])
+    assert md.read(tmp_path / "a.zarr").channels == 2
+
+
 @pytest.mark.parametrize("where", ["filters", "compressor"])
 def test_a_codec_that_may_run_code_is_not_asked(tmp_path: Path, where: str) -> None:
     foreign(tmp_path / "a.zarr")

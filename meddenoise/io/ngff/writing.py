@@ -121,9 +121,16 @@ def _like(source: NgffSource, place: Path, storage: Storage) -> Any:
     old = open_array(source.path, source.image.dataset)
     if np.dtype(old.dtype).newbyteorder("=") == storage.dtype:
         return zarr.from_array(place, data=old, write_data=False)
+    # Filters are left out: a filter is for the type it was made for.
+    keys = (
+        {"name": "v2", "separator": old.metadata.dimension_separator}
+        if source.version == 2
+        else old.metadata.chunk_key_encoding
+    )
     return zarr.create_array(
         place, shape=old.shape, dtype=storage.dtype, chunks=old.chunks, shards=old.shards,
-        zarr_format=source.version,
+        compressors=old.compressors or None, order=old.order if source.version == 2 else None,
+        chunk_key_encoding=keys, zarr_format=source.version,
         dimension_names=source.image.axes if source.version == 3 else None,
     )  # fmt: skip
 

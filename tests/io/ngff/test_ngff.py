@@ -120,6 +120,24 @@ def test_what_a_store_says_is_kept(tmp_path: Path, version: str) -> None:
     assert zarr.open_group(floats, mode="r")["s0"].dtype == np.float32
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_another_type_is_packed_likewise(tmp_path: Path, version: str) -> None:
+    foreign(tmp_path / "a.zarr", version=version)
+    volume = md.read(tmp_path / "a.zarr")
+    md.write(volume, tmp_path / "b.zarr", dtype="float32")
+    old, new = (zarr.open_array(tmp_path / name / "s0", mode="r") for name in ("a.zarr", "b.zarr"))
+    assert (old.dtype, new.dtype) == (np.uint16, np.float32)
+    assert np.array_equal(old[...], new[...])
+    told = [
+        {key: value for key, value in array.metadata.to_dict().items() if key in _PACKING}
+        for array in (old, new)
+    ]
+    assert told[0] == told[1]
+
+
+_PACKING = ("dimension_separator", "chunk_key_encoding", "compressor", "chunks", "chunk_grid")
+
+
 def test_shards_and_any_order_of_axes(tmp_path: Path) -> None:
     values = foreign(
         tmp_path / "a.zarr", version="0.5", axes="xyz", shape=(8, 12, 16), shards=(8, 12, 16)

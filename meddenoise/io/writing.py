@@ -35,7 +35,6 @@ Derivation = Literal["noise reduction", "noise simulation", "conversion"]
 #: Lossless transfer syntaxes that a DICOM series can be written in.
 Compression = Literal["rle", "jpegls", "jpeg2000"]
 
-
 # Formats that can be written plane by plane.
 PLANE_FORMATS = ("nifti", "nrrd", "metaimage", "zarr", "dicom")
 

@@ -48,6 +48,7 @@ def denoise_bids(
     debias: bool = False,
     coils: int | None = None,
     budget: float | None = None,
+    adapt: float | None = None,
     strength: float = 1.0,
     units: str | None = None,
     device: str = "auto",
@@ -76,6 +77,7 @@ def denoise_bids(
         debias: as there.
         coils: as there.
         budget: as there, for each image.
+        adapt: as there, for each image.
         strength: as there.
         units: as there.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
@@ -102,6 +104,7 @@ def denoise_bids(
         debias=debias,
         coils=coils,
         budget=budget,
+        adapt=adapt,
         strength=strength,
         units=units,
     )

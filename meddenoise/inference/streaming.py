@@ -21,7 +21,7 @@ from meddenoise.errors import ModelError, OutputError, ParameterError
 from meddenoise.inference.planes import as_input, in_units
 from meddenoise.inference.restore import curve_of_samples, restored_planes, sampled_planes
 from meddenoise.inference.stabilised import stabilisation_around
-from meddenoise.inference.sums import Sums
+from meddenoise.inference.sums import Summed, Sums
 from meddenoise.io.ahead import ahead
 from meddenoise.io.parts import Originals
 from meddenoise.io.planes import PlaneScan
@@ -42,7 +42,7 @@ SAMPLE = 2**24
 Planes = Iterator[NDArray[np.floating]]
 
 
-class Streaming:
+class Streaming(Summed):
     """One scan that is denoised plane by plane.
 
     Args:
@@ -72,21 +72,6 @@ class Streaming:
         needed = own.method != "none" or stabilise not in (None, "none")
         few = self.scan.middle(SAMPLE if needed else 1)
         return stabilisation_around(few, own, sigma=self.sigma, asked=stabilise, coils=coils)
-
-    @property
-    def untouched(self) -> int:
-        """Voxels that are not finite, and stay as they are."""
-        return sum(sums.missing for sums in self.sums)
-
-    @property
-    def blank(self) -> bool:
-        """Whether there is nothing in any channel."""
-        return all(sums.blank for sums in self.sums)
-
-    @property
-    def lowest(self) -> float:
-        """The smallest value of the first channel, as the network gets it."""
-        return self.sums[0].low
 
     @property
     def head(self) -> Volume:

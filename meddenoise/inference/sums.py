@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Sums"]
+__all__ = ["Summed", "Sums"]
 
 
 @dataclass
@@ -50,3 +51,36 @@ class Sums:
         self.mean += apart * found.size / total
         self.count = total
         self.low, self.high = min(self.low, float(found.min())), max(self.high, float(found.max()))
+
+    @classmethod
+    def of(cls, parts: Iterable[NDArray[np.floating]]) -> Sums:
+        """Of a channel that comes in parts."""
+        sums = cls()
+        for part in parts:
+            sums.add(part)
+        return sums
+
+
+class Summed:
+    """What is known of a scan once all its channels were passed over.
+
+    Attributes:
+        sums: one a channel.
+    """
+
+    sums: Sequence[Sums]
+
+    @property
+    def untouched(self) -> int:
+        """Voxels that are not finite, and stay as they are."""
+        return sum(sums.missing for sums in self.sums)
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing in any channel."""
+        return all(sums.blank for sums in self.sums)
+
+    @property
+    def lowest(self) -> float:
+        """The smallest value of the first channel; infinite if none is finite."""
+        return self.sums[0].low

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meddenoise.filters import filter_options, get_filter
 from meddenoise.filters.apply import fill_invalid
-from meddenoise.inference.sums import Sums
+from meddenoise.inference.sums import Summed, Sums
 from meddenoise.io.ahead import ahead
 from meddenoise.io.parts import Originals
 from meddenoise.io.planes import PlaneScan, planes_a_part
@@ -36,7 +36,7 @@ def reach_of(name: str, options: Mapping[str, Any]) -> int | None:
     return None if size is None or size // 2 > _FILLED else int(size) // 2
 
 
-class FilterStreaming:
+class FilterStreaming(Summed):
     """One scan that is filtered plane by plane; as :func:`meddenoise.filters.apply_filter`.
 
     Args:
@@ -48,27 +48,7 @@ class FilterStreaming:
 
     def __init__(self, scan: PlaneScan, name: str, options: Mapping[str, Any], reach: int) -> None:
         self._scan, self._name, self._options, self._reach = scan, name, dict(options), reach
-        self._sums = []
-        for channel in range(scan.head.channels):
-            sums = Sums()
-            for part in ahead(scan.planes(channel)):
-                sums.add(part)
-            self._sums.append(sums)
-
-    @property
-    def untouched(self) -> int:
-        """Voxels that are not finite, and stay as they are."""
-        return sum(sums.missing for sums in self._sums)
-
-    @property
-    def blank(self) -> bool:
-        """Whether there is nothing in any channel."""
-        return all(sums.blank for sums in self._sums)
-
-    @property
-    def lowest(self) -> float:
-        """The smallest value of the first channel."""
-        return self._sums[0].low
+        self.sums = [Sums.of(ahead(scan.planes(c))) for c in range(scan.head.channels)]
 
     @property
     def head(self) -> Volume:
@@ -81,7 +61,7 @@ class FilterStreaming:
         self, beside: Path, progress: Callable[[float], None] | None = None
     ) -> Iterator[NDArray[np.floating]]:
         """The result, parts ``(X, Y, n)`` from first to last, one channel after the other."""
-        depth, count = self._scan.shape[2], len(self._sums)
+        depth, count = self._scan.shape[2], len(self.sums)
         for channel in range(count):
             done = 0
             for part in self._channel(channel):

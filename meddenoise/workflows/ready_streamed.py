@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.inference.sums import Sums
+from meddenoise.inference.sums import Summed, Sums
 from meddenoise.io.ahead import ahead
 from meddenoise.io.parts import Originals
 from meddenoise.io.planes import PlaneScan
@@ -25,7 +25,7 @@ __all__ = ["ReadyStreaming"]
 Planes = Iterator[NDArray[np.floating]]
 
 
-class ReadyStreaming:
+class ReadyStreaming(Summed):
     """One scan that goes plane by plane through the network that ships.
 
     The noise is estimated from the middle planes, as of a large scan in memory; the smallest value,
@@ -50,35 +50,13 @@ class ReadyStreaming:
         coils: int | None = None,
     ) -> None:
         self.ready, self.scan = ready, scan
-        self.sums = [self._summed(scan.planes(c)) for c in range(scan.head.channels)]
+        self.sums = [Sums.of(ahead(scan.planes(c))) for c in range(scan.head.channels)]
         self.noises = self._noises(sigma, stabilise, coils or 1)
-
-    @property
-    def untouched(self) -> int:
-        """Voxels that are not finite, and stay as they are."""
-        return sum(sums.missing for sums in self.sums)
-
-    @property
-    def blank(self) -> bool:
-        """Whether there is nothing in any channel."""
-        return all(sums.blank for sums in self.sums)
-
-    @property
-    def lowest(self) -> float:
-        """The smallest value of the first channel."""
-        return self.sums[0].low
 
     @property
     def head(self) -> Volume:
         """The result without its voxels, as the scan's head."""
         return self.scan.head.with_array(self.scan.head.array, note=self.ready.note)
-
-    @staticmethod
-    def _summed(parts: Planes) -> Sums:
-        sums = Sums()
-        for part in ahead(parts):
-            sums.add(part)
-        return sums
 
     def _noises(
         self, sigma: float | None, stabilise: str | None, coils: int
@@ -144,7 +122,7 @@ class ReadyStreaming:
             done += part.shape[2]
 
     def _channel(self, channel: int, noise: Assumed, told: Callable[[float], None]) -> Planes:
-        sums = self._summed(self._in_noise(channel, noise))
+        sums = Sums.of(ahead(self._in_noise(channel, noise)))
         block = Block(self.scan.shape)
 
         def given() -> Planes:

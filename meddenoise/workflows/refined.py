@@ -3,16 +3,19 @@ scan what it left undone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import ParameterError
 from meddenoise.filters import get_filter, register_filter
 from meddenoise.noise.wavelet_mad import estimate_sigma
 from meddenoise.workflows import ensemble as ensemble  # registers a method
+
+if TYPE_CHECKING:
+    from meddenoise.training.refine import Filter
 
 __all__ = ["bm4d_refined", "ensemble_refined"]
 
@@ -49,7 +52,9 @@ def bm4d_refined(
     Raises:
         ParameterError: seconds not above 0, or an image too small to estimate its noise.
     """
-    return _refined("bm4d", {}, array, spacing, sigma_noise, seconds, seed, device, floor)
+    first = partial(_filtered, "bm4d", spacing=spacing)
+    how = {"seconds": seconds, "spacing": spacing, "seed": seed, "device": device, "floor": floor}
+    return _refined(array, first, sigma_noise, how)
 
 
 @register_filter("ensemble_refined", noise=True)
@@ -70,36 +75,23 @@ def ensemble_refined(
     Raises:
         ModelError: the weights that ship are missing or altered.
     """
-    first = {"device": device, "floor": floor}
-    return _refined("ensemble", first, array, spacing, sigma_noise, seconds, seed, device, floor)
+    first = partial(_filtered, "ensemble", spacing=spacing, device=device, floor=floor)
+    how = {"seconds": seconds, "spacing": spacing, "seed": seed, "device": device, "floor": floor}
+    return _refined(array, first, sigma_noise, how)
+
+
+def _filtered(
+    name: str, noisy: NDArray[np.floating], sigma: float, **options: Any
+) -> NDArray[np.floating]:
+    found: NDArray[np.floating] = get_filter(name)(noisy, sigma_noise=sigma, **options)
+    return found
 
 
 def _refined(
-    name: str,
-    options: dict[str, Any],
-    array: NDArray[np.floating],
-    spacing: Sequence[float],
-    sigma_noise: float | None,
-    seconds: float,
-    seed: int,
-    device: str,
-    floor: float | None,
+    array: NDArray[np.floating], first: Filter, sigma: float | None, how: Mapping[str, Any]
 ) -> NDArray[np.floating]:
+    """``how``: what :func:`meddenoise.training.refine.refine` is told beside."""
     from meddenoise.training.refine import refine
 
-    if not seconds > 0:
-        raise ParameterError(f"seconds is {seconds:g}: it is above 0.")
-    sigma = estimate_sigma(array) if sigma_noise is None else sigma_noise
-    if sigma == 0:
-        return array.copy()
-    first = get_filter(name)
-    return refine(
-        array,
-        lambda noisy, level: first(noisy, spacing=spacing, sigma_noise=level, **options),
-        sigma=sigma,
-        seconds=seconds,
-        spacing=spacing,
-        seed=seed,
-        device=device,
-        floor=floor,
-    ).image
+    sigma = estimate_sigma(array) if sigma is None else sigma
+    return array.copy() if sigma == 0 else refine(array, first, sigma=sigma, **how).image

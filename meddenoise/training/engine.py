@@ -6,8 +6,6 @@ checkpoint.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -41,6 +39,7 @@ from meddenoise.training.output_shape import check_shape_once
 from meddenoise.training.patience import Patience
 from meddenoise.training.pictures import validation_pictures
 from meddenoise.training.schedule import ema_decay, learning_rate
+from meddenoise.training.settings_hash import settings_hash
 from meddenoise.training.trainer import Trainer
 from meddenoise.training.validate import validate
 
@@ -393,16 +392,9 @@ class Engine:
         self._validation = saved.validation
 
     def _settings(self) -> str:
-        """A fingerprint of all that must stay the same between a run and its resumption."""
-        shapes = {name: tuple(p.shape) for name, p in self.average.network.named_parameters()}
-        learns = [type(self.trainer).__qualname__, self.trainer.describe()]
-        loop = self.settings.model_dump(
-            mode="json",
-            # What precision and layout come to is asked of the checkpoint itself.
-            exclude={"trackers", "checkpoint_every", "validate_every", "layout", "autotune"},
+        return settings_hash(
+            self.settings,
+            self.trainer,
+            self.average.network,
+            [self._fingerprint, self.seed, self.batch * self.world],
         )
-        told = json.dumps(
-            [self._fingerprint, learns, self.seed, self.batch * self.world, loop, shapes],
-            default=str,
-        )
-        return hashlib.sha256(told.encode()).hexdigest()

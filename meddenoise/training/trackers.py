@@ -41,7 +41,8 @@ def start_trackers(accelerator: Accelerator, directory: Path, settings: Training
         given["wandb"] = {"name": name, "settings": _discreet()}
         if "WANDB_DIR" not in os.environ:
             given["wandb"]["dir"] = str(directory)
-    said = settings.model_dump(mode="json", exclude={"trackers"})
+    # A path may name a scan or a patient.
+    said = settings.model_dump(mode="json", exclude={"trackers", "start_from"})
     plain = {f"training.{k}": v for k, v in said.items() if isinstance(v, (str, int, float))}
     try:
         accelerator.init_trackers(_PROJECT, init_kwargs=given)

@@ -150,7 +150,7 @@ def _patches(config: PretrainConfig) -> Supply | SyntheticSampler:
     workers, reuse = config.synthetic.workers, config.synthetic.reuse
     if workers == 0 and reuse == 1:
         return sampler
-    return Supply(sampler, seed=config.seed, workers=workers, reuse=reuse)
+    return Supply(sampler, workers=workers, reuse=reuse)
 
 
 def _info(config: PretrainConfig, result: Result) -> dict[str, Any]:

@@ -28,13 +28,12 @@ class Supply:
     """A :class:`SyntheticSampler` whose patches are made by processes, and used several times.
 
     The portion of patches that is new at a step stays for so many steps, turned otherwise at each;
-    a batch has portions of all ages. Portions are a function of the run's seed and of their number,
-    so a run that is resumed goes on with the same ones, as long as the number of workers is the
-    same: each has anatomies of its own.
+    a batch has portions of all ages. Portions are a function of the sampler's seed and of their
+    number, so a run that is resumed goes on with the same ones, as long as the number of workers is
+    the same: each has anatomies of its own.
 
     Args:
         sampler: makes them, on a CPU.
-        seed: of the run.
         workers: processes that do; 0: this one.
         reuse: how many steps a patch is for.
 
@@ -42,12 +41,10 @@ class Supply:
         ParameterError: fewer than 0 workers, or than 1 step.
     """
 
-    def __init__(
-        self, sampler: SyntheticSampler, *, seed: int = 0, workers: int = 0, reuse: int = 1
-    ) -> None:
+    def __init__(self, sampler: SyntheticSampler, *, workers: int = 0, reuse: int = 1) -> None:
         if workers < 0 or reuse < 1:
             raise ParameterError("There are at least 0 workers, and patches for at least 1 step.")
-        self.sampler, self.seed, self.workers, self.reuse = sampler, seed, workers, reuse
+        self.sampler, self.workers, self.reuse = sampler, workers, reuse
         self.patch: tuple[int, ...] = sampler.patch
         self.device = torch.device("cpu")
         self._portions: dict[int, Batch] = {}
@@ -61,7 +58,7 @@ class Supply:
     def cut_to(self, patch: Sequence[int]) -> Supply:
         """The same with patches of another size."""
         other = self.sampler.cut_to(patch)
-        return Supply(other, seed=self.seed, workers=self.workers, reuse=self.reuse)
+        return Supply(other, workers=self.workers, reuse=self.reuse)
 
     def to(self, device: torch.device) -> Supply:
         """Bring batches to that device; they are made on the CPU wherever they go."""
@@ -105,7 +102,7 @@ class Supply:
         """All portions from that number on."""
         draws = replace(draws, batch=draws.batch // self.reuse, device="cpu")
         lanes = max(self.workers, 1)
-        portions = _Portions(self.sampler, self.seed, lanes, draws)
+        portions = _Portions(self.sampler, lanes, draws)
         # The loader goes round its workers; it starts where each gets a lane of its own.
         numbers = itertools.count(first - first % lanes)
         if not self.workers:
@@ -123,7 +120,7 @@ class Supply:
         """One of the mirror images of a portion, its axes in any order if they are as long."""
         if self.reuse == 1:
             return portion
-        drawn = generator(self.seed, step, "turn", number)
+        drawn = generator(self.sampler.pool.seed, step, "turn", number)
         dims = len(self.patch)
         order = list(range(dims))
         if len(set(self.patch)) == 1:
@@ -147,8 +144,8 @@ class Supply:
 class _Portions(Dataset[tuple[int, Batch]]):
     """Portions by their number; those of a lane share its anatomies."""
 
-    def __init__(self, sampler: SyntheticSampler, seed: int, lanes: int, draws: Draws) -> None:
-        self._sampler, self._seed, self._lanes, self._draws = sampler, seed, lanes, draws
+    def __init__(self, sampler: SyntheticSampler, lanes: int, draws: Draws) -> None:
+        self._sampler, self._lanes, self._draws = sampler, lanes, draws
         self._of_lane: dict[int, SyntheticSampler] = {}
 
     def __getitem__(self, number: int) -> tuple[int, Batch]:
@@ -161,7 +158,7 @@ class _Portions(Dataset[tuple[int, Batch]]):
     def _alone(self, lane: int) -> SyntheticSampler:
         """The sampler with anatomies that no other lane has."""
         sampler, told = copy.copy(self._sampler), self._sampler.pool
-        seed = generator(self._seed, "lane", lane).initial_seed() if lane else told.seed
+        seed = generator(told.seed, "lane", lane).initial_seed() if lane else told.seed
         sampler.pool = Pool(seed, told.shape, size=told.size, every=told.every)
         return sampler
 

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meddenoise.cli.options import Overwrite, Series, Units
-from meddenoise.errors import ParameterError
 
 if TYPE_CHECKING:
     from meddenoise.noise.listing import NoiseParameter
 
 __all__ = ["simulate"]
-
-# What is no parameter of a noise model, though it is said in the same command.
-_OPTIONS = {"noise", "output", "overwrite", "seed", "series", "source", "units"}
 
 
 def _list(wanted: bool) -> None:
@@ -95,11 +91,6 @@ def simulate(
     for name, value in (("sigma", sigma), ("dose", dose)):
         if value is not None:
             settings.append(f"{name}={value}")
-    parameters = parse_settings(settings)
-    for name in sorted(_OPTIONS & parameters.keys()):
-        raise ParameterError(
-            f"--set {name}: that is no parameter of a noise model but of the command; see --help."
-        )
     written, noisy = simulate_file(
         source,
         output,
@@ -108,6 +99,6 @@ def simulate(
         series=series,
         units=units,
         overwrite=overwrite,
-        **parameters,
+        parameters=parse_settings(settings),
     )
     print(f"{source} -> {written}  ({noisy.history[-1]})")

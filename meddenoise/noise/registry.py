@@ -315,7 +315,7 @@ class NoiseModel:
         return f"{self.name}{settings}"
 
 
-def build_noise(name: str, **parameters: Any) -> NoiseModel:
+def build_noise(name: str, /, **parameters: Any) -> NoiseModel:
     """A noise model by name, its parameters checked.
 
     Args:

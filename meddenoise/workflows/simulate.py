@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def simulate_file(
     series: str | None = None,
     units: str | None = None,
     overwrite: bool = False,
-    **parameters: Any,
+    parameters: Mapping[str, Any] | None = None,
 ) -> tuple[Path, Volume]:
     """Add noise to a scan once, and write it in its own format.
 
@@ -42,8 +43,8 @@ def simulate_file(
         series: which DICOM series, where a directory holds several.
         units: what the voxels are in (``"HU"``), where the header has no place for it.
         overwrite: replace an existing output.
-        parameters: of the noise: ``sigma="10%"``, ``dose=0.25``, ...; for a map, a file on the
-            scan's grid.
+        parameters: of the noise: ``{"sigma": "10%"}``, ``{"dose": 0.25}``, ...; for a map, a file
+            on the scan's grid.
 
     Returns:
         Where it was written, and the noisy volume.
@@ -52,7 +53,7 @@ def simulate_file(
         InputError: several scans, an impossible noise, units that the header contradicts, a map
             on another grid, or an output that is in the way.
     """
-    said = checked_units(units)
+    said, parameters = checked_units(units), dict(parameters or {})
     maps = {
         name: read(parameters[name])
         for name in NOISES.maps(noise)

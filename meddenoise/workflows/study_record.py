@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from meddenoise.errors import OutputError
 from meddenoise.io import atomic_file
 from meddenoise.workflows.provenance import provenance
 
@@ -30,6 +31,9 @@ def begin_call(
 
     Returns:
         The entry's place, for :func:`end_call`.
+
+    Raises:
+        OutputError: what is recorded of former calls is damaged.
     """
     told = _read(directory)
     made = provenance(device, seed=seed)
@@ -65,11 +69,19 @@ def end_call(directory: Path, place: int) -> None:
 
 
 def _read(directory: Path) -> dict[str, Any]:
-    try:
-        told = json.loads((directory / _FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    file = directory / _FILE
+    if not file.exists():
         return {"calls": [], "data": {}}
-    return dict(told)
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        told = fault
+    if not (isinstance(told, dict) and isinstance(told.get("calls"), list)):
+        raise OutputError(
+            f"{file}, which says how the study was made, is damaged: move it away, and what "
+            "follows is recorded anew."
+        )
+    return told
 
 
 def _write(directory: Path, told: Mapping[str, Any]) -> None:

@@ -142,7 +142,8 @@ def test_clipped_voxels_are_said(cli: Any, tmp_path: Path) -> None:
         (["--noise", "poisson", "--dose", "0.5"], "--units HU"),
         (["--noise", "poisson", "--dose", "4"], "at most 1"),
         (["--noise", "rician", "--sigma", "5", "--seed", "-1"], "seed is -1"),
-        (["--noise", "rician", "--sigma", "5", "--set", "seed=1"], "--set seed: that is no"),
+        (["--noise", "rician", "--sigma", "5", "--set", "seed=1"], "noise.seed is no key here"),
+        (["--noise", "rician", "--sigma", "5", "--set", "name=1"], "noise.name is no key here"),
     ],
 )
 def test_impossible_noise(cli: Any, scan: Path, contents: Any, words: list[str], told: str) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,6 +62,6 @@ def test_progress_ends_at_1(scans: Any) -> None:
         ({"adapt": 60.0, "model": "model.safetensors"}, "for the network that ships"),
     ],
 )
-def test_what_does_not_go_together(tmp_path: Path, how: dict[str, Any], words: str) -> None:
+def test_what_does_not_go_together(how: dict[str, Any], words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         md.denoise(np.zeros((20, 20, 20), np.float32), **how)

@@ -39,7 +39,9 @@ def test_noise_in_and_out_of_a_t1(shared_data: Path, tmp_path: Path) -> None:
     whole = md.read(shared_data / "mri/colin27_t1.nii.gz")
     crop = md.Volume(whole.array[:, 60:124, 70:134, 60:124], whole.affine)
     clean = md.write(crop, tmp_path / "clean.nii.gz")
-    noisy, _ = simulate_file(clean, tmp_path / "noisy.nii.gz", noise="rician", sigma="8%", seed=1)
+    noisy, _ = simulate_file(
+        clean, tmp_path / "noisy.nii.gz", noise="rician", parameters={"sigma": "8%"}, seed=1
+    )
     (outcome,) = denoise_files(noisy, tmp_path / "out.nii.gz", method="gaussian")
     before, after = md.evaluate(clean, noisy), md.evaluate(clean, tmp_path / "out.nii.gz")
     assert outcome.clipped == outcome.untouched == 0

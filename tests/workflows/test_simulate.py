@@ -13,7 +13,9 @@ from meddenoise.workflows.simulate import simulate_file
 def test_what_is_written_is_what_is_returned(tmp_path: Path) -> None:
     array = np.full((12, 12, 12), 100, np.float32)
     scan = md.write(md.Volume.from_array(array), tmp_path / "a.nii.gz")
-    where, noisy = simulate_file(scan, tmp_path / "b.nii.gz", noise="gaussian", sigma=5, seed=2)
+    where, noisy = simulate_file(
+        scan, tmp_path / "b.nii.gz", noise="gaussian", parameters={"sigma": 5}, seed=2
+    )
     assert where == tmp_path / "b.nii.gz"
     np.testing.assert_array_equal(md.read(where).array, noisy.array)
     expected = md.simulate(md.read(scan), "gaussian", sigma=5, seed=2)
@@ -24,7 +26,7 @@ def test_one_scan_at_a_time_and_never_in_its_place(tmp_path: Path) -> None:
     for name in "ab":
         md.write(md.Volume.from_array(np.ones((8, 8, 8))), tmp_path / f"{name}.nii.gz")
     with pytest.raises(AmbiguousInput, match=r"a\.nii\.gz, b\.nii\.gz"):
-        simulate_file(tmp_path, tmp_path / "out", noise="gaussian", sigma=5)
+        simulate_file(tmp_path, tmp_path / "out", noise="gaussian", parameters={"sigma": 5})
     scan = tmp_path / "a.nii.gz"
     with pytest.raises(OutputError, match="the input itself"):
-        simulate_file(scan, scan, noise="gaussian", sigma=5, overwrite=True)
+        simulate_file(scan, scan, noise="gaussian", parameters={"sigma": 5}, overwrite=True)

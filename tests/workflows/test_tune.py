@@ -78,6 +78,18 @@ def test_what_it_was_made_with(config: dict[str, Any], tmp_path: Path) -> None:
     assert all(len(set(hashes)) == 2 for hashes in told["data"].values())
 
 
+def test_a_damaged_record_is_not_written_over(config: dict[str, Any], tmp_path: Path) -> None:
+    space = {"training.learning_rate": [1e-3, 1e-2]}
+    place = tmp_path / "t"
+    tune(config, space, trials=1, output=place, device="cpu")
+    for text in ("{", "[]", '{"calls": 1}'):
+        (place / "provenance.json").write_text(text)
+        with pytest.raises(OutputError, match="is damaged: move it away"):
+            tune(config, space, trials=1, output=place, device="cpu")
+        assert (place / "provenance.json").read_text() == text
+    assert len(rows(place)) == 1
+
+
 def test_what_is_wrong_leaves_nothing_behind(config: dict[str, Any], tmp_path: Path) -> None:
     good = {"training.learning_rate": [1e-3, 1e-2]}
     for space, options in (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from meddenoise.networks.lapped_transform import LappedTransform
-from meddenoise.networks.layers import conv, crop_to, pad_to_multiple, start_as_zero
+from meddenoise.networks.layers import conv, crop_to, is_exported, pad_to_multiple, start_as_zero
 from meddenoise.networks.local_mean import LocalMean
 from meddenoise.networks.registry import register_network
 from meddenoise.networks.unet import UNet
@@ -21,6 +22,8 @@ __all__ = ["LappedNet"]
 _THRESHOLD, _GRANTED, _KNEE = 2.7, 0.02, 8.0
 # The weight of a block, as an exponent.
 _LIGHTEST = 4.0
+# So many coefficients at a time: 2 MiB, and a few times that with what is made of them.
+_CACHED = 2**19
 
 
 @register_network("lapped")
@@ -74,27 +77,89 @@ class LappedNet(nn.Module):
             # In full precision: edges may be hundreds of times the noise.
             exact = padded if padded.dtype == torch.float64 else padded.float()
             level = self.level(exact)
-            noisy = self.blocks(exact - level)
-            prior, first = self._first(noisy)
-            seen = torch.cat([_compressed(noisy), _compressed(first)], dim=1)
-        said = self.body(seen)
+            noisy = _Coefficients(self.blocks, exact - level, _rows_at_a_time(exact, self.blocks))
+            with torch.no_grad():
+                image = self.blocks.woven(map(_thresholded, noisy), noisy.rows)
+                first = _Coefficients(self.blocks, image, noisy.part)
+        said = self.body(self._seen(noisy, first)).movedim(1, -1)
         with torch.autocast(x.device.type, enabled=False):
-            count = self.blocks.coefficients
-            gain, aim, weight = said.to(exact.dtype).split([count, count, 1], dim=1)
-            gain = (gain + prior).sigmoid_()
-            spread = gain.detach().square().sum(1, keepdim=True).clamp_(min=1)
-            weight = weight.clamp(-_LIGHTEST, _LIGHTEST).exp() / spread
-            found = level + self.blocks.inverse(torch.lerp(aim, noisy, gain), weight)
+            parts = zip(noisy, first, noisy.as_they_come(said), strict=True)
+            found = level + self.blocks.woven(itertools.starmap(_shrunk, parts), noisy.rows)
         return crop_to(found, x.shape[2:])
 
-    @torch.no_grad()
-    def _first(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
-        """The first image's coefficients, and before them the logits of the gains they suggest."""
-        kept = noisy.abs() > _THRESHOLD
-        fewest = kept.sum(1, keepdim=True).clamp(min=1)
-        image = self.blocks.inverse(noisy * kept, 1 / fewest.to(noisy.dtype))
-        first: Tensor = self.blocks(image)
-        return first.square().add_(_GRANTED).log_(), first
+    def _seen(self, noisy: _Coefficients, first: _Coefficients) -> Tensor:
+        """``(B, 2 * coefficients, *grid)``, channels last, in what the U-Net computes in."""
+        seen: list[Tensor] = []
+        for pair in zip(noisy, first, strict=True):
+            part = torch.cat([_compressed(image) for image in pair], dim=-1)
+            if torch.is_autocast_enabled(part.device.type):
+                part = part.to(torch.get_autocast_dtype(part.device.type))
+            seen.append(part)
+        return (seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)).movedim(-1, 1)
+
+
+class _Coefficients:
+    """Those of an image's blocks, channels last: all at once, or some rows of blocks at a time.
+
+    A sweep over all of a volume's coefficients, eight for each voxel, waits for the memory; some
+    rows stay in a processor's cache through all that is done with them. To compute them again for
+    the next sweep costs less than to fetch them.
+
+    Args:
+        blocks: the transform.
+        image: ``(B, 1, *spatial)``, whole cells.
+        part: so many rows at a time.
+
+    Attributes:
+        rows: of all blocks.
+        part: see there.
+    """
+
+    def __init__(self, blocks: LappedTransform, image: Tensor, part: int) -> None:
+        self._blocks, self._prepared = blocks, blocks.prepared(image)
+        self.rows, self.part = image.shape[2] // blocks.cell, part
+        self._all = self._of(0) if part >= self.rows else None
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """``(B, part, *grid[1:], coefficients)``, the last perhaps of fewer rows."""
+        if self._all is not None:
+            return iter([self._all])
+        return map(self._of, range(0, self.rows, self.part))
+
+    def as_they_come(self, grid: Tensor) -> Sequence[Tensor]:
+        """``(B, rows, ...)`` in the same parts."""
+        return [grid] if self._all is not None else grid.split(self.part, dim=1)
+
+    def _of(self, row: int) -> Tensor:
+        return self._blocks.of(self._prepared, slice(row, row + self.part))
+
+
+def _rows_at_a_time(image: Tensor, blocks: LappedTransform) -> int:
+    """As many as a processor's cache holds; all where gradients are wanted, and on a GPU."""
+    rows = image.shape[2] // blocks.cell
+    if image.device.type != "cpu" or torch.is_grad_enabled() or is_exported():
+        return rows
+    row = image[:, :, 0].numel() // blocks.cell ** (blocks.dims - 1) * blocks.coefficients
+    return max(1, min(_CACHED // row, rows))
+
+
+def _thresholded(noisy: Tensor) -> tuple[Tensor, Tensor]:
+    """The coefficients that are surely image, and the weights of their blocks: the first image."""
+    kept = noisy.abs() > _THRESHOLD
+    fewest = kept.sum(-1, keepdim=True).clamp(min=1)
+    return noisy * kept, 1 / fewest.to(noisy.dtype)
+
+
+def _shrunk(noisy: Tensor, first: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:
+    """What the U-Net says, applied: coefficients, and the weights of their blocks."""
+    count = noisy.shape[-1]
+    gain, aim, weight = said.to(noisy.dtype).split([count, count, 1], dim=-1)
+    # The logits of the Wiener gains that the first image suggests.
+    prior = first.square().add_(_GRANTED).log_()
+    gain = (gain + prior).sigmoid_()
+    spread = gain.detach().square().sum(-1, keepdim=True).clamp_(min=1)
+    weight = weight.clamp(-_LIGHTEST, _LIGHTEST).exp() / spread
+    return torch.lerp(aim, noisy, gain), weight
 
 
 def _compressed(coefficients: Tensor) -> Tensor:

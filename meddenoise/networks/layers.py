@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["conv", "crop_to", "pad_to_multiple", "shrink", "start_as_zero", "widen"]
+__all__ = ["conv", "crop_to", "is_exported", "pad_to_multiple", "shrink", "start_as_zero", "widen"]
 
 
 def conv(
@@ -65,3 +65,8 @@ def pad_to_multiple(x: Tensor, multiples: Sequence[int]) -> Tensor:
 def crop_to(x: Tensor, spatial: Sequence[int]) -> Tensor:
     """The first ``spatial`` voxels per axis: undoes :func:`pad_to_multiple`."""
     return x[(slice(None), slice(None), *(slice(0, n) for n in spatial))]
+
+
+def is_exported() -> bool:
+    """Whether a network is being written down for others, to whom convolutions say it shortest."""
+    return bool(getattr(torch.compiler, "is_exporting", lambda: False)())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -59,3 +61,18 @@ def test_it_learns() -> None:
     count = network.blocks.coefficients
     gradient = network.body.out.bias.grad
     assert all(float(part.abs().max()) > 0 for part in gradient.split([count, count, 1]))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_rows_at_a_time_or_all_at_once(dims: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # In double precision: a coefficient at the threshold falls to either side by a rounding.
+    network = untrained(dims).double()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    image = torch.randn(2, 1, *[36, 24, 20][:dims], dtype=torch.float64) * 3
+    whole = network(image)  # with gradients, for which all is kept
+    for row_count in (1, 5, 7):
+        row = 2 * math.prod(n // 2 for n in image.shape[3:]) * network.blocks.coefficients
+        monkeypatch.setattr("meddenoise.networks.lapped._CACHED", row_count * row)
+        with torch.no_grad():
+            assert torch.allclose(network(image), whole, atol=1e-12)

@@ -46,3 +46,11 @@ def test_a_heavy_block_decides() -> None:
     start = 3 * 2 - transform.pad
     assert torch.allclose(image[start : start + 4, start : start + 4], torch.ones(4, 4), atol=1e-4)
     assert float(image.sum()) == pytest.approx(16, rel=1e-4)
+
+
+def test_rows_that_are_missing_are_noticed() -> None:
+    transform = LappedTransform(2, 4, 2)
+    cells = transform.prepared(torch.randn(1, 1, 8, 8))
+    part = transform.of(cells, slice(0, 3))
+    with pytest.raises(ValueError, match="3 rows of blocks came, and not 4"):
+        transform.woven([(part, torch.ones(1, 3, 4, 1))], 4)

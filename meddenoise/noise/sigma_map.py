@@ -116,7 +116,7 @@ def local_sigma(
     Raises:
         ParameterError: as there.
     """
-    from scipy.ndimage import distance_transform_edt, generic_filter
+    from scipy.ndimage import distance_transform_edt
 
     axes = [axis for axis, length in enumerate(shape) if length >= WIDTH]
     if len(shape) not in (2, 3) or len(axes) < 2:
@@ -126,6 +126,7 @@ def local_sigma(
         )
     counted = _cells([n - (WIDTH - 1) * (k in axes) for k, n in enumerate(shape)], spacing)
     local = np.full([len(cuts) for cuts in counted], np.nan)
+    means = np.zeros_like(local)
     # What a coefficient sees, and around it where a flat background would be seen to begin.
     wide = WIDTH - 1 if len(shape) - 1 in axes else 0
     for number, (slab, skipped) in enumerate(_slabs(parts, counted[-1], wide)):
@@ -141,15 +142,16 @@ def local_sigma(
             window = tuple(cuts[k] for cuts, k in zip(counted[:-1], index, strict=True))
             here = counts[window]
             if np.count_nonzero(here) >= _FEWEST:
-                sigma = np.median(np.abs(band[window][here])) / NORMAL_MAD
-                if magnitude and sigma > 0:
-                    sigma = koay_inversion(places[window][here].mean(), sigma, coils)[1]
-                local[(*index, number)] = sigma
+                local[(*index, number)] = _middle(np.abs(band[window][here])) / NORMAL_MAD
+                means[(*index, number)] = places[window][here].mean() if magnitude else 0
     if np.isnan(local).all():
         raise ParameterError(
             "There is too little image for a map of its noise: no window with 100 valid places."
         )
-    smooth = generic_filter(local, _median, size=3, mode="reflect")
+    if magnitude:
+        noisy = local > 0
+        local[noisy] = koay_inversion(means[noisy], local[noisy], coils)[1]
+    smooth = _medians(local)
     known = np.isfinite(smooth)
     if not known.all():
         nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
@@ -197,9 +199,23 @@ def _linear(
     return values.take(low, axis) * (1 - part) + values.take(high, axis) * part
 
 
-def _median(window: NDArray[np.float64]) -> float:
-    told = window[np.isfinite(window)]
-    return float(np.median(told)) if told.size else float("nan")
+def _middle(values: NDArray[np.float64]) -> float:
+    """The median, which ``np.median`` takes four times as long for of so few."""
+    half = values.size // 2
+    if values.size % 2:
+        return float(np.partition(values, half)[half])
+    return float(np.partition(values, (half - 1, half))[half - 1 : half + 1].mean())
+
+
+def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each window and its neighbours, those that are known; mirrored at borders."""
+    around = np.pad(values, 1, mode="symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(around, (3,) * values.ndim)
+    ordered = np.sort(windows.reshape(*values.shape, -1), axis=-1)  # what is unknown comes last
+    known = np.isfinite(ordered).sum(-1, keepdims=True)
+    places = np.maximum(known - 1, 0) // 2, known // 2
+    pair = [np.take_along_axis(ordered, place, -1)[..., 0] for place in places]
+    return np.asarray((pair[0] + pair[1]) / 2)
 
 
 def _cells(shape: Sequence[int], spacing: Sequence[float] | None) -> list[list[slice]]:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import generic_filter
 
 from meddenoise.errors import ParameterError
-from meddenoise.noise.sigma_map import local_sigma, sigma_map
+from meddenoise.noise.sigma_map import _medians, _middle, local_sigma, sigma_map
 
 
 def ramp(shape: tuple[int, ...], low: float, high: float) -> np.ndarray:
@@ -90,3 +91,23 @@ def test_a_scan_in_parts_has_the_map_of_the_whole(shape: tuple[int, ...]) -> Non
     limited = found.scaled(2).within(1.9 * middle, 2.1 * middle).whole()
     assert np.allclose(limited, np.clip(2 * whole, 1.9 * middle, 2.1 * middle), rtol=1e-6)
     assert limited.min() < limited.max()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8, 1.0])
+def test_medians_of_the_windows_that_are_known(share: float) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(6, 5, 4))
+    values[rng.random(values.shape) < share] = np.nan
+
+    def median(window: np.ndarray) -> float:
+        known = window[np.isfinite(window)]
+        return float(np.median(known)) if known.size else float("nan")
+
+    expected = generic_filter(values, median, size=3, mode="reflect")
+    np.testing.assert_array_equal(_medians(values), expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 100, 101])
+def test_the_middle_is_numpys_median(count: int) -> None:
+    values = np.random.default_rng(0).normal(size=count)
+    assert _middle(values) == np.median(values)

@@ -62,9 +62,10 @@ def test_norms_are_taken_in_where_nothing_else_looks(dims: int) -> None:
 
 
 def test_activations_work_in_place_where_they_may() -> None:
-    network = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 1, 1), nn.ReLU())
+    mirrored = nn.Conv2d(1, 3, 3, padding=1, padding_mode="reflect")  # takes no activation in
+    network = nn.Sequential(mirrored, nn.ReLU(), nn.AvgPool2d(1), nn.ReLU())
     quick = quickened(drawn(network), 2)
-    assert [layer.inplace for layer in quick if isinstance(layer, nn.ReLU)] == [True, True]
+    assert [layer.inplace for layer in quick if isinstance(layer, nn.ReLU)] == [True, False]
     assert not network[1].inplace
     x = torch.randn(1, 1, 8, 8)
     assert torch.equal(quick(x), network(x))
@@ -73,6 +74,88 @@ def test_activations_work_in_place_where_they_may() -> None:
     given = x.clone()
     first(given)
     assert torch.equal(given, x)
+
+
+def relus(network: nn.Module) -> int:
+    return sum(isinstance(module, (nn.ReLU, nn.LeakyReLU)) for module in network.modules())
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("slope", [0.0, 0.1])
+def test_activations_are_taken_in_on_a_cpu(dims: int, inplace: bool, slope: float) -> None:
+    conv = nn.Conv2d if dims == 2 else nn.Conv3d
+
+    class Shared(nn.Module):
+        """One activation for two convolutions, one of them with a norm, strided and in groups."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = conv(1, 8, 3, padding=1), conv(8, 8, 3, 2, 1, groups=2)
+            self.norm = NORMS[dims - 2](8)
+            self.act = nn.LeakyReLU(slope, inplace) if slope else nn.ReLU(inplace)
+            self.last = conv(8, 1, 3, padding=2, dilation=2, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.act(self.first(x))
+            return self.last(y.mean() + self.act(self.norm(self.second(y))))
+
+    network = drawn(Shared())
+    x = torch.randn(2, 1, *(12, 10, 8)[:dims])
+    before = network(x)
+    quick = quickened(network, dims)
+    assert relus(quick) == 0
+    assert relus(network) == 1
+    with torch.inference_mode():
+        torch.testing.assert_close(quick(x), before, rtol=1e-4, atol=1e-5)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = quick(x)
+            assert rounded.dtype == torch.bfloat16
+            torch.testing.assert_close(rounded, network(x), rtol=0.05, atol=0.05)
+    torch.testing.assert_close(quick.double()(x.double()), before.double(), rtol=1e-4, atol=1e-5)
+    if torch.cuda.is_available():
+        with torch.no_grad():
+            found = quickened(drawn(Shared()).cuda(), dims)(x.cuda()).cpu()
+        torch.testing.assert_close(found, before, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_what_is_seen_before_its_activation_is_left(inplace: bool) -> None:
+    class Seen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(inplace)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(x)
+            largest = y.abs().amax()
+            return (self.act(y) + largest).mean(1, keepdim=True)
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act = nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(inplace)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(self.act(self.conv(x)))
+
+    for network in (drawn(Seen()), drawn(Twice())):
+        x = torch.randn(1, 1, 8, 8)
+        before = network(x)
+        quick = quickened(network, 2)
+        assert relus(quick) == 1
+        with torch.inference_mode():
+            torch.testing.assert_close(quick(x), before)
+
+
+def test_a_maximum_is_not_widened() -> None:
+    network = nn.Sequential(nn.Conv3d(1, 2, 3, padding=1), nn.MaxPool3d(2))
+    quick = quickened(drawn(network), 3)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        x = torch.randn(1, 1, 8, 8, 8)
+        assert network(x).dtype == torch.float32
+        assert quick(x).dtype == torch.bfloat16
+        assert torch.equal(quick(x).float(), network(x))
 
 
 def test_a_norm_of_each_image_stays() -> None:

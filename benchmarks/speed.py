@@ -228,11 +228,11 @@ MEASURES = {
 
 def measured(python: str | Path, what: str, threads: int | None, **how: Any) -> dict[str, float]:
     """One of :data:`MEASURES` in a fresh process; ours with the command's allocator."""
-    from meddenoise.cli.allocator import TUNABLES
+    from meddenoise.cli.allocator import DENOISE
 
     environment = dict(os.environ)
     if what in ("ours", "ceiling", "command"):
-        environment.setdefault("GLIBC_TUNABLES", TUNABLES)
+        environment.setdefault("GLIBC_TUNABLES", DENOISE)
     wanted = {"what": what, "threads": threads, **how}
     done = subprocess.run(
         [str(python), __file__, "--measure", json.dumps(wanted)],

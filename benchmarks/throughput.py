@@ -61,7 +61,7 @@ RUNS, QUICK_RUNS = (60, 3), (15, 1)
 ALONE_STEPS, ALONE_REPEATS = {2: 12, 3: 6}, 3
 PARTS = ("peers", "scaling", "places")
 WARMUP = 3
-TARGET = 1.5
+TARGET = 3.0
 OURS, PEER, ALONE = "meddenoise", "CAREamics", "CAREamics without workers"
 SINGLE = "meddenoise in float32"
 
@@ -199,7 +199,7 @@ def measured(
     """What one of the functions in :func:`measure` returns in a fresh process, or in several."""
     import torch
 
-    from meddenoise.cli.allocator import TUNABLES
+    from meddenoise.cli.allocator import TRAIN
 
     wanted = {"what": what, "dims": dims, "threads": threads or torch.get_num_threads(), **how}
     start = [sys.executable]
@@ -208,7 +208,7 @@ def measured(
         start += ["-m", "torch.distributed.run", *many]
     environment = dict(os.environ)
     if what.startswith("our"):
-        environment.setdefault("GLIBC_TUNABLES", TUNABLES)
+        environment.setdefault("GLIBC_TUNABLES", TRAIN)
     done = subprocess.run(
         [*start, __file__, "--measure", json.dumps(wanted)],
         env=environment,

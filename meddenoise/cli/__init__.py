@@ -15,13 +15,13 @@ __all__ = ["main", "run"]
 
 def main() -> NoReturn:
     """The entry point of the process: :func:`run`, for networks in a process started anew."""
-    network = sys.argv[1:2] == ["train"] or (
-        sys.argv[1:2] == ["denoise"] and any(word.startswith("--model") for word in sys.argv)
-    )
-    if network:
-        from meddenoise.cli.allocator import keep_memory
+    command, words = sys.argv[1:2], sys.argv[2:]
+    # What --method names is seldom a network.
+    denoises = command == ["denoise"] and not any(word.startswith("--method") for word in words)
+    if denoises or command in (["train"], ["pretrain"]):
+        from meddenoise.cli.allocator import DENOISE, TRAIN, keep_memory
 
-        keep_memory()
+        keep_memory(DENOISE if denoises else TRAIN)
     run()
 
 

@@ -25,6 +25,9 @@ __all__ = ["Compute"]
 # Of what is available, this share is for tiles, and never more than so many bytes: beyond it larger
 # tiles save little work.
 _SHARE, _MOST = 0.35, 4 * 2**30
+# The process takes more than lives at once by so much: what is freed is not given back, and what
+# comes next may not fit into it.
+_HOLES = 1.2
 # For a scan that is streamed: tiles, and the planes of a layer of them.
 _LEAN_TILES, _LEAN_PLANES = 700 * 2**20, 550 * 2**20
 # Small volumes need no count of what they take.
@@ -163,7 +166,7 @@ class Compute:
         if lean and self.device.type == "cpu":
             budget = min(self._lean_share() * _LEAN_TILES, _SHARE * free)
         elif self.settings.memory is not None and self.device.type == "cpu":
-            budget = max(self.settings.memory - 0.5, 0.1) * 2**30
+            budget = max(self.settings.memory - 0.5, 0.1) * 2**30 / _HOLES
         else:
             budget = min(_SHARE * free, _MOST) if self.device.type == "cpu" else 0.8 * free
         return max(int(budget / self._cost[inputs]), math.prod(self.multiple))

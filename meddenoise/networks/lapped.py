@@ -24,6 +24,8 @@ _THRESHOLD, _GRANTED, _KNEE = 2.7, 0.02, 8.0
 _LIGHTEST = 4.0
 # So many coefficients at a time: 2 MiB, and a few times that with what is made of them.
 _CACHED = 2**19
+# In at least so many parts, so that what a small image takes tells of larger ones.
+_FEWEST = 8
 
 
 @register_network("lapped")
@@ -140,7 +142,7 @@ def _rows_at_a_time(image: Tensor, blocks: LappedTransform) -> int:
     if image.device.type != "cpu" or torch.is_grad_enabled() or is_exported():
         return rows
     row = image[:, :, 0].numel() // blocks.cell ** (blocks.dims - 1) * blocks.coefficients
-    return max(1, min(_CACHED // row, rows))
+    return max(1, min(_CACHED // row, -(-rows // _FEWEST)))
 
 
 def _thresholded(noisy: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from meddenoise.free_memory import free_memory
+from meddenoise.inference.watch import Watch
 
 __all__ = ["available_memory", "bytes_per_voxel", "is_out_of_memory"]
 
@@ -35,7 +35,7 @@ def is_out_of_memory(fault: BaseException) -> bool:
     )
 
 
-class _Peak(TorchDispatchMode):
+class _Peak(Watch):
     """Adds up the tensors that live at once."""
 
     def __init__(self) -> None:

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import fuse_conv_bn_eval
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from meddenoise.inference.fused import ACTIVATIONS, CONVOLUTIONS, FusedConv, can_fuse
+from meddenoise.inference.watch import Watch
 
 __all__ = ["quickened"]
 
@@ -74,7 +74,7 @@ class _Call:
     first: bool
 
 
-class _Flow(TorchDispatchMode):
+class _Flow(Watch):
     """Who made which tensor and who looked at it, in one pass.
 
     Tensors are kept until the end, so that no two have the same identity.

@@ -156,20 +156,26 @@ def measure_careamics(shape: list[int], **how: Any) -> dict[str, float]:
 
 
 def measure_ceiling(name: str, shape: list[int], device: str, repeats: int) -> dict[str, float]:
-    """The network, and each of its convolutions by itself on tensors as it gets them."""
+    """The network, and each of its convolutions by itself on tensors as it gets them.
+
+    With the activation that a convolution may have taken in, which is free.
+    """
     import torch
     from torch import nn
+
+    from meddenoise.inference.fused import FusedConv
 
     run, clock = denoiser(name, device), Clock(device)
     whole = run.compute.network
     x = torch.randn(1, 1, *shape, device=device)
     seen: list[tuple[Any, tuple[int, ...], tuple[int, ...]]] = []
+    kinds = (FusedConv, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     hooks = [
         module.register_forward_pre_hook(
             lambda module, given: seen.append((module, given[0].shape, given[0].stride()))
         )
         for module in whole.modules()
-        if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d))
+        if isinstance(module, kinds)
     ]
     with torch.inference_mode():
         whole(x)

@@ -107,16 +107,14 @@ def layered(
     Yields:
         ``(n, X, Y)`` float32, finished planes in order; together as many as the plan has.
     """
-    window = _Window(planes, plan.tile[2])
-    starts = plan.starts[2]
-    lives = [_live(plan, number) for number in range(len(starts))]
     if len(plan) == 1:
-        x = window.at(0).permute(1, 2, 3, 0)[None].contiguous()
-        del window
-        result = launch(x)()
+        result = launch(_whole(planes, plan.tile[2]))()
         told()
         yield from result[0, 0].permute(2, 0, 1).split(_part(plan))
         return
+    window = _Window(planes, plan.tile[2])
+    starts = plan.starts[2]
+    lives = [_live(plan, number) for number in range(len(starts))]
     room = max(last - first for first, last in lives)
     total = torch.zeros(room, *plan.shape[:2])
     across = [*itertools.product(*plan.starts[:2])]
@@ -148,6 +146,20 @@ def layered(
         rest = last - until
         total[:rest] = total[done : done + rest].clone()
         total[rest:] = 0
+
+
+def _whole(planes: Iterator[Tensor], depth: int) -> Tensor:
+    """``(1, C, X, Y, depth)``: all planes, the last one repeated."""
+    x: Tensor | None = None
+    end = 0
+    for part in planes:
+        if x is None:
+            x = part.new_empty(1, part.shape[1], *part.shape[2:], depth)
+        x[0, ..., end : end + len(part)] = part.permute(1, 2, 3, 0)
+        end += len(part)
+    assert x is not None
+    x[..., end:] = x[..., end - 1 : end]
+    return x
 
 
 def _part(plan: TilePlan) -> int:

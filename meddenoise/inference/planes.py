@@ -41,7 +41,7 @@ def as_input(
         ``(n, 1, X, Y)`` float32, or ``(n, 2, X, Y)``.
     """
     x = np.empty((planes.shape[2], 1 if level is None else 2, *planes.shape[:2]), np.float32)
-    x[:, 0] = normalisation.apply(planes).transpose(2, 0, 1)
+    x[:, 0] = normalisation.apply(planes.transpose(2, 0, 1))
     if level is not None:
         scaled = level / normalisation.scale
         x[:, 1] = scaled.transpose(2, 0, 1) if scaled.ndim else scaled

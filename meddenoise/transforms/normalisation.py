@@ -77,7 +77,9 @@ class Normalisation:
         if method == "fixed":
             return cls(float(shift), float(scale), method)
         values = np.asarray(array)
-        values = values[np.isfinite(values)]
+        finite = np.isfinite(values)
+        if not finite.all():
+            values = values[finite]
         if values.size == 0:
             raise ParameterError("The image has no finite voxel: there is nothing to normalise.")
         if method == "standard":

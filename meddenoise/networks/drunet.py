@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from meddenoise.errors import ConfigError
@@ -29,9 +28,10 @@ class _ResidualBlock(nn.Module):
         super().__init__()
         self.one = conv(dims, channels, channels, bias=bias)
         self.two = start_as_zero(conv(dims, channels, channels, bias=bias))
+        self.act = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.two(torch.relu(self.one(x)))
+        return x + self.two(self.act(self.one(x)))
 
 
 @register_network("drunet")

@@ -47,6 +47,7 @@ class REDCNN(nn.Module):
         self.encoder = nn.ModuleList(
             conv(dims, inputs if number == 0 else width, width, kernel) for number in range(layers)
         )
+        self.act = nn.ReLU(inplace=True)
         self.decoder = nn.ModuleList(
             conv(dims, width, width if number < layers - 1 else 1, kernel)
             for number in range(layers)
@@ -59,7 +60,7 @@ class REDCNN(nn.Module):
         """``(B, inputs, *spatial)`` to ``(B, 1, *spatial)``."""
         y, kept = x, [x[:, :1]]
         for layer in self.encoder:
-            y = torch.relu(layer(y))
+            y = self.act(layer(y))
             kept.append(y)
         for number, layer in enumerate(self.decoder, start=1):
             y = layer(y)

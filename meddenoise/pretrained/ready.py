@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +44,7 @@ class ReadyDenoiser:
         device: str | torch.device = "auto",
         inference: Mapping[str, Any] | None = None,
     ) -> ReadyDenoiser:
-        """The one that ships with the package.
+        """The one that ships with the package; another call with the same words gives the same.
 
         Args:
             dims: of the scans.
@@ -52,8 +55,12 @@ class ReadyDenoiser:
             ModelError: see :func:`meddenoise.pretrained.shipped_weights`.
             ConfigError: see :meth:`meddenoise.Denoiser.load`.
         """
-        file = shipped_weights(dims)
-        return cls(Denoiser.load(file, device=device, inference=dict(inference or {})))
+        file, options = shipped_weights(dims), dict(inference or {})
+        try:
+            told = json.dumps(options, sort_keys=True)
+        except TypeError:  # which is told of below
+            return cls(Denoiser.load(file, device=device, inference=options))
+        return cls(_loaded(file, file.stat().st_mtime_ns, str(device), told))
 
     @property
     def network(self) -> nn.Module:
@@ -147,3 +154,9 @@ class ReadyDenoiser:
         if exact or farthest >= _EXACT_ENOUGH or not has_fast_bf16(device):
             return nullcontext
         return lambda: torch.autocast(device.type, torch.bfloat16)
+
+
+@lru_cache(maxsize=4)
+def _loaded(file: Path, changed: int, device: str, options: str) -> Denoiser:
+    """A call costs a tenth of a second, which a small scan takes as well."""
+    return Denoiser.load(file, device=device, inference=json.loads(options))

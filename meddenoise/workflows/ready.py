@@ -27,29 +27,51 @@ if TYPE_CHECKING:
     from meddenoise.pretrained.assumed import Assumed
     from meddenoise.pretrained.ready import ReadyDenoiser
 
-__all__ = ["denoise_ready", "load_all"]
+__all__ = ["Shipped", "denoise_ready"]
 
 Progress = Callable[[float], None]
 
 
-def load_all(device: str, options: Mapping[str, Any]) -> dict[int, ReadyDenoiser]:
-    """The networks that ship, by the number of axes that they are for.
+class Shipped(Mapping[int, "ReadyDenoiser"]):
+    """The networks that ship, by the number of axes that they are for; loaded when asked for.
 
-    Tiles are said for images of so many axes, and no others are then denoised.
+    All are looked at here, before anything is read, and the one for most axes is
+    loaded.
+
+    Args:
+        device: where they run.
+        options: how; tiles are said for images of so many axes, and no others are then denoised.
 
     Raises:
         ModelError: the weights are missing or altered.
         ConfigError: an option that says nothing of how a network is run.
     """
-    from meddenoise.pretrained import shipped_dims, shipped_weights
-    from meddenoise.pretrained.ready import ReadyDenoiser
 
-    if not shipped_dims():
-        shipped_weights()  # says so
-    known, tile = shipped_dims(), options.get("tile")
-    if isinstance(tile, (list, tuple)) and len(tile) in known:
-        known = (len(tile),)
-    return {dims: ReadyDenoiser.load(dims, device, options) for dims in known}
+    def __init__(self, device: str, options: Mapping[str, Any]) -> None:
+        from meddenoise.pretrained import shipped_dims, shipped_weights
+
+        if not shipped_dims():
+            shipped_weights()  # says so
+        self._known, tile = shipped_dims(), options.get("tile")
+        if isinstance(tile, (list, tuple)) and len(tile) in self._known:
+            self._known = (len(tile),)
+        self._device, self._options = device, options
+        for dims in self._known[:-1]:
+            shipped_weights(dims)
+        _ = self[self._known[-1]]
+
+    def __getitem__(self, dims: int) -> ReadyDenoiser:
+        from meddenoise.pretrained.ready import ReadyDenoiser
+
+        if dims not in self._known:
+            raise KeyError(dims)
+        return ReadyDenoiser.load(dims, self._device, self._options)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 def denoise_ready(
@@ -69,7 +91,7 @@ def denoise_ready(
 
     Args:
         volume: the scan; each channel of a 4-D one is denoised by itself.
-        networks: from :func:`load_all`.
+        networks: see :class:`Shipped`.
         sigma: the noise's standard deviation in image units; estimated if ``None``.
         stabilise: ``"auto"``, ``"none"``, ``"rician"`` or ``"anscombe"``; ``None`` is ``"auto"``.
         coils: whose sum of squares a magnitude image is.

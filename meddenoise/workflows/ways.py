@@ -176,10 +176,10 @@ def _by_what_ships(
 ) -> Way:
     """The network that ships with meddenoise; see :mod:`meddenoise.workflows.ready`."""
     from meddenoise.workflows.looked_at import few_of, voxels_looked_at
-    from meddenoise.workflows.ready import denoise_ready, load_all
+    from meddenoise.workflows.ready import Shipped, denoise_ready
 
     # Before anything is read: the weights may be altered, and options unknown.
-    networks = load_all(device, options)
+    networks = Shipped(device, options)
     stabilise = "none" if around.debias else around.stabilise
 
     def run(volume: Volume, progress: Progress | None) -> Volume:

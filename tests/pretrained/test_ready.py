@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from meddenoise.errors import ConfigError
 from meddenoise.pretrained.ready import ReadyDenoiser
 
 
@@ -51,3 +52,14 @@ def test_what_was_not_measured_has_no_say(ready: ReadyDenoiser) -> None:
 
 def test_it_says_what_it_is(ready: ReadyDenoiser) -> None:
     assert "sha256:" in ready.name
+
+
+def test_it_is_loaded_once_for_the_same_words(ready: ReadyDenoiser) -> None:
+    first = ReadyDenoiser.load(3, "cpu", {"tile": [32, 32, 32]})
+    again = ReadyDenoiser.load(3, "cpu", {"tile": (32, 32, 32)})
+    other = ReadyDenoiser.load(3, "cpu", {"tile": [64, 64, 64]})
+    assert first.denoiser is again.denoiser
+    assert other.denoiser is not first.denoiser
+    assert list(other.denoiser.compute.settings.tile or ()) == [64, 64, 64]
+    with pytest.raises(ConfigError, match="overlap"):
+        ReadyDenoiser.load(3, "cpu", {"overlap": {1}})

@@ -12,7 +12,7 @@ import meddenoise as md
 from meddenoise.errors import ConfigError, ModelError, ParameterError
 from meddenoise.pretrained.ready import ReadyDenoiser
 from meddenoise.workflows.denoise import denoise_files
-from meddenoise.workflows.ready import denoise_ready
+from meddenoise.workflows.ready import Shipped, denoise_ready
 
 
 def error(scans: Any, image: md.Volume) -> float:
@@ -196,3 +196,21 @@ def test_structure_in_the_residual_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(ReadyDenoiser, "__call__", blur)
     with pytest.warns(UserWarning, match="holds structure"):
         md.denoise(noisy, device="cpu")
+
+
+def test_a_network_is_loaded_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    load = ReadyDenoiser.load
+
+    def noted(dims: int, *words: Any) -> ReadyDenoiser:
+        asked.append(dims)
+        return load(dims, *words)
+
+    monkeypatch.setattr(ReadyDenoiser, "load", noted)
+    networks = Shipped("cpu", {})
+    assert list(networks) == [2, 3]
+    assert asked == [3]
+    assert networks[2].network.blocks.dims == 2
+    assert asked == [3, 2]
+    assert networks.get(4) is None
+    assert list(Shipped("cpu", {"tile": [64, 64]})) == [2]

@@ -201,9 +201,9 @@ def measure_command(words: list[str]) -> dict[str, float]:
     spent = [0.0, 0.0]
     mean = Compute._mean
 
-    def timed(self: Any, x: Any) -> Any:
+    def timed(self: Any, x: Any, odd: bool) -> Any:
         began = time.perf_counter(), time.process_time()
-        found = mean(self, x)
+        found = mean(self, x, odd)
         spent[0] += time.perf_counter() - began[0]
         spent[1] += time.process_time() - began[1]
         return found

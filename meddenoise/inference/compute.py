@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from meddenoise.config import InferenceConfig
 from meddenoise.devices import fast_layout
 from meddenoise.errors import ModelError, ParameterError
-from meddenoise.inference.layers import layered, padded, sliced
+from meddenoise.inference.layers import Launch, layered, padded, sliced
 from meddenoise.inference.layout import quicker_layout
 from meddenoise.inference.memory import available_memory, bytes_per_voxel, is_out_of_memory
 from meddenoise.inference.quickened import quickened
@@ -78,6 +79,7 @@ class Compute:
         *,
         inputs: int = 1,
         lean: bool = False,
+        odd: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> Iterator[Tensor]:
         """The network over ``(X, Y, Z)``, or over every plane of it in 2-D.
@@ -87,6 +89,7 @@ class Compute:
             planes: begins to give its normalised planes, parts ``(n, inputs, X, Y)`` float32.
             inputs: channels.
             lean: take as little memory as a scan that does not fit in needs.
+            odd: the mean with what it makes of the negative image, made negative again.
             progress: called with the finished fraction.
 
         Yields:
@@ -100,7 +103,8 @@ class Compute:
         while True:
             plan = self.plan(shape, limit, inputs=inputs, lean=lean)
             try:
-                for part in self._over(plan, planes(), shape, limit, progress):
+                launch = partial(self.launch, odd=odd)
+                for part in self._over(launch, plan, planes(), shape, limit, progress):
                     begun = True
                     yield part
                 return
@@ -174,6 +178,7 @@ class Compute:
 
     def _over(
         self,
+        launch: Launch,
         plan: TilePlan,
         planes: Iterator[Tensor],
         shape: Sequence[int],
@@ -191,24 +196,24 @@ class Compute:
 
         fitted = (padded(part, plan) for part in planes)
         if self.dims == 2:
-            found = sliced(self.launch, fitted, plan, most=most, told=told)
+            found = sliced(launch, fitted, plan, most=most, told=told)
         else:
-            found = layered(self.launch, fitted, plan, told=told)
+            found = layered(launch, fitted, plan, told=told)
         left = depth
         for part in found:
             if left > 0:
                 yield part[:left, : shape[0], : shape[1]]
                 left -= len(part)
 
-    def launch(self, x: Tensor) -> Callable[[], Tensor]:
+    def launch(self, x: Tensor, odd: bool = False) -> Callable[[], Tensor]:
         """Begin ``(N, C, *tile)``; what comes back waits for ``(N, 1, *tile)`` float32 on the CPU.
 
-        With flips it is the mean over all mirrored copies.
+        With flips it is the mean over all mirrored copies; ``odd`` as for :meth:`planes`.
         """
         if self.device.type != "cuda":
-            result = self._mean(x.to(self.device)).cpu()
+            result = self._mean(x.to(self.device), odd).cpu()
             return lambda: result
-        there = self._mean(x.pin_memory().to(self.device, non_blocking=True))
+        there = self._mean(x.pin_memory().to(self.device, non_blocking=True), odd)
         here = torch.empty(there.shape, dtype=there.dtype, pin_memory=True)
         here.copy_(there, non_blocking=True)
         finished = torch.cuda.Event()
@@ -220,15 +225,17 @@ class Compute:
 
         return wait
 
-    def _mean(self, x: Tensor) -> Tensor:
+    def _mean(self, x: Tensor, odd: bool) -> Tensor:
         axes = range(2, x.ndim)
         most = len(axes) + 1 if self.settings.flips else 1
         mirrors = [c for n in range(most) for c in itertools.combinations(axes, n)]
+        copies = [(c, sign) for c in mirrors for sign in ((1, -1) if odd else (1,))]
         total: Tensor | None = None
         with torch.inference_mode(), self._typed():
             x = x.contiguous(memory_format=self._layout(x))
-            for mirror in mirrors:
-                y = self.network(x.flip(mirror) if mirror else x)
+            for mirror, sign in copies:
+                given = x.flip(mirror) if mirror else x
+                y = self.network(given if sign > 0 else -given)
                 if y.shape != (len(x), 1, *x.shape[2:]):
                     raise ModelError(
                         f"The network gives shape {tuple(y.shape)} for an input of "
@@ -236,9 +243,9 @@ class Compute:
                         "channel."
                     )
                 y = y.float().flip(mirror) if mirror else y.float()
-                total = y if total is None else total.add_(y)
+                total = y if total is None else total.add_(y, alpha=sign)
         assert total is not None
-        return total / len(mirrors) if len(mirrors) > 1 else total
+        return total / len(copies) if len(copies) > 1 else total
 
     def _layout(self, x: Tensor) -> torch.memory_format:
         """On a CPU the weights are channels-last, and what comes out of them follows."""

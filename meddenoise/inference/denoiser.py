@@ -315,11 +315,17 @@ class Denoiser:
             )
         return level.astype(np.float32)
 
-    def run(self, x: Tensor, progress: Callable[[float], None] | None = None) -> Tensor:
+    def run(
+        self,
+        x: Tensor,
+        progress: Callable[[float], None] | None = None,
+        *,
+        odd: bool = False,
+    ) -> Tensor:
         """The network over one normalised image ``(1, C, *spatial)`` on the CPU: ``(1, *spatial)``.
 
         It is padded first to the network's coarsest grid, so that mirrored copies and tiles all lie
-        on it in the same way.
+        on it in the same way. ``odd`` as for :meth:`Compute.planes`.
         """
         flat = x[0] if x.ndim == 5 else x[0].unsqueeze(-1)
         y = torch.empty(flat.shape[1:])
@@ -328,6 +334,7 @@ class Denoiser:
             flat.shape[1:],
             lambda: iter(flat.movedim(-1, 0).split(_planes_a_part(flat.shape[1:]))),
             inputs=len(flat),
+            odd=odd,
             progress=progress,
         ):
             y[..., done : done + len(part)] = part.movedim(0, -1)

@@ -64,6 +64,14 @@ class Assumed:
         """Whether there is no noise to be seen."""
         return not isinstance(self.scale, LocalSigma) and bool(np.max(self.scale) == 0)
 
+    def twice(self, dims: int) -> bool:
+        """Whether a second pass is worth its time: see :class:`ReadyDenoiser`'s ``unbiased``.
+
+        Where noise is correlated, or the image has two axes, and takes little time. Not around a
+        stabilisation, whose noise leans to one side in the dark, as the network knows.
+        """
+        return self.stabiliser is None and (dims == 2 or not self.white)
+
     @property
     def floor(self) -> float | None:
         """The intensity below which that noise is not Gaussian even then; ``None`` for none."""

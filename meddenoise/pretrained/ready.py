@@ -83,6 +83,7 @@ class ReadyDenoiser:
         valid: NDArray[np.bool_] | None = None,
         *,
         exact: bool = False,
+        unbiased: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> NDArray[np.float32]:
         """Denoises.
@@ -93,6 +94,10 @@ class ReadyDenoiser:
             valid: bool, the voxels that were measured; the others are filled with their mean.
             exact: compute in float32 in any case; else in bfloat16 where that is faster and the
                 image has no intensities of which it would round off more than the noise allows.
+            unbiased: take the mean with what the network makes of the negative image, in twice the
+                time: 0.06 to 0.12 dB better, and no brighter or darker than the scan where there is
+                noise alone. One pass is brighter there by 0.6 % of the noise, and by 3 % where that
+                is correlated, for which the network was not made.
             progress: called with the finished fraction.
 
         Returns:
@@ -105,7 +110,9 @@ class ReadyDenoiser:
             centred[~valid] = 0
         rounding = self._rounding(float(np.abs(centred).max()), exact=exact)
         with torch.inference_mode(), rounding():
-            found = self.denoiser.run(torch.from_numpy(centred)[None, None], progress)[0]
+            found = self.denoiser.run(
+                torch.from_numpy(centred)[None, None], progress, odd=unbiased
+            )[0]
         result: NDArray[np.float32] = found.float().numpy() + np.float32(zero)
         return result
 
@@ -115,6 +122,7 @@ class ReadyDenoiser:
         parts: Callable[[], Iterator[NDArray[np.floating]]],
         sums: Sums,
         *,
+        unbiased: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> Iterator[NDArray[np.float32]]:
         """As a call, of a scan that comes and goes in parts of some planes.
@@ -123,6 +131,7 @@ class ReadyDenoiser:
             shape: ``(X, Y, Z)`` of all.
             parts: begins to give parts ``(X, Y, n)``; what was not measured is no number.
             sums: of all parts.
+            unbiased: as there.
             progress: called with the finished fraction.
 
         Yields:
@@ -137,7 +146,9 @@ class ReadyDenoiser:
                 centred = np.where(np.isfinite(centred), centred, np.float32(0))
                 yield torch.from_numpy(np.ascontiguousarray(centred)[:, None])
 
-        found = self.denoiser.compute.planes(shape, given, lean=True, progress=progress)
+        found = self.denoiser.compute.planes(
+            shape, given, lean=True, odd=unbiased, progress=progress
+        )
         while True:
             # Around each step, so that whoever takes the planes is not in it.
             with torch.inference_mode(), rounding():

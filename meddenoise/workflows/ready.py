@@ -138,7 +138,7 @@ def denoise_ready(
                     if clean is not None:
                         note = f"{ready.note}, adapted for {adapt:g} s"
                 if clean is None:
-                    clean = ready(z, inside, progress=share)
+                    clean = ready(z, inside, unbiased=noise.twice(volume.dims), progress=share)
                 block = looked_at(noisy.shape)
                 warn_of_structure(z[block], clean[block], inside[block])
                 out[channel] = np.where(inside, noise.inverse(clean), noisy)

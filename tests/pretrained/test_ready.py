@@ -5,6 +5,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from meddenoise.errors import ConfigError
+from meddenoise.noise.rician_vst import RicianStabilisation
+from meddenoise.pretrained.assumed import Assumed
 from meddenoise.pretrained.ready import ReadyDenoiser
 
 
@@ -63,3 +65,25 @@ def test_it_is_loaded_once_for_the_same_words(ready: ReadyDenoiser) -> None:
     assert list(other.denoiser.compute.settings.tile or ()) == [64, 64, 64]
     with pytest.raises(ConfigError, match="overlap"):
         ReadyDenoiser.load(3, "cpu", {"overlap": {1}})
+
+
+def test_it_is_no_brighter_than_noise_if_asked(ready: ReadyDenoiser) -> None:
+    """A network with biases of its own may be."""
+    noise = gaussian_filter(np.random.default_rng(0).standard_normal((48, 48, 48)), (0.9, 0.9, 0))
+    noise = (noise / noise.std()).astype(np.float32)
+
+    def brighter(**how: bool) -> float:
+        """What is made of noise and of its negative together is of no noise."""
+        return float(np.mean(ready(noise, **how) + ready(-noise, **how))) / 2
+
+    assert abs(brighter(exact=True, unbiased=True)) < 1e-4
+    assert abs(brighter(exact=True)) > 0.01
+    halves = ready(noise, exact=True) - ready(-noise, exact=True)
+    np.testing.assert_allclose(ready(noise, exact=True, unbiased=True), halves / 2, atol=1e-3)
+
+
+@pytest.mark.parametrize(("white", "dims", "twice"), [(True, 3, False), (True, 2, True),
+                                                      (False, 3, True)])  # fmt: skip
+def test_when_it_takes_a_second_pass(white: bool, dims: int, twice: bool) -> None:
+    assert Assumed(1.0, None, white, (), ()).twice(dims) is twice
+    assert not Assumed(1.0, RicianStabilisation(1.0), white, (), ()).twice(dims)

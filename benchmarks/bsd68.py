@@ -129,7 +129,7 @@ def learned(
         patch=[64, 64],
         batch=16,
         steps=steps,
-        learning_rate=2e-4 if method.from_ours else 1e-3,
+        learning_rate=7e-4 if method.from_ours else 1e-3,
         ema=0.99,
         validate_every=10**9,
         validate_batches=1,

@@ -235,7 +235,9 @@ class Compute:
             x = x.contiguous(memory_format=self._layout(x))
             for mirror, sign in copies:
                 given = x.flip(mirror) if mirror else x
-                y = self.network(given if sign > 0 else -given)
+                if sign < 0:  # the image, not what else the network is told
+                    given = torch.cat([-given[:, :1], given[:, 1:]], dim=1)
+                y = self.network(given)
                 if y.shape != (len(x), 1, *x.shape[2:]):
                     raise ModelError(
                         f"The network gives shape {tuple(y.shape)} for an input of "

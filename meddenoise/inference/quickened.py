@@ -21,8 +21,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import fuse_conv_bn_eval
 
-from meddenoise.inference.fused import ACTIVATIONS, CONVOLUTIONS, FusedConv, can_fuse
+from meddenoise.inference.fused import (
+    ACTIVATIONS,
+    CONVOLUTIONS,
+    FusedConv,
+    TakenIn,
+    can_fuse,
+    is_stock,
+)
 from meddenoise.inference.watch import Watch
+from meddenoise.networks.layers import without_autocast
 
 __all__ = ["quickened"]
 
@@ -54,7 +62,7 @@ def quickened(network: nn.Module, dims: int, inputs: int = 1) -> nn.Module:
                 if after and all(map(can_fuse, after)):
                     fused = [FusedConv(layer, activation) for layer in after]
                     changed |= dict(zip(convolutions, fused, strict=True))
-                    changed[activation] = nn.Identity()
+                    changed[activation] = TakenIn(activation)
                 elif flow.alone(activation):
                     cast("nn.ReLU", activation).inplace = True
             _replace(quick, changed)
@@ -149,8 +157,9 @@ class _Flow(Watch):
         return self._once(calls[0].maker)
 
     def _once(self, module: nn.Module | None) -> nn.Module | None:
-        once = isinstance(module, CONVOLUTIONS) and len(self.calls[module]) == 1
-        return module if once else None
+        if not isinstance(module, CONVOLUTIONS) or not is_stock(module):
+            return None
+        return module if len(self.calls[module]) == 1 else None
 
     def alone(self, module: nn.Module) -> bool:
         """Whether what it gets is a layer's own result, each time, which nothing else looks at."""
@@ -169,6 +178,8 @@ class _Flow(Watch):
         or if something sees a result before it.
         """
         found = []
+        if not is_stock(activation):
+            return []
         for call in self.calls.get(activation, []):
             before = call.maker
             if isinstance(before, _NORMS) and before.running_mean is not None:
@@ -244,7 +255,14 @@ class _AsItComes(nn.Module):
         super().__init__()
         self.layer = layer
 
-    def forward(self, x: Tensor) -> Any:
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("layer"), name)
+
+    def forward(self, *given: Any, **named: Any) -> Any:
         """As the layer."""
-        with torch.autocast(x.device.type, enabled=False):
-            return self.layer(x)
+        x = next(value for value in (*given, *named.values()) if isinstance(value, Tensor))
+        with without_autocast(x.device.type):
+            return self.layer(*given, **named)

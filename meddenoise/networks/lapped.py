@@ -92,11 +92,12 @@ class LappedNet(nn.Module):
     def _seen(self, noisy: _Coefficients, first: _Coefficients) -> Tensor:
         """``(B, 2 * coefficients, *grid)``, channels last, in what the U-Net computes in."""
         seen: list[Tensor] = []
-        for pair in zip(noisy, first, strict=True):
-            part = torch.cat([_compressed(image) for image in pair], dim=-1)
-            if torch.is_autocast_enabled(part.device.type):
-                part = part.to(torch.get_autocast_dtype(part.device.type))
-            seen.append(part)
+        device = noisy.device
+        kind = torch.get_autocast_dtype(device) if _is_cast(device) else None
+        with torch.autocast(device, enabled=False):
+            for pair in zip(noisy, first, strict=True):
+                part = torch.cat([_compressed(image) for image in pair], dim=-1)
+                seen.append(part if kind is None else part.to(kind))
         return (seen[0] if len(seen) == 1 else torch.cat(seen, dim=1)).movedim(-1, 1)
 
 
@@ -115,11 +116,13 @@ class _Coefficients:
     Attributes:
         rows: of all blocks.
         part: see there.
+        device: the kind of it.
     """
 
     def __init__(self, blocks: LappedTransform, image: Tensor, part: int) -> None:
         self._blocks, self._prepared = blocks, blocks.prepared(image)
         self.rows, self.part = image.shape[2] // blocks.cell, part
+        self.device = image.device.type
         self._all = self._of(0) if part >= self.rows else None
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -134,6 +137,10 @@ class _Coefficients:
 
     def _of(self, row: int) -> Tensor:
         return self._blocks.of(self._prepared, slice(row, row + self.part))
+
+
+def _is_cast(device: str) -> bool:
+    return device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
 
 
 def _rows_at_a_time(image: Tensor, blocks: LappedTransform) -> int:

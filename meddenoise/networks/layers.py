@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["conv", "crop_to", "is_exported", "pad_to_multiple", "shrink", "start_as_zero", "widen"]
+__all__ = [
+    "conv",
+    "crop_to",
+    "is_exported",
+    "pad_to_multiple",
+    "shrink",
+    "start_as_zero",
+    "widen",
+    "without_autocast",
+]
 
 
 def conv(
@@ -70,3 +80,10 @@ def crop_to(x: Tensor, spatial: Sequence[int]) -> Tensor:
 def is_exported() -> bool:
     """Whether a network is being written down for others, to whom convolutions say it shortest."""
     return bool(getattr(torch.compiler, "is_exporting", lambda: False)())
+
+
+def without_autocast(device: str) -> AbstractContextManager[object]:
+    """Computes in the precision that comes in; some kinds of device know no autocast."""
+    if device not in ("cpu", "cuda") or not torch.is_autocast_enabled(device):
+        return nullcontext()
+    return torch.autocast(device, enabled=False)

@@ -28,6 +28,7 @@ class LocalMean(nn.Module):
         at = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
         kernel = torch.exp(-(at**2) / (2 * _SIGMA**2))
         self.register_buffer("kernel", kernel / kernel.sum(), persistent=False)
+        self._weights: list[float] = (kernel / kernel.sum()).tolist()[_REACH:]
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, 1, *spatial)``, 2 or 3 axes, to the same shape."""
@@ -38,15 +39,15 @@ class LocalMean(nn.Module):
         return x
 
     def _along(self, axis: int, padded: Tensor) -> Tensor:
-        kernel = self.get_buffer("kernel").to(padded.dtype)
         if is_exported():
+            kernel = self.get_buffer("kernel").to(padded.dtype)
             shape = [1] * padded.ndim
             shape[axis] = -1
             convolve = F.conv3d if padded.ndim == 5 else F.conv2d
             return convolve(padded, kernel.view(shape))
         # On CPUs a sum of shifted images takes a seventh of a convolution's time.
         size = padded.shape[axis] - 2 * _REACH
-        middle, *weights = kernel[_REACH:].tolist()
+        middle, *weights = self._weights
         total = padded.narrow(axis, _REACH, size) * middle
         for step, weight in enumerate(weights, start=1):
             for start in (_REACH - step, _REACH + step):

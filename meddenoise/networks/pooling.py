@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from meddenoise.networks.layers import without_autocast
 
 __all__ = ["max_blur_pool", "max_pool"]
 
 
 def max_pool(x: Tensor, step: Sequence[int]) -> Tensor:
     """The largest value of each cell of ``step`` voxels; ``(B, C, *spatial)``."""
-    return _largest(x, tuple(step), tuple(step))
+    pool = F.max_pool2d if x.ndim == 4 else F.max_pool3d
+    # Autocast would make it float32 first: a maximum is exact in any precision.
+    with without_autocast(x.device.type):
+        return pool(x, tuple(step))
 
 
 def max_blur_pool(x: Tensor, step: Sequence[int]) -> Tensor:
@@ -30,7 +34,8 @@ def max_blur_pool(x: Tensor, step: Sequence[int]) -> Tensor:
             axes that shrink.
     """
     pads = [pad for s in reversed(step) for pad in (0, s - 1)]
-    y = _largest(F.pad(x, pads, mode="replicate"), tuple(step), 1)
+    pool = F.max_pool2d if x.ndim == 4 else F.max_pool3d
+    y = pool(F.pad(x, pads, mode="replicate"), tuple(step), stride=1)
     for axis, s in enumerate(step, start=2):
         if s > 1:
             y = _blurred(y, axis, s)
@@ -51,10 +56,3 @@ def _blurred(x: Tensor, axis: int, step: int) -> Tensor:
         return padded[tuple(cut)]
 
     return (taken(0) + 2 * taken(1) + taken(2)) / 4
-
-
-def _largest(x: Tensor, size: tuple[int, ...], stride: tuple[int, ...] | int) -> Tensor:
-    pool = F.max_pool2d if x.ndim == 4 else F.max_pool3d
-    # Autocast would make it float32 first: a maximum is exact in any precision.
-    with torch.autocast(x.device.type, enabled=False):
-        return pool(x, size, stride)

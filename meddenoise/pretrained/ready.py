@@ -44,7 +44,9 @@ class ReadyDenoiser:
         device: str | torch.device = "auto",
         inference: Mapping[str, Any] | None = None,
     ) -> ReadyDenoiser:
-        """The one that ships with the package; another call with the same words gives the same.
+        """The one that ships with the package.
+
+        It is loaded once a process for the same words, and shared: neither change nor train it.
 
         Args:
             dims: of the scans.

@@ -78,7 +78,9 @@ def adapted(
     return np.asarray(
         refine(
             z.astype(np.float32),
-            lambda noisy, level: mean_of_both(noisy, network, spacing, level, noise.floor),
+            lambda noisy, level: mean_of_both(
+                noisy, network, spacing, level, noise.floor, unbiased=noise.stabiliser is None
+            ),
             sigma=1.0,
             seconds=seconds,
             spacing=spacing,

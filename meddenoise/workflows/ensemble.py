@@ -52,7 +52,8 @@ def ensemble(
     from meddenoise.pretrained.ready import ReadyDenoiser
 
     network = ReadyDenoiser.load(array.ndim, device)
-    return mean_of_both(array, network, spacing, sigma, floor).astype(array.dtype)
+    found = mean_of_both(array, network, spacing, sigma, floor, unbiased=floor is None)
+    return found.astype(array.dtype)
 
 
 def mean_of_both(
@@ -61,6 +62,8 @@ def mean_of_both(
     spacing: Sequence[float],
     sigma: float,
     floor: float | None,
+    *,
+    unbiased: bool,
 ) -> NDArray[np.float32]:
     """What the method ``ensemble`` gives.
 
@@ -70,9 +73,10 @@ def mean_of_both(
         spacing: as there.
         sigma: the noise's standard deviation in image units.
         floor: as there; above it BM4D fades in over one sigma.
+        unbiased: as :class:`meddenoise.pretrained.ready.ReadyDenoiser` has it; not around a
+            stabilisation, whose noise leans to one side in the dark, as the network knows.
     """
     by_blocks = get_filter("bm4d")(array, spacing=spacing, sigma_noise=sigma)
-    # Noise around a stabilisation leans to one side in the dark, as the network knows.
-    by_network = network(array / np.float32(sigma), unbiased=floor is None) * np.float32(sigma)
+    by_network = network(array / np.float32(sigma), unbiased=unbiased) * np.float32(sigma)
     share = 0.5 if floor is None else np.clip((by_network - floor) / sigma, 0, 1) / 2
     return np.asarray(by_network + share * (by_blocks - by_network), dtype=np.float32)

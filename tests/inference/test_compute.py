@@ -127,3 +127,20 @@ def test_a_gpu_gives_what_a_cpu_gives(precision: str) -> None:
     expected = run(here, x)
     limit = 1e-2 if precision == "fp32" else 0.1  # convolutions may use TF32
     assert (run(there, x) - expected).abs().max() < limit * expected.std()
+
+
+def test_the_negative_of_an_image_keeps_its_level() -> None:
+    """What a second channel says of the noise is no part of the image."""
+
+    class Scaled(nn.Module):
+        multiple, halo = (1, 1), (0, 0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, :1] * x[:, 1:] + x[:, 1:]
+
+    one = Compute(Scaled(), 2, torch.device("cpu"), InferenceConfig(), inputs=2)
+    x = torch.rand(3, 2, 8, 6)
+    (plain,) = one.planes((8, 6, 3), lambda: iter([x]), inputs=2)
+    (odd,) = one.planes((8, 6, 3), lambda: iter([x]), inputs=2, odd=True)
+    torch.testing.assert_close(plain, x[:, 0] * x[:, 1] + x[:, 1])
+    torch.testing.assert_close(odd, x[:, 0] * x[:, 1])

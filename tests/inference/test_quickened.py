@@ -6,7 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from meddenoise.config import InferenceConfig
+from meddenoise.inference import fused as fused_module
 from meddenoise.inference.compute import Compute
+from meddenoise.inference.fused import FusedConv, TakenIn
 from meddenoise.inference.quickened import quickened
 from meddenoise.networks import build_network
 
@@ -77,7 +79,10 @@ def test_activations_work_in_place_where_they_may() -> None:
 
 
 def relus(network: nn.Module) -> int:
-    return sum(isinstance(module, (nn.ReLU, nn.LeakyReLU)) for module in network.modules())
+    """Those that are layers of their own."""
+    kinds = (nn.ReLU, nn.LeakyReLU)
+    taken = sum(isinstance(module, TakenIn) for module in network.modules())
+    return sum(isinstance(module, kinds) for module in network.modules()) - taken
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -146,6 +151,91 @@ def test_what_is_seen_before_its_activation_is_left(inplace: bool) -> None:
         assert relus(quick) == 1
         with torch.inference_mode():
             torch.testing.assert_close(quick(x), before)
+
+
+def fused(network: nn.Module) -> int:
+    return sum(isinstance(module, FusedConv) for module in network.modules())
+
+
+def test_weights_that_are_no_numbers_are_not_hidden() -> None:
+    network = drawn(nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1)))
+    network[0].weight[0] = float("nan")
+    quick = quickened(network, 2)
+    with torch.inference_mode():
+        assert quick(torch.randn(1, 1, 8, 8)).isnan().any()
+
+
+def test_without_convolutions_in_bfloat16_torchs_own_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = drawn(nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.LeakyReLU(0.1)))
+    quick = quickened(network, 2)
+    monkeypatch.setattr(fused_module, "_has_bf16", lambda: False)
+    x = torch.randn(1, 1, 8, 8)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert fused(quick) == 1
+        torch.testing.assert_close(quick(x), network(x))
+
+
+def test_layers_with_more_than_torchs_own_stay() -> None:
+    class Doubled(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * super().forward(x)
+
+    own = nn.Sequential(Doubled(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
+    hooked = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU())
+    hooked[0].register_forward_hook(lambda module, given, made: 3 * made)
+    late = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU())
+    late[1].register_forward_hook(lambda module, given, made: made - 1)
+    for network in map(drawn, (own, hooked, late)):
+        x = torch.randn(1, 1, 8, 8)
+        quick = quickened(network, 2)
+        assert fused(quick) == 0
+        with torch.inference_mode():
+            torch.testing.assert_close(quick(x), network(x))
+    usual = nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 3, padding=1))
+    quick = quickened(drawn(nn.Sequential(usual, nn.ReLU())), 2)
+    assert fused(quick) == 1
+
+
+def test_a_branch_that_small_images_do_not_take() -> None:
+    class Branched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.act(self.conv(x))
+            return self.act(y - 0.5) if x.shape[2] > 8 else y
+
+    network = drawn(Branched())
+    quick = quickened(network, 2)
+    assert fused(quick) == 1
+    with torch.inference_mode():
+        for side in (8, 16):
+            x = torch.randn(1, 1, side, side)
+            torch.testing.assert_close(quick(x), network(x))
+
+
+def test_layers_keep_their_attributes_and_keywords() -> None:
+    class Asks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU()
+            self.pool = nn.MaxPool2d(2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.act(self.conv(x)) * self.conv.out_channels
+            return self.pool(input=y) + self.pool.kernel_size
+
+    network = drawn(Asks())
+    quick = quickened(network, 2)
+    assert fused(quick) == 1
+    with torch.inference_mode():
+        x = torch.randn(1, 1, 8, 8)
+        torch.testing.assert_close(quick(x), network(x))
+        with pytest.raises(AttributeError, match="nothing"):
+            _ = quick.conv.nothing
 
 
 def test_a_maximum_is_not_widened() -> None:

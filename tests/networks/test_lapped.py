@@ -77,3 +77,18 @@ def test_rows_at_a_time_or_all_at_once(dims: int, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr("meddenoise.networks.lapped._FEWEST", 1)
         with torch.no_grad():
             assert torch.allclose(network(image), whole, atol=1e-12)
+
+
+def test_rows_at_a_time_are_as_exact_as_all_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What surrounds the U-Net is computed in float32 both times."""
+    network = untrained(3)
+    image = smooth(3, 100)
+    seen: list[Tensor] = []
+    network.body.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found = network(image)
+        monkeypatch.setattr("meddenoise.networks.lapped._rows_at_a_time", lambda *_: 16)
+        assert torch.allclose(found, network(image), atol=1e-2)
+    parts, whole = (each.float() for each in seen)
+    assert seen[0].dtype == torch.bfloat16
+    assert torch.allclose(parts, whole, rtol=0.01, atol=0.01)

@@ -7,7 +7,7 @@ learns from the clean images of Train400, with noise drawn anew at every step, a
 self-supervised trainers from the noisy images of Train400, as Noise2Void did, or from the noisy
 BSD68 itself (``on the test set``), as N2V2 did. Filters see each image alone and are told sigma.
 ``from ours`` begins with the 2-D network that ships with meddenoise, which never saw a photograph,
-and takes a fifth of the learning rate. PSNR is the mean over the 68 images, data range 255, over
+and takes less of a learning rate. PSNR is the mean over the 68 images, data range 255, over
 whole images; weights are the moving average at the last step, and nothing is averaged over mirror
 images.
 

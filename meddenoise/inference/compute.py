@@ -69,7 +69,7 @@ class Compute:
         # A network that does not say how it sees is taken for one with three halvings.
         self.multiple = tuple(getattr(self.network, "multiple", (8,) * dims))
         self.halo = tuple(getattr(self.network, "halo", (16,) * dims))
-        self._cost: dict[int, float] = {}
+        self._cost: dict[tuple[int, bool], float] = {}
         self._laid: tuple[tuple[int, ...], torch.memory_format] | None = None
 
     def planes(
@@ -164,9 +164,12 @@ class Compute:
             return asked
         if math.prod(shape[: self.dims]) <= _SMALL and not lean and self.settings.memory is None:
             return _SMALL
-        if inputs not in self._cost:
+        # Whoever calls may compute in another precision than the settings.
+        cast = self.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(self.device.type)
+        kind = inputs, cast
+        if kind not in self._cost:
             with self._typed():
-                self._cost[inputs] = bytes_per_voxel(self.network, self.dims, inputs)
+                self._cost[kind] = bytes_per_voxel(self.network, self.dims, inputs)
         free = available_memory(self.device)
         if lean and self.device.type == "cpu":
             budget = min(self._lean_share() * _LEAN_TILES, _SHARE * free)
@@ -174,7 +177,7 @@ class Compute:
             budget = max(self.settings.memory - 0.5, 0.1) * 2**30 / _HOLES
         else:
             budget = min(_SHARE * free, _MOST) if self.device.type == "cpu" else 0.8 * free
-        return max(int(budget / self._cost[inputs]), math.prod(self.multiple))
+        return max(int(budget / self._cost[kind]), math.prod(self.multiple))
 
     def _over(
         self,

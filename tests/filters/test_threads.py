@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import torch
@@ -40,6 +41,7 @@ def test_an_error_is_told_and_what_is_left_is_not_begun() -> None:
         begun.append(number)
         if number == 1:
             raise ValueError("the second")
+        time.sleep(0.01)  # all of them take seconds: the error is told long before
         return number
 
     results = in_threads(job, range(1000))

@@ -20,6 +20,7 @@ from meddenoise.inference.layout import quicker_layout
 from meddenoise.inference.memory import available_memory, bytes_per_voxel, is_out_of_memory
 from meddenoise.inference.quickened import quickened
 from meddenoise.inference.tiles import TilePlan, plan_tiles
+from meddenoise.networks.layers import is_autocast
 
 __all__ = ["Compute"]
 
@@ -165,8 +166,7 @@ class Compute:
         if math.prod(shape[: self.dims]) <= _SMALL and not lean and self.settings.memory is None:
             return _SMALL
         # Whoever calls may compute in another precision than the settings.
-        cast = self.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(self.device.type)
-        kind = inputs, cast
+        kind = inputs, is_autocast(self.device.type)
         if kind not in self._cost:
             with self._typed():
                 self._cost[kind] = bytes_per_voxel(self.network, self.dims, inputs)

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from meddenoise.networks.lapped_transform import LappedTransform
-from meddenoise.networks.layers import conv, crop_to, is_exported, pad_to_multiple, start_as_zero
+from meddenoise.networks.layers import (
+    conv,
+    crop_to,
+    is_autocast,
+    is_exported,
+    pad_to_multiple,
+    start_as_zero,
+)
 from meddenoise.networks.local_mean import LocalMean
 from meddenoise.networks.registry import register_network
 from meddenoise.networks.unet import UNet
@@ -93,7 +100,7 @@ class LappedNet(nn.Module):
         """``(B, 2 * coefficients, *grid)``, channels last, in what the U-Net computes in."""
         seen: list[Tensor] = []
         device = noisy.device
-        kind = torch.get_autocast_dtype(device) if _is_cast(device) else None
+        kind = torch.get_autocast_dtype(device) if is_autocast(device) else None
         with torch.autocast(device, enabled=False):
             for pair in zip(noisy, first, strict=True):
                 part = torch.cat([_compressed(image) for image in pair], dim=-1)
@@ -137,10 +144,6 @@ class _Coefficients:
 
     def _of(self, row: int) -> Tensor:
         return self._blocks.of(self._prepared, slice(row, row + self.part))
-
-
-def _is_cast(device: str) -> bool:
-    return device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
 
 
 def _rows_at_a_time(image: Tensor, blocks: LappedTransform) -> int:

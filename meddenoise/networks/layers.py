@@ -13,6 +13,7 @@ from torch.nn import functional as F
 __all__ = [
     "conv",
     "crop_to",
+    "is_autocast",
     "is_exported",
     "pad_to_multiple",
     "shrink",
@@ -82,8 +83,11 @@ def is_exported() -> bool:
     return bool(getattr(torch.compiler, "is_exporting", lambda: False)())
 
 
+def is_autocast(device: str) -> bool:
+    """Whether autocast is in force for a kind of device; some kinds know none."""
+    return device in ("cpu", "cuda") and torch.is_autocast_enabled(device)
+
+
 def without_autocast(device: str) -> AbstractContextManager[object]:
-    """Computes in the precision that comes in; some kinds of device know no autocast."""
-    if device not in ("cpu", "cuda") or not torch.is_autocast_enabled(device):
-        return nullcontext()
-    return torch.autocast(device, enabled=False)
+    """Computes in the precision that comes in."""
+    return torch.autocast(device, enabled=False) if is_autocast(device) else nullcontext()

@@ -25,9 +25,9 @@ from meddenoise.inference.model_file import load_model, save_model
 from meddenoise.inference.planes import through
 from meddenoise.inference.restore import restore
 from meddenoise.inference.stabilised import stabilisation_around
+from meddenoise.inference.sums import Sums
 from meddenoise.noise.scan_level import scan_sigma
 from meddenoise.noise.stabilise import Stabilisation
-from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.volume import Volume
 
 __all__ = ["Denoiser"]
@@ -264,11 +264,13 @@ class Denoiser:
         """As :meth:`denoise_array`, of what the network gets, stabilised or not."""
         measured = None if valid is None or bool(valid.all()) else valid
         values = array if measured is None else array[measured]
-        if values.min() == values.max():
+        sums = Sums.of([values])
+        if sums.blank:
             return array.copy()
-        normalisation = Normalisation.fit(values, **self.normalise.model_dump())
-        mean = values.mean(dtype=np.float64)
-        filled = array if measured is None else np.where(measured, array, array.dtype.type(mean))
+        normalisation = sums.normalisation(values, **self.normalise.model_dump())
+        filled = array
+        if measured is not None:
+            filled = np.where(measured, array, array.dtype.type(sums.mean))
         level = self._level(array, measured, sigma)
         if array.ndim == 2:
             flat = None if level is None else level[..., None] if level.ndim else level

@@ -40,27 +40,34 @@ def as_input(
     Returns:
         ``(n, 1, X, Y)`` float32, or ``(n, 2, X, Y)``.
     """
-    x = np.empty((planes.shape[2], 1 if level is None else 2, *planes.shape[:2]), np.float32)
-    x[:, 0] = normalisation.apply(planes.transpose(2, 0, 1))
-    if level is not None:
-        scaled = level / normalisation.scale
-        x[:, 1] = scaled.transpose(2, 0, 1) if scaled.ndim else scaled
+    turned = planes.transpose(2, 0, 1)
+    if level is None:
+        # As they lie in memory: to turn them is slow, and whoever wants it otherwise turns them.
+        x = np.empty_like(turned, np.float32, subok=False)
+        return torch.from_numpy(normalisation.apply(turned, out=x)[:, None])
+    x = np.empty((planes.shape[2], 2, *planes.shape[:2]), np.float32)
+    normalisation.apply(turned, out=x[:, 0])
+    scaled = level / normalisation.scale
+    x[:, 1] = scaled.transpose(2, 0, 1) if scaled.ndim else scaled
     return torch.from_numpy(x)
 
 
 def in_units(part: Tensor, normalisation: Normalisation, dtype: np.dtype) -> NDArray[np.floating]:
-    """A network's ``(n, X, Y)`` as ``(X, Y, n)`` in the scan's units.
+    """A network's ``(n, X, Y)`` as ``(X, Y, n)`` in the scan's units; ``part`` may be overwritten.
 
     Raises:
         ModelError: numbers that are not finite.
     """
     result = part.numpy().transpose(1, 2, 0).astype(dtype, copy=False)
-    if not np.isfinite(result).all():
+    # The least and the most of numbers of which one is none are none.
+    if not (np.isfinite(result.min()) and np.isfinite(result.max())):
         raise ModelError(
             "The network's output is not finite: the model is damaged, or was trained on "
             "scans of other intensities than this one."
         )
-    return np.asarray(normalisation.invert(result), dtype=dtype)
+    if not result.flags.writeable:
+        result = result.copy()
+    return normalisation.invert(result, out=result)
 
 
 def through(

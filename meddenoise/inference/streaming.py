@@ -107,14 +107,10 @@ class Streaming(Summed):
 
     def _normalisation(self, channel: int) -> Normalisation:
         sums, how = self.sums[channel], self.denoiser.normalise.model_dump()
-        if sums.sample is not None:
-            return Normalisation.fit(np.concatenate([s.ravel() for s in sums.sample]), **how)
-        if how["method"] == "standard":
-            # What Normalisation.fit finds, from two values with that mean and deviation.
-            spread = math.sqrt(sums.squares / sums.count)
-            pair = np.array([sums.mean - spread, sums.mean + spread])
-            return Normalisation.fit(pair, **how)
-        return Normalisation.fit(np.zeros(0), **how)
+        sample = sums.sample
+        return sums.normalisation(
+            None if sample is None else np.concatenate([s.ravel() for s in sample]), **how
+        )
 
     def _level(self, channel: int) -> NDArray[np.floating] | None:
         """The noise map's one number."""

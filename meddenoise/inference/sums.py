@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from meddenoise.transforms.normalisation import Normalisation
+
 __all__ = ["Summed", "Sums"]
+
+# So many values, and what is made of them, stay in the cache from one sum to the next.
+_IN_CACHE = 2**16
 
 
 @dataclass
@@ -39,18 +45,39 @@ class Sums:
 
     def add(self, values: NDArray[np.floating]) -> None:
         """More values; Chan, Golub and LeVeque, "Updating formulae", 1979, equation 2.1."""
-        found = values[np.isfinite(values)] if not np.isfinite(values).all() else values
+        flat = values.ravel(order="K")
+        for first in range(0, flat.size, _IN_CACHE):
+            self._add(flat[first : first + _IN_CACHE])
+
+    def _add(self, values: NDArray[np.floating]) -> None:
+        finite = np.isfinite(values)
+        found = values if finite.all() else values[finite]
         self.missing += values.size - found.size
         if not found.size:
             return
-        mean = float(found.mean(dtype=np.float64))
-        squares = float(np.square(found - mean, dtype=np.float64).sum())
+        apart = found.astype(np.float64)
+        mean = float(apart.mean())
+        apart -= mean
+        squares = float(np.dot(apart, apart))
         total = self.count + found.size
-        apart = mean - self.mean
-        self.squares += squares + apart**2 * self.count * found.size / total
-        self.mean += apart * found.size / total
+        moved = mean - self.mean
+        self.squares += squares + moved**2 * self.count * found.size / total
+        self.mean += moved * found.size / total
         self.count = total
         self.low, self.high = min(self.low, float(found.min())), max(self.high, float(found.max()))
+
+    def normalisation(self, values: NDArray[np.floating] | None, **how: Any) -> Normalisation:
+        """What :meth:`Normalisation.fit` finds, without another pass where none is needed.
+
+        Args:
+            values: the channel or a sample of it, for percentiles.
+            how: as for :meth:`Normalisation.fit`.
+        """
+        if how["method"] == "standard":
+            # Two values with that mean and deviation.
+            spread = math.sqrt(self.squares / self.count)
+            return Normalisation.fit(np.array([self.mean - spread, self.mean + spread]), **how)
+        return Normalisation.fit(np.zeros(0) if values is None else values, **how)
 
     @classmethod
     def of(cls, parts: Iterable[NDArray[np.floating]]) -> Sums:

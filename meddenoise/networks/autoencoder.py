@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from meddenoise.networks.joining import grown
 from meddenoise.networks.layers import conv, crop_to, pad_to_multiple
 from meddenoise.networks.levels import multiple_of, reach_of, steps_between
 from meddenoise.networks.pooling import max_pool
@@ -67,6 +67,6 @@ class Autoencoder(nn.Module):
             if level < len(self.steps):
                 y = max_pool(y, self.steps[level])
         for level in reversed(range(len(self.steps))):
-            y = F.interpolate(y, scale_factor=tuple(map(float, self.steps[level])), mode="nearest")
+            y = grown(y, self.steps[level])
             y = self.act(self.up[level](y))
         return crop_to(self.out(y), size)

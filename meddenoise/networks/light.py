@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from meddenoise.errors import ConfigError
-from meddenoise.networks.layers import conv, crop_to, pad_to_multiple, start_as_zero
+from meddenoise.networks.layers import (
+    conv,
+    crop_to,
+    is_exported,
+    pad_to_multiple,
+    start_as_zero,
+)
 from meddenoise.networks.registry import register_network
 from meddenoise.networks.unet import UNet
 
@@ -23,6 +31,8 @@ def unshuffle(x: Tensor, cell: Sequence[int]) -> Tensor:
     """
     channels, sizes = x.shape[1], [n // c for n, c in zip(x.shape[2:], cell, strict=True)]
     dims = len(cell)
+    if channels == 1 and cell[-1] == 2 and _in_pairs(x):
+        return _paired(x, sizes, cell)
     parts = x.reshape(
         len(x), channels, *(n for pair in zip(sizes, cell, strict=True) for n in pair)
     )
@@ -42,6 +52,31 @@ def shuffle(x: Tensor, cell: Sequence[int]) -> Tensor:
              for axis in pair]  # fmt: skip
     spatial = [n * c for n, c in zip(sizes, cell, strict=True)]
     return parts.permute(0, 1 + 2 * dims, *turns).reshape(len(x), channels, *spatial)
+
+
+def _in_pairs(x: Tensor) -> bool:
+    """Whether two voxels can be copied as one number of twice the width."""
+    return (
+        x.dtype == torch.float32
+        and x.is_contiguous()
+        and x.shape[-1] % 2 == x.storage_offset() % 2 == 0
+        and not torch.is_grad_enabled()
+        and not is_exported()
+    )
+
+
+def _paired(x: Tensor, sizes: Sequence[int], cell: Sequence[int]) -> Tensor:
+    """:func:`unshuffle` in a quarter of the time: in long rows, and two voxels at once."""
+    pairs = x.view(torch.float64).view(
+        len(x), *(n for pair in zip(sizes[:-1], cell[:-1], strict=True) for n in pair), sizes[-1]
+    )
+    out = pairs.new_empty(len(x), *sizes, math.prod(cell[:-1]))
+    places = itertools.product(*map(range, cell[:-1]))
+    for channel, place in enumerate(places):
+        here: list[int | slice] = [slice(None)] * pairs.ndim
+        here[2:-1:2] = place
+        out[..., channel] = pairs[tuple(here)]
+    return out.view(torch.float32).movedim(-1, 1)
 
 
 @register_network("light")

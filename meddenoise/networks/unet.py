@@ -8,10 +8,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from meddenoise.errors import ConfigError
 from meddenoise.networks.attention_gate import AttentionGate
+from meddenoise.networks.joining import grown, grown_beside
 from meddenoise.networks.layers import conv, crop_to, pad_to_multiple, start_as_zero
 from meddenoise.networks.levels import multiple_of, reach_of, steps_between
 from meddenoise.networks.pooling import max_blur_pool, max_pool
@@ -120,10 +120,14 @@ class UNet(nn.Module):
                 y = self.pool(y, self.steps[level])
         for level in reversed(range(len(self.steps))):
             y = self.narrow[level](y)
-            y = F.interpolate(y, scale_factor=tuple(map(float, self.steps[level])), mode="nearest")
-            if level > 0 or self.top_skip:
-                skip = skips[level]
-                y = torch.cat([y, self.gates[level](skip, y) if self.attention else skip], dim=1)
+            step = self.steps[level]
+            if level == 0 and not self.top_skip:
+                y = grown(y, step)
+            elif self.attention:
+                y = grown(y, step)
+                y = torch.cat([y, self.gates[level](skips[level], y)], dim=1)
+            else:
+                y = grown_beside(y, step, skips[level])
             y = self.up[level](y)
         y = self.out(y)
         return crop_to(padded[:, :1] + y if self.residual else y, size)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
 
@@ -99,15 +99,32 @@ class Normalisation:
             )
         return cls(float(centre), float(spread), method)
 
-    def apply(self, image: Image) -> Image:
-        """The image for the network; an array or tensor of the same type, a new one."""
-        values: Any = image
-        return (values - self.shift) / self.scale
+    def apply(self, image: Image, *, out: NDArray[np.floating] | None = None) -> Image:
+        """The image for the network; an array or tensor of the same type, a new one.
 
-    def invert(self, image: Image) -> Image:
-        """The image in its own units again; undoes :meth:`apply` to rounding."""
+        Args:
+            image: the intensities.
+            out: for an array, where the result is put, of a floating type; ``image`` itself, too.
+        """
         values: Any = image
-        return values * self.scale + self.shift
+        if out is None:
+            return (values - self.shift) / self.scale
+        # No array between: memory that was never used yet has its price.
+        np.subtract(values, self.shift, out=out, casting="same_kind")
+        return cast("Image", np.divide(out, self.scale, out=out))
+
+    def invert(self, image: Image, *, out: NDArray[np.floating] | None = None) -> Image:
+        """The image in its own units again; undoes :meth:`apply` to rounding.
+
+        Args:
+            image: what a network gave.
+            out: as for :meth:`apply`.
+        """
+        values: Any = image
+        if out is None:
+            return values * self.scale + self.shift
+        np.multiply(values, self.scale, out=out, casting="same_kind")
+        return cast("Image", np.add(out, self.shift, out=out))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: shift, scale, method."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -54,6 +55,18 @@ def test_a_cell_s_voxels_become_channels_and_come_back(cell: tuple[int, ...]) ->
     if cell == (2, 2):
         by_torch = F.pixel_unshuffle(x, 2).view(2, 3, parts, *coarse)
         assert torch.equal(y.view(2, parts, 3, *coarse), by_torch.transpose(1, 2))
+
+
+@pytest.mark.parametrize("cell", [(2, 2), (3, 2), (1, 1, 2), (2, 2, 2)])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_copied_by_two_voxels_at_once_it_is_the_same(cell: tuple[int, ...], offset: int) -> None:
+    shape = (2, 1, *(n * c for n, c in zip((3, 4, 5), cell, strict=False)))
+    x = torch.randn(math.prod(shape) + offset)[offset:].view(shape)
+    with torch.no_grad():
+        found = unshuffle(x, cell)
+    layout = torch.channels_last if len(cell) == 2 else torch.channels_last_3d
+    assert found.is_contiguous(memory_format=layout)
+    assert torch.equal(found, unshuffle(x, cell))
 
 
 @pytest.mark.parametrize("dims", [2, 3])

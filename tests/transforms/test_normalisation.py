@@ -97,3 +97,14 @@ def test_it_needs_neither_torch_nor_monai() -> None:
         "sys.exit('torch' in sys.modules or 'monai' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_into_an_array_that_is_there(kind: type[np.floating]) -> None:
+    values = image().astype(kind)
+    fitted = Normalisation.fit(values)
+    out = np.empty(values.shape, np.float32)
+    assert fitted.apply(values, out=out) is out
+    np.testing.assert_allclose(out, fitted.apply(values), rtol=1e-6, atol=1e-6)
+    assert fitted.invert(out, out=out) is out
+    np.testing.assert_allclose(out, values, rtol=1e-5)

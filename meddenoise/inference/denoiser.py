@@ -174,21 +174,26 @@ class Denoiser:
             volume, self.stabilise, sigma=sigma, asked=stabilise, coils=coils
         )
         valid = volume.valid
-        out = volume.array.copy()
+        done: list[NDArray[np.floating]] = []
         for channel in range(volume.channels):
             inside = valid[channel]
-            if inside.any():
+            noisy = volume.array[channel]
+            if not inside.any():
+                clean = noisy.copy()
+            else:
                 share = _share(progress, channel, volume.channels)
-                noisy, level = volume.array[channel], sigma
+                level = sigma
                 if around.method != "none":
                     level = 1.0 if self.noise_map else None
                 elif self.noise_map and sigma is None and np.ptp(noisy[inside]) > 0:
                     level = scan_sigma(volume, channel)
                 clean = self._stabilised(noisy, inside, around, channel, level, share)
-                out[channel] = np.where(inside, clean, volume.array[channel])
+                if not inside.all():
+                    np.copyto(clean, noisy, where=~inside)
+            done.append(clean)
             if progress:
                 progress((channel + 1) / volume.channels)
-        return volume.with_array(out, note=self.note(around))
+        return volume.with_array(_series(done), note=self.note(around))
 
     def note(self, around: Stabilisation) -> str:
         """A line of history for a result."""
@@ -342,6 +347,17 @@ class Denoiser:
             y[..., done : done + len(part)] = part.movedim(0, -1)
             done += len(part)
         return (y if x.ndim == 5 else y[..., 0])[None]
+
+
+def _series(channels: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
+    """``(C, X, Y)`` or ``(C, X, Y, Z)``; a scan of one channel, just made, is not copied."""
+    if len(channels) == 1:
+        return channels[0][None]
+    # Voxels as in files, X fastest.
+    out = np.empty((len(channels), *channels[0].shape[::-1]), channels[0].dtype)
+    for place, channel in zip(out, channels, strict=True):
+        place.T[...] = channel
+    return out.transpose(0, *range(out.ndim - 1, 0, -1))
 
 
 def _planes_a_part(shape: Sequence[int]) -> int:

@@ -26,6 +26,9 @@ Launch = Callable[[Tensor], Callable[[], Tensor]]
 # Finished planes are handed on in parts of about so many voxels.
 _PART = 2**20
 
+# Of planes that are turned so many at once.
+_AT_ONCE = 32
+
 
 def padded(planes: Tensor, plan: TilePlan) -> Tensor:
     """``(n, C, X, Y)``, its far ends repeated up to the plan's first two axes."""
@@ -116,7 +119,7 @@ def layered(
     starts = plan.starts[2]
     lives = [_live(plan, number) for number in range(len(starts))]
     room = max(last - first for first, last in lives)
-    total = torch.zeros(room, *plan.shape[:2])
+    total = _planes_like_files(room, *plan.shape[:2]).zero_()
     across = [*itertools.product(*plan.starts[:2])]
     for number, start in enumerate(starts):
         first, last = lives[number]
@@ -128,15 +131,15 @@ def layered(
         ) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
             for corner in across:
                 where = tuple(slice(c, c + t) for c, t in zip(corner, plan.tile, strict=False))
-                x = here[:, :, where[0], where[1]].permute(1, 2, 3, 0)[None]
-                yield where, x.contiguous()
+                yield where, _as_tile(here[:, :, where[0], where[1]])
 
         for where, result in _in_turn(launch, tiles()):
             flat = plan.factor(0, plan.starts[0].index(where[0].start))[:, None] * plan.factor(
                 1, plan.starts[1].index(where[1].start)
             )
-            live = result[0, 0, :, :, first - start : last - start].permute(2, 0, 1)
-            total[: last - first, where[0], where[1]] += live * flat * depth[:, None, None]
+            live = _in_planes(result[0, 0, :, :, first - start : last - start])
+            live.mul_(flat).mul_(depth[:, None, None])
+            total[: last - first, where[0], where[1]] += live
             told()
         # What lies before the next layer's first voxel that counts is finished.
         until = lives[number + 1][0] if number + 1 < len(starts) else last
@@ -163,13 +166,27 @@ def _whole(planes: Iterator[Tensor], depth: int) -> Tensor:
 
 
 def _in_planes(x: Tensor) -> Tensor:
-    """``(X, Y, Z)`` as ``(Z, X, Y)``, planes as they lie in files: Y slower than X.
+    """``(X, Y, Z)`` as ``(Z, X, Y)``, planes as they lie in files: Y slower than X. A new tensor.
 
     Two turns of a matrix each, which torch does block by block in the cache, take a third of the
     time of one turn of a volume.
     """
-    rows = x.reshape(len(x), -1).t().contiguous()
+    rows = x.reshape(len(x), -1).t().clone(memory_format=torch.contiguous_format)
     return rows.view(*x.shape[1:], len(x)).permute(1, 2, 0)
+
+
+def _planes_like_files(count: int, *plane: int) -> Tensor:
+    """``(count, ..., X, Y)``, nothing in it yet; Y slower than X."""
+    return torch.empty(count, *plane[:-2], plane[-1], plane[-2]).transpose(-1, -2)
+
+
+def _as_tile(planes: Tensor) -> Tensor:
+    """``(n, C, X, Y)`` as ``(1, C, X, Y, n)``, a few planes at a time, which stay in the cache."""
+    x = planes.new_empty(1, *planes.shape[1:], len(planes))
+    for first in range(0, len(planes), _AT_ONCE):
+        part = planes[first : first + _AT_ONCE]
+        x[0, ..., first : first + len(part)] = part.permute(1, 2, 3, 0)
+    return x
 
 
 def _part(plan: TilePlan) -> int:
@@ -196,7 +213,7 @@ class _Window:
         """``(depth, C, X, Y)``: the planes from ``start`` on; never go back."""
         if self._kept is None:
             self._spare = next(self._planes)
-            self._kept = torch.empty(self._depth, *self._spare.shape[1:])
+            self._kept = _planes_like_files(self._depth, *self._spare.shape[1:])
         elif start > self._first:
             rest = max(self._end - start, 0)
             moved = self._kept[self._end - self._first - rest : self._end - self._first]

@@ -112,6 +112,9 @@ def find_stabilisation(
             gain; or the scan is too small to estimate its noise.
     """
     check_way(way, coils)
+    fitted: list[Stabiliser | None] = [None] * volume.channels
+    if way == "none":
+        return Stabilisation("none", tuple(fitted), "")
     full = [c for c in range(volume.channels) if _has_contrast(one_channel(volume, c))]
     # Blank volumes (dropped ones) of a series would be taken for such without noise.
     seen = volume if len(full) in (0, volume.channels) else _channels(volume, full)
@@ -123,7 +126,6 @@ def find_stabilisation(
         why = _SILENT if silent else _why(found, method, sigma)
     else:
         method = cast("Method", way)
-    fitted: list[Stabiliser | None] = [None] * volume.channels
     if method == "none":
         return Stabilisation("none", tuple(fitted), why)
     if method == "anscombe" and sigma is not None:

@@ -59,6 +59,11 @@ class Checkpoint:
         with atomic_file(directory / _NAME, overwrite=True) as temporary:
             temporary.write_bytes(packed.getbuffer())
 
+    @staticmethod
+    def is_in(directory: Path) -> bool:
+        """Whether there is one."""
+        return (directory / _NAME).exists()
+
     @classmethod
     def load(cls, directory: Path, device: torch.device) -> Checkpoint | None:
         """The checkpoint in the directory, or ``None`` if there is none.

@@ -316,7 +316,9 @@ class Engine:
             self.seconds = float(broadcast(clock))
 
     def _diverged(self) -> Diverged:
-        kept = f"; the checkpoint before it is kept in {self.directory}" if self.directory else ""
+        kept = ""
+        if self.directory is not None and Checkpoint.is_in(self.directory / "checkpoint"):
+            kept = f"; the checkpoint before it is kept in {self.directory}"
         return Diverged(
             f"The loss or the weights are not finite at step {self.step}{kept}. Lower "
             "training.learning_rate, or check the scan's value range with 'meddenoise info'."

@@ -23,6 +23,7 @@ from meddenoise.inference import Denoiser
 from meddenoise.networks import build_network
 from meddenoise.training.arithmetic import Arithmetic
 from meddenoise.training.checkpoint import Checkpoint
+from meddenoise.training.correlated import warn_if_correlated
 from meddenoise.training.engine import Engine, Result
 from meddenoise.training.prepare import Prepared, as_items
 from meddenoise.training.stabilised import choose_stabilisation
@@ -161,6 +162,8 @@ def fit_prepared(
     )
     items = prepared(train)
     trainer.look_at(items)
+    if trainer.white:
+        warn_if_correlated(items, type(trainer).__name__)
     flips_only = data.augment == "rotations" and not trainer.turns
     sampler = partial(PatchSampler, patch=data.patch, in_place=cache is not None)
     engine = Engine(

@@ -24,6 +24,8 @@ class KnownNoiseTrainer(Trainer):
             that is to serve scans of several levels.
     """
 
+    white = True
+
     def __init__(self, sigma: float | str | None = None, noise_map: bool = False) -> None:
         self.sigma = None if sigma is None else parse_level(sigma)
         if self.sigma is not None and self.sigma.high == 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from meddenoise.training.checkpoint import Checkpoint
+
 __all__ = ["memory_advice"]
 
 # Half a patch of fewer voxels along an axis shows a network nothing.
@@ -26,7 +28,7 @@ def memory_advice(
     size = " x ".join(map(str, patch))
     several = "es" if batch > 1 else ""
     kept = ""
-    if directory is not None and (directory / "checkpoint" / "last.pt").exists():
+    if directory is not None and Checkpoint.is_in(directory / "checkpoint"):
         kept = f" The last checkpoint is kept in {directory}."
     return (
         f"The memory is not enough for {batch} patch{several} of {size} voxels in step {step + 1}: "

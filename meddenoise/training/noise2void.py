@@ -40,6 +40,7 @@ class Noise2VoidTrainer(Trainer):
     """
 
     blind = True
+    white = True
 
     def __init__(
         self,

@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch, Item
 from meddenoise.errors import ConfigError, ParameterError
-from meddenoise.noise.correlation import Correlation
-from meddenoise.noise.estimation import estimate
 from meddenoise.training.blind_spots import BlindSpots, draw_spots, ravel
+from meddenoise.training.correlated import correlation_of
 from meddenoise.training.noise2void import Noise2VoidTrainer
 from meddenoise.training.trainer import register_trainer
-from meddenoise.volume import Volume
 
 __all__ = ["StructNoise2VoidTrainer", "hide_boxes"]
-
-# So many scans (or slices, in 2-D) tell of the noise's correlation; more would only cost time.
-_ENOUGH = 8
 
 
 def hide_boxes(
@@ -121,6 +115,7 @@ class StructNoise2VoidTrainer(Noise2VoidTrainer):
     """
 
     turns = False
+    white = False
     # The residual holds correlated noise, which restoring would take for structure and put back.
     blind = False
 
@@ -153,7 +148,13 @@ class StructNoise2VoidTrainer(Noise2VoidTrainer):
                     "both the same."
                 )
             return
-        self._found = _correlation(items).reach
+        found = correlation_of(items)
+        if found is None:
+            raise ConfigError(
+                "The scans are too small to tell along which axes their noise is correlated: give "
+                "trainer.extents, such as [2, 0, 0]."
+            )
+        self._found = found.reach
         if not any(self._found):
             raise ConfigError(
                 "The noise is independent between voxels as far as can be seen, so there is no "
@@ -171,23 +172,3 @@ class StructNoise2VoidTrainer(Noise2VoidTrainer):
             extents=self._found,
             radius=self.radius(batch.spacing),
         )
-
-
-def _correlation(items: Sequence[Item]) -> Correlation:
-    """The mean over some scans of their noise's correlation."""
-    some = [items[int(k)] for k in np.linspace(0, len(items) - 1, min(len(items), _ENOUGH))]
-    found = []
-    for item in some:
-        image = item.image if item.valid is None else item.image.where(item.valid, torch.nan)
-        try:
-            told = estimate(Volume.from_array(image.numpy(), spacing=item.spacing))
-        except ParameterError:
-            continue  # a blank or tiny slice; others tell
-        found.append(told.correlation.coefficients)
-    if not found:
-        raise ConfigError(
-            "The scans are too small to tell along which axes their noise is correlated: give "
-            "trainer.extents, such as [2, 0, 0]."
-        )
-    mean = np.mean(found, axis=0)
-    return Correlation(tuple(tuple(float(c) for c in axis) for axis in mean))

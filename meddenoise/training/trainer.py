@@ -54,6 +54,9 @@ class Trainer(ABC):
     turns: ClassVar[bool] = True
     """Whether it may learn from quarter turns of a scan; noise with a direction forbids them."""
 
+    white: ClassVar[bool] = False
+    """Whether it takes noise for independent between voxels, and learns to keep what is not."""
+
     noise_map: bool = False
     """Whether its networks get the noise's level as a second channel."""
 

@@ -39,6 +39,8 @@ class UnsureTrainer(Trainer):
         rate: how fast eta follows the divergence.
     """
 
+    white = True
+
     def __init__(self, rate: float = 0.05) -> None:
         if not rate > 0:
             raise ParameterError(f"rate is above 0, not {rate}.")

@@ -60,6 +60,8 @@ class ZSN2NTrainer(Trainer):
         axes: along which cells are 2 voxels wide, at least two; the finest ones if null.
     """
 
+    white = True
+
     def __init__(self, axes: Sequence[int] | None = None) -> None:
         if axes is not None and (len(axes) < 2 or len(set(axes)) < len(axes) or min(axes) < 0):
             raise ParameterError(

@@ -233,11 +233,19 @@ class Breaks(Noise2VoidTrainer):
 def test_a_run_that_diverges_keeps_the_last_good_checkpoint(
     make: Make, tmp_path: Path, at: int, weights: bool
 ) -> None:
-    with pytest.raises(Diverged, match=r"not finite at step.*learning_rate"):
+    with pytest.raises(Diverged, match=r"not finite at step .* is kept in .*learning_rate"):
         make(tmp_path, Breaks(at, weights)).run()
     saved = torch.load(tmp_path / "checkpoint" / "last.pt", weights_only=True)
     assert saved["step"] == 5
     assert all(bool(value.isfinite().all()) for value in saved["network"].values())
+
+
+def test_a_run_that_diverges_before_its_first_checkpoint_speaks_of_none(
+    make: Make, tmp_path: Path
+) -> None:
+    with pytest.raises(Diverged, match=r"not finite at step \d+\. Lower"):
+        make(tmp_path, Breaks(2)).run()
+    assert not (tmp_path / "checkpoint" / "last.pt").exists()
 
 
 def test_a_trainer_that_needs_targets_says_so(make: Make) -> None:

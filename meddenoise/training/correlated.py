@@ -1,0 +1,74 @@
+"""How far the noise of a run's scans is correlated, for trainers to which that matters."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from meddenoise.data.patches import Item
+from meddenoise.errors import ParameterError
+from meddenoise.noise.correlation import Correlation
+from meddenoise.noise.estimation import estimate
+from meddenoise.volume import Volume
+
+__all__ = ["correlation_of", "warn_if_correlated"]
+
+# So many scans (or slices, in 2-D) tell of the noise's correlation; more would only cost time.
+_ENOUGH = 8
+# Voxels to a side, in the middle of a scan, that are enough to see it.
+_SIDE = 112
+
+
+def correlation_of(items: Sequence[Item], side: int | None = None) -> Correlation | None:
+    """The mean over some scans of their noise's correlation.
+
+    Args:
+        items: what a run learns from, with as many axes as its patches.
+        side: only so many voxels along each axis, in the middle.
+
+    Returns:
+        ``None`` if all of them are too small, or blank.
+    """
+    some = [items[int(k)] for k in np.linspace(0, len(items) - 1, min(len(items), _ENOUGH))]
+    found = []
+    for item in some:
+        image = item.image if item.valid is None else item.image.where(item.valid, torch.nan)
+        if side is not None:
+            starts = [max(0, (n - side) // 2) for n in image.shape]
+            image = image[tuple(slice(start, start + side) for start in starts)]
+        try:
+            told = estimate(Volume.from_array(image.numpy(), spacing=item.spacing))
+        except ParameterError:
+            continue  # a blank or tiny slice; others tell
+        found.append(told.correlation.coefficients)
+    if not found:
+        return None
+    mean = np.mean(found, axis=0)
+    return Correlation(tuple(tuple(float(c) for c in axis) for axis in mean))
+
+
+def warn_if_correlated(items: Sequence[Item], trainer: str) -> None:
+    """Say so where noise that a trainer takes for independent between voxels is not.
+
+    Args:
+        items: what it learns from.
+        trainer: its name.
+    """
+    found = correlation_of(items[:1], _SIDE)
+    if found is None or not found.axes:
+        return
+    named = " and ".join(f"{'xyz'[axis]} ({_strongest(found, axis):.2f})" for axis in found.axes)
+    way = "trainer.name=struct_noise2void, " if len(found.axes) < len(found.nearest) else ""
+    warnings.warn(
+        f"The noise is correlated along {named}, and {trainer} takes it for "
+        f"independent: much of it will be left. Take {way}clean partners (data.targets, or a noise "
+        "section for clean scans), or a filter: meddenoise denoise --method nlmeans.",
+        stacklevel=2,
+    )
+
+
+def _strongest(correlation: Correlation, axis: int) -> float:
+    return max(np.nan_to_num(correlation.coefficients[axis]), key=abs)

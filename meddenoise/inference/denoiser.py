@@ -148,7 +148,7 @@ class Denoiser:
         coils: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Volume:
-        """The denoised scan: same grid, same units, same header.
+        """The denoised scan: same grid, same units, same header; X fastest in memory, as in files.
 
         Non-finite and padding voxels are filled for the network and put back as they were.
         Each channel of a 4-D scan is denoised by itself.
@@ -174,7 +174,9 @@ class Denoiser:
             volume, self.stabilise, sigma=sigma, asked=stabilise, coils=coils
         )
         valid = volume.valid
-        done: list[NDArray[np.floating]] = []
+        out: NDArray[np.floating] | None = None
+        if volume.channels > 1:
+            out = _like_files(volume.array.shape, volume.array.dtype)
         for channel in range(volume.channels):
             inside = valid[channel]
             noisy = volume.array[channel]
@@ -190,10 +192,14 @@ class Denoiser:
                 clean = self._stabilised(noisy, inside, around, channel, level, share)
                 if not inside.all():
                     np.copyto(clean, noisy, where=~inside)
-            done.append(clean)
+            if out is None:
+                out = clean[None]  # just made: not copied
+            else:
+                out[channel] = clean
             if progress:
                 progress((channel + 1) / volume.channels)
-        return volume.with_array(_series(done), note=self.note(around))
+        assert out is not None  # no scan is without a channel
+        return volume.with_array(out, note=self.note(around))
 
     def note(self, around: Stabilisation) -> str:
         """A line of history for a result."""
@@ -349,14 +355,9 @@ class Denoiser:
         return (y if x.ndim == 5 else y[..., 0])[None]
 
 
-def _series(channels: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
-    """``(C, X, Y)`` or ``(C, X, Y, Z)``; a scan of one channel, just made, is not copied."""
-    if len(channels) == 1:
-        return channels[0][None]
-    # Voxels as in files, X fastest.
-    out = np.empty((len(channels), *channels[0].shape[::-1]), channels[0].dtype)
-    for place, channel in zip(out, channels, strict=True):
-        place.T[...] = channel
+def _like_files(shape: Sequence[int], dtype: np.dtype) -> NDArray[np.floating]:
+    """``(C, X, Y)`` or ``(C, X, Y, Z)``, nothing in it yet; voxels as in files, X fastest."""
+    out = np.empty((shape[0], *shape[:0:-1]), dtype)
     return out.transpose(0, *range(out.ndim - 1, 0, -1))
 
 

@@ -54,7 +54,7 @@ def sliced(
     batch = max(1, most // math.prod(plan.tile))
     for part in _batches(planes, batch):
         if len(plan) == 1:
-            yield launch(part)()[:, 0]
+            yield _own(launch(part)()[:, 0])
             told()
             continue
         total = torch.zeros(len(part), *plan.shape)
@@ -173,6 +173,11 @@ def _in_planes(x: Tensor) -> Tensor:
     """
     rows = x.reshape(len(x), -1).t().clone(memory_format=torch.contiguous_format)
     return rows.view(*x.shape[1:], len(x)).permute(1, 2, 0)
+
+
+def _own(planes: Tensor) -> Tensor:
+    """``(n, X, Y)`` that may be written to, whatever a network gave it out from."""
+    return _planes_like_files(*planes.shape).copy_(planes)
 
 
 def _planes_like_files(count: int, *plane: int) -> Tensor:

@@ -65,8 +65,6 @@ def in_units(part: Tensor, normalisation: Normalisation, dtype: np.dtype) -> NDA
             "The network's output is not finite: the model is damaged, or was trained on "
             "scans of other intensities than this one."
         )
-    if not result.flags.writeable:
-        result = result.copy()
     return normalisation.invert(result, out=result)
 
 

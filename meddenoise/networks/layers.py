@@ -80,7 +80,8 @@ def crop_to(x: Tensor, spatial: Sequence[int]) -> Tensor:
 
 def is_exported() -> bool:
     """Whether a network is being written down for others, to whom convolutions say it shortest."""
-    return bool(getattr(torch.compiler, "is_exporting", lambda: False)())
+    exporting = getattr(torch.compiler, "is_exporting", lambda: False)
+    return bool(exporting()) or torch.jit.is_tracing()
 
 
 def is_autocast(device: str) -> bool:

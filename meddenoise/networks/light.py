@@ -58,8 +58,11 @@ def _in_pairs(x: Tensor) -> bool:
     """Whether two voxels can be copied as one number of twice the width."""
     return (
         x.dtype == torch.float32
+        and x.device.type == "cpu"
+        and x.stride(-1) == 1
         and x.is_contiguous()
-        and x.shape[-1] % 2 == x.storage_offset() % 2 == 0
+        # Of axes of one voxel, too, which is_contiguous() does not look at.
+        and not any(n % 2 for n in (x.shape[-1], x.storage_offset(), *x.stride()[:-1]))
         and not torch.is_grad_enabled()
         and not is_exported()
     )

@@ -19,7 +19,9 @@ __all__ = ["correlation_of", "warn_if_correlated"]
 # So many scans (or slices, in 2-D) tell of the noise's correlation; more would only cost time.
 _ENOUGH = 8
 # Voxels to a side, in the middle of a scan, that are enough to see it.
-_SIDE = 112
+_SIDE = 80
+# Worth a warning: fine structure passes for as much, above all in small scans.
+_STRONG = 0.25
 
 
 def correlation_of(items: Sequence[Item], side: int | None = None) -> Correlation | None:
@@ -43,30 +45,42 @@ def correlation_of(items: Sequence[Item], side: int | None = None) -> Correlatio
             told = estimate(Volume.from_array(image.numpy(), spacing=item.spacing))
         except ParameterError:
             continue  # a blank or tiny slice; others tell
-        found.append(told.correlation.coefficients)
+        found.append(told.correlation)
     if not found:
         return None
-    mean = np.mean(found, axis=0)
-    return Correlation(tuple(tuple(float(c) for c in axis) for axis in mean))
+    mean = np.mean([one.coefficients for one in found], axis=0)
+    return Correlation(
+        tuple(tuple(float(c) for c in axis) for axis in mean),
+        # As much as one scan may have by chance: a mean has less, but not by much if all are alike.
+        tuple(np.mean([one.chances for one in found], axis=0)) if found[0].chances else (),
+    )
 
 
-def warn_if_correlated(items: Sequence[Item], trainer: str) -> None:
+def warn_if_correlated(items: Sequence[Item], axes: Sequence[int], trainer: str) -> None:
     """Say so where noise that a trainer takes for independent between voxels is not.
 
     Args:
-        items: what it learns from.
+        items: what it learns from; of volumes the first tells.
+        axes: along which it does.
         trainer: its name.
     """
-    found = correlation_of(items[:1], _SIDE)
-    if found is None or not found.axes:
+    if not axes:
         return
-    named = " and ".join(f"{'xyz'[axis]} ({_strongest(found, axis):.2f})" for axis in found.axes)
+    found = correlation_of(items if items[0].image.ndim == 2 else items[:1], _SIDE)
+    if found is None:
+        return
+    against = [
+        axis for axis in found.axes if axis in axes and abs(_strongest(found, axis)) > _STRONG
+    ]
+    if not against:
+        return
+    named = " and ".join(f"{'xyz'[axis]} ({_strongest(found, axis):.2f})" for axis in against)
     way = "trainer.name=struct_noise2void, " if len(found.axes) < len(found.nearest) else ""
     warnings.warn(
         f"The noise is correlated along {named}, and {trainer} takes it for "
         f"independent: much of it will be left. Take {way}clean partners (data.targets, or a noise "
         "section for clean scans), or a filter: meddenoise denoise --method nlmeans.",
-        stacklevel=2,
+        stacklevel=3,
     )
 
 

@@ -162,8 +162,9 @@ def fit_prepared(
     )
     items = prepared(train)
     trainer.look_at(items)
-    if trainer.white:
-        warn_if_correlated(items, type(trainer).__name__)
+    if int(os.environ.get("RANK", "0")) == 0:
+        axes = trainer.independent_axes(config.dims)
+        warn_if_correlated(items, axes, type(trainer).__name__)
     flips_only = data.augment == "rotations" and not trainer.turns
     sampler = partial(PatchSampler, patch=data.patch, in_place=cache is not None)
     engine = Engine(

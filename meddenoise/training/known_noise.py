@@ -24,8 +24,6 @@ class KnownNoiseTrainer(Trainer):
             that is to serve scans of several levels.
     """
 
-    white = True
-
     def __init__(self, sigma: float | str | None = None, noise_map: bool = False) -> None:
         self.sigma = None if sigma is None else parse_level(sigma)
         if self.sigma is not None and self.sigma.high == 0:
@@ -37,6 +35,10 @@ class KnownNoiseTrainer(Trainer):
     def needs_sigma(self) -> bool:
         """It cannot do without."""
         return True
+
+    def independent_axes(self, dims: int) -> tuple[int, ...]:
+        """All."""
+        return tuple(range(dims))
 
     def level(self, batch: Batch) -> Tensor:
         """``(B, 1, ...)``: the standard deviation in the batch's normalised units.

@@ -123,6 +123,10 @@ class Neighbor2NeighborTrainer(Trainer):
         spacings = torch.tensor([item.spacing for item in items])
         self._axes = self._chosen(spacings)
 
+    def independent_axes(self, dims: int) -> tuple[int, ...]:
+        """Those along which neighbours are taken."""
+        return self._axes or ()
+
     def _chosen(self, spacings: Tensor) -> tuple[int, ...]:
         dims = spacings.shape[1]
         if self.axes is not None:

@@ -40,7 +40,6 @@ class Noise2VoidTrainer(Trainer):
     """
 
     blind = True
-    white = True
 
     def __init__(
         self,
@@ -67,6 +66,10 @@ class Noise2VoidTrainer(Trainer):
         """The window's half-width ``(B, D)`` in voxels, for voxels of ``(B, D)`` mm."""
         reach = (self.window // 2) * spacing.amin(1, keepdim=True)
         return (reach / spacing + 1e-4).floor().long()
+
+    def independent_axes(self, dims: int) -> tuple[int, ...]:
+        """All."""
+        return tuple(range(dims))
 
     def hide(self, batch: Batch, draws: Draws) -> BlindSpots:
         """The batch with some voxels hidden, and which."""

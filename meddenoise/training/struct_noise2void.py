@@ -115,7 +115,6 @@ class StructNoise2VoidTrainer(Noise2VoidTrainer):
     """
 
     turns = False
-    white = False
     # The residual holds correlated noise, which restoring would take for structure and put back.
     blind = False
 
@@ -160,6 +159,10 @@ class StructNoise2VoidTrainer(Noise2VoidTrainer):
                 "The noise is independent between voxels as far as can be seen, so there is no "
                 "direction to hide: take noise2void, or give trainer.extents."
             )
+
+    def independent_axes(self, dims: int) -> tuple[int, ...]:
+        """None: what shares its noise is hidden with it."""
+        return ()
 
     def hide(self, batch: Batch, draws: Draws) -> BlindSpots:
         """The batch with some voxels hidden together with those that share their noise."""

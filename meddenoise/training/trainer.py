@@ -54,9 +54,6 @@ class Trainer(ABC):
     turns: ClassVar[bool] = True
     """Whether it may learn from quarter turns of a scan; noise with a direction forbids them."""
 
-    white: ClassVar[bool] = False
-    """Whether it takes noise for independent between voxels, and learns to keep what is not."""
-
     noise_map: bool = False
     """Whether its networks get the noise's level as a second channel."""
 
@@ -126,6 +123,13 @@ class Trainer(ABC):
         Raises:
             ConfigError: it cannot learn from them.
         """
+
+    def independent_axes(self, dims: int) -> tuple[int, ...]:
+        """Along which of so many axes it takes noise for independent, and would keep what is not.
+
+        Known once :meth:`look_at` was called.
+        """
+        return ()
 
     def schedule(self, progress: float) -> float:
         """How far the learning rate has come, 0 to 1, when that share of the run is done."""

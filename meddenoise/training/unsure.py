@@ -39,8 +39,6 @@ class UnsureTrainer(Trainer):
         rate: how fast eta follows the divergence.
     """
 
-    white = True
-
     def __init__(self, rate: float = 0.05) -> None:
         if not rate > 0:
             raise ParameterError(f"rate is above 0, not {rate}.")
@@ -51,6 +49,10 @@ class UnsureTrainer(Trainer):
     def look_at(self, items: Sequence[Item]) -> None:
         """A new run begins with eta at 0."""
         self.eta = torch.zeros(())
+
+    def independent_axes(self, dims: int) -> tuple[int, ...]:
+        """All."""
+        return tuple(range(dims))
 
     def training_step(
         self, network: nn.Module, batch: Batch, draws: Draws

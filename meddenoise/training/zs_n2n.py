@@ -60,8 +60,6 @@ class ZSN2NTrainer(Trainer):
         axes: along which cells are 2 voxels wide, at least two; the finest ones if null.
     """
 
-    white = True
-
     def __init__(self, axes: Sequence[int] | None = None) -> None:
         if axes is not None and (len(axes) < 2 or len(set(axes)) < len(axes) or min(axes) < 0):
             raise ParameterError(
@@ -74,6 +72,10 @@ class ZSN2NTrainer(Trainer):
     def look_at(self, items: Sequence[Item]) -> None:
         """Choose the axes, the same for all patches."""
         self._axes = self._chosen(torch.tensor([item.spacing for item in items]))
+
+    def independent_axes(self, dims: int) -> tuple[int, ...]:
+        """Those of its cells."""
+        return self._axes or ()
 
     def _chosen(self, spacings: Tensor) -> tuple[int, ...]:
         axes = self.axes or finest_axes(spacings)

@@ -109,8 +109,11 @@ class Normalisation:
         values: Any = image
         if out is None:
             return (values - self.shift) / self.scale
+        if np.result_type(values, out) != out.dtype:
+            out[...] = (values - self.shift) / self.scale  # in the wider type, to the end
+            return cast("Image", out)
         # No array between: memory that was never used yet has its price.
-        np.subtract(values, self.shift, out=out, casting="same_kind")
+        np.subtract(values, self.shift, out=out)
         return cast("Image", np.divide(out, self.scale, out=out))
 
     def invert(self, image: Image, *, out: NDArray[np.floating] | None = None) -> Image:
@@ -123,7 +126,10 @@ class Normalisation:
         values: Any = image
         if out is None:
             return values * self.scale + self.shift
-        np.multiply(values, self.scale, out=out, casting="same_kind")
+        if np.result_type(values, out) != out.dtype:
+            out[...] = values * self.scale + self.shift
+            return cast("Image", out)
+        np.multiply(values, self.scale, out=out)
         return cast("Image", np.add(out, self.shift, out=out))
 
     def to_dict(self) -> dict[str, Any]:

@@ -134,6 +134,53 @@ def test_voxels_that_were_not_measured_stay_and_do_not_leak() -> None:
     assert np.allclose(out[volume.valid[0]], expected[volume.valid[0]], atol=1e-3)
 
 
+class FromABuffer(nn.Module):
+    """Gives out what is its own."""
+
+    halo = (0, 0)
+    multiple = (1, 1)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("made", torch.full((1, 1, 8, 8), 0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.made.expand(len(x), 1, 8, 8)
+
+
+def test_what_a_network_gave_is_not_written_to() -> None:
+    run, array = denoiser(FromABuffer(), dims=2), scan(8, 8)
+    first = run.denoise_array(array)
+    assert np.array_equal(run.denoise_array(array), first)
+
+
+@pytest.mark.parametrize("tile_voxels", [2**21, 3000])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_how_voxels_lie_in_memory_does_not_matter(dims: int, order: str, tile_voxels: int) -> None:
+    array = scan(12, 14, 70)
+    run = denoiser(unet(dims, stir=0.1), dims=dims, tile_voxels=tile_voxels)
+    expected = run.denoise_array(array)
+    given = array.copy(order=order)  # type: ignore[call-overload]
+    before = given.copy()
+    np.testing.assert_allclose(run.denoise_array(given), expected, rtol=0, atol=1e-3)
+    assert np.array_equal(given, before)
+
+
+@pytest.mark.parametrize("scale", [1e39, 1e-42])
+def test_float64_of_any_magnitude(scale: float) -> None:
+    array = scan(8, 9, 7).astype(np.float64) * scale
+    np.testing.assert_allclose(denoiser().denoise_array(array), array, rtol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_x_is_fastest_in_the_result_as_in_files(channels: int) -> None:
+    volume = Volume.from_array(scan(channels, 8, 9, 7))
+    out = denoiser()(volume).array
+    assert out.strides[1:] == (4, 4 * 8, 4 * 8 * 9)
+    np.testing.assert_allclose(out, volume.array, atol=1e-3)
+
+
 def test_a_constant_scan_has_no_noise() -> None:
     volume = Volume.from_array(np.full((8, 8, 8), 7.0))
     for normalise in (NormaliseConfig(), NormaliseConfig(method="fixed", scale=3)):

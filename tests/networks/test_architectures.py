@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from meddenoise.errors import ConfigError
-from meddenoise.networks import build_network
+from meddenoise.networks import build_network, light
 from meddenoise.networks.attention_gate import AttentionGate
 from meddenoise.networks.light import shuffle, unshuffle
 from meddenoise.networks.slab_unet import SlabUNet
@@ -59,14 +59,25 @@ def test_a_cell_s_voxels_become_channels_and_come_back(cell: tuple[int, ...]) ->
 
 @pytest.mark.parametrize("cell", [(2, 2), (3, 2), (1, 1, 2), (2, 2, 2)])
 @pytest.mark.parametrize("offset", [0, 1])
-def test_copied_by_two_voxels_at_once_it_is_the_same(cell: tuple[int, ...], offset: int) -> None:
+def test_copied_by_two_voxels_at_once_it_is_the_same(
+    cell: tuple[int, ...], offset: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shape = (2, 1, *(n * c for n, c in zip((3, 4, 5), cell, strict=False)))
     x = torch.randn(math.prod(shape) + offset)[offset:].view(shape)
+    calls, paired = [], light._paired
+    monkeypatch.setattr(light, "_paired", lambda *given: calls.append(1) or paired(*given))
     with torch.no_grad():
         found = unshuffle(x, cell)
+    assert len(calls) == 1 - offset
     layout = torch.channels_last if len(cell) == 2 else torch.channels_last_3d
     assert found.is_contiguous(memory_format=layout)
     assert torch.equal(found, unshuffle(x, cell))
+
+
+def test_strides_of_axes_of_one_voxel_do_not_matter() -> None:
+    x = torch.randn(257).as_strided((1, 1, 16, 16), (257, 257, 16, 1))
+    with torch.no_grad():
+        assert torch.equal(unshuffle(x, (2, 2)), unshuffle(x.clone(), (2, 2)))
 
 
 @pytest.mark.parametrize("dims", [2, 3])

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 
+from meddenoise.networks import joining
 from meddenoise.networks.joining import grown, grown_beside
 
 
@@ -13,7 +14,11 @@ from meddenoise.networks.joining import grown, grown_beside
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("step", [(2, 2), (2, 1, 3), (2, 2, 2)])
 def test_repeated_voxels_and_then_the_skip_s(
-    step: tuple[int, ...], kind: torch.dtype, last: bool, learning: bool
+    step: tuple[int, ...],
+    kind: torch.dtype,
+    last: bool,
+    learning: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     coarse = (3, 4, 2)[: len(step)]
     y = torch.randn(2, 3, *coarse).to(kind)
@@ -23,9 +28,12 @@ def test_repeated_voxels_and_then_the_skip_s(
     expected = y
     for axis, s in enumerate(step, start=2):
         expected = expected.repeat_interleave(s, axis)
+    repeated = []
+    monkeypatch.setattr(joining, "grown", lambda *given: repeated.append(1) or grown(*given))
     with nullcontext() if learning else torch.no_grad():
         found = grown_beside(y, step, skip)
         assert torch.equal(grown(y, step), expected)
+    assert bool(repeated) == (learning or not last)
     assert torch.equal(found, torch.cat([expected, skip], dim=1))
 
 

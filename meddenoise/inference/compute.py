@@ -18,6 +18,7 @@ from meddenoise.errors import ModelError, ParameterError
 from meddenoise.inference.layers import Launch, layered, padded, sliced
 from meddenoise.inference.layout import quicker_layout
 from meddenoise.inference.memory import available_memory, bytes_per_voxel, is_out_of_memory
+from meddenoise.inference.passing import PassingUNet, can_pass
 from meddenoise.inference.quickened import quickened
 from meddenoise.inference.tiles import TilePlan, plan_tiles
 from meddenoise.networks.layers import is_autocast
@@ -66,6 +67,7 @@ class Compute:
                 "inference.precision fp16 needs a GPU: take bf16 or fp32 on a CPU."
             )
         frozen = network.to(device).eval().requires_grad_(False)
+        self._passes = frozen if dims == 3 and device.type == "cpu" and can_pass(frozen) else None
         self.network = fast_layout(quickened(frozen, dims, inputs), dims)
         # A network that does not say how it sees is taken for one with three halvings.
         self.multiple = tuple(getattr(self.network, "multiple", (8,) * dims))
@@ -103,9 +105,14 @@ class Compute:
         limit, begun = self._most_voxels(shape, inputs, lean), False
         while True:
             plan = self.plan(shape, limit, inputs=inputs, lean=lean)
+            passing = None if odd else self._passing(plan, limit, inputs, lean)
             try:
-                launch = partial(self.launch, odd=odd)
-                for part in self._over(launch, plan, planes(), shape, limit, progress):
+                if passing is None:
+                    launch = partial(self.launch, odd=odd)
+                    parts = self._over(launch, plan, planes(), shape, limit, progress)
+                else:
+                    parts = self._passed(*passing, plan, planes(), shape, progress)
+                for part in parts:
                     begun = True
                     yield part
                 return
@@ -178,6 +185,41 @@ class Compute:
         else:
             budget = min(_SHARE * free, _MOST) if self.device.type == "cpu" else 0.8 * free
         return max(int(budget / self._cost[kind]), math.prod(self.multiple))
+
+    def _passing(
+        self, plan: TilePlan, most: int, inputs: int, lean: bool
+    ) -> tuple[PassingUNet, int] | None:
+        """The network for planes that pass by, none of them computed twice, and how many at once.
+
+        ``None`` where it goes in tiles: there is but one, somebody asked for them, it is no such
+        network, or its planes are too large.
+        """
+        asked = self.settings
+        if self._passes is None or len(plan) == 1 or asked.flips or asked.tile or asked.tile_voxels:
+            return None
+        cost = self._cost[inputs, is_autocast(self.device.type)]
+        budget = most * cost + (self._lean_share() * _LEAN_PLANES if lean else 0)
+        passing = PassingUNet(self._passes)
+        slab = passing.slab(plan.shape[:2], budget, cost)
+        return (passing, slab) if slab else None
+
+    def _passed(
+        self,
+        passing: PassingUNet,
+        slab: int,
+        plan: TilePlan,
+        planes: Iterator[Tensor],
+        shape: Sequence[int],
+        progress: Callable[[float], None] | None,
+    ) -> Iterator[Tensor]:
+        fitted = (padded(part, plan) for part in planes)
+        done, depth = 0, shape[2]
+        for part in passing.over(fitted, depth, slab, self._typed):
+            if done < depth:
+                yield part[: depth - done, : shape[0], : shape[1]]
+            done += len(part)
+            if progress:
+                progress(min(done / depth, 1.0))
 
     def _over(
         self,

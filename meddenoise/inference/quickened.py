@@ -32,7 +32,7 @@ from meddenoise.inference.fused import (
 from meddenoise.inference.watch import Watch
 from meddenoise.networks.layers import without_autocast
 
-__all__ = ["quickened"]
+__all__ = ["Pointwise", "quickened"]
 
 _NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)
 _POOLS = (nn.MaxPool2d, nn.MaxPool3d)
@@ -68,7 +68,7 @@ def quickened(network: nn.Module, dims: int, inputs: int = 1) -> nn.Module:
             _replace(quick, changed)
     _replace(quick, {m: _AsItComes(m) for m in quick.modules() if isinstance(m, _POOLS)})
     if dims == 3 and next(iter(quick.parameters()), torch.empty(0)).device.type == "cpu":
-        _replace(quick, {m: _Pointwise(m) for m in quick.modules() if _is_pointwise(m)})
+        _replace(quick, {m: Pointwise(m) for m in quick.modules() if _is_pointwise(m)})
     return quick
 
 
@@ -232,7 +232,7 @@ def _is_pointwise(module: nn.Module) -> bool:
     )
 
 
-class _Pointwise(nn.Module):
+class Pointwise(nn.Module):
     """A 3-D convolution of kernel 1."""
 
     def __init__(self, layer: nn.Module) -> None:

@@ -103,9 +103,10 @@ class Compute:
             ParameterError: not even the smallest tile fits into the memory.
         """
         limit, begun = self._most_voxels(shape, inputs, lean), False
+        in_tiles = odd
         while True:
             plan = self.plan(shape, limit, inputs=inputs, lean=lean)
-            passing = None if odd else self._passing(plan, limit, inputs, lean)
+            passing = None if in_tiles else self._passing(plan, limit, inputs, lean)
             try:
                 if passing is None:
                     launch = partial(self.launch, odd=odd)
@@ -119,7 +120,24 @@ class Compute:
             except Exception as fault:
                 if not is_out_of_memory(fault):
                     raise
-                limit = self._smaller(plan, begun, fault)
+                if passing is None:
+                    limit = self._smaller(plan, begun, fault)
+                else:
+                    self._in_tiles(passing[1], plan, begun, fault)
+                    in_tiles = True
+
+    def _in_tiles(self, slab: int, plan: TilePlan, begun: bool, fault: Exception) -> None:
+        """Say that planes are not going to pass by, if that is still possible."""
+        size = f"{slab} planes of {plan.shape[0]} x {plan.shape[1]} voxels"
+        if begun:
+            raise ParameterError(
+                f"There is not enough memory for {size} at once: free some, or give "
+                "inference.tile_voxels, such as 1000000, to denoise in tiles."
+            ) from fault
+        warnings.warn(
+            f"There is not enough memory for {size} at once: tiles are tried instead.",
+            stacklevel=3,
+        )
 
     def _smaller(self, plan: TilePlan, begun: bool, fault: Exception) -> int:
         """Half as many voxels a tile, if that is still possible."""
@@ -197,7 +215,9 @@ class Compute:
         asked = self.settings
         if self._passes is None or len(plan) == 1 or asked.flips or asked.tile or asked.tile_voxels:
             return None
-        cost = self._cost[inputs, is_autocast(self.device.type)]
+        cost = self._cost.get((inputs, is_autocast(self.device.type)))
+        if cost is None:  # a small scan, which was not counted
+            return None
         budget = most * cost + (self._lean_share() * _LEAN_PLANES if lean else 0)
         passing = PassingUNet(self._passes)
         slab = passing.slab(plan.shape[:2], budget, cost)

@@ -192,9 +192,11 @@ class Denoiser:
                 clean = self._stabilised(noisy, inside, around, channel, level, share)
                 if not inside.all():
                     np.copyto(clean, noisy, where=~inside)
-            if out is None:
+            if out is None and clean.flags.f_contiguous:
                 out = clean[None]  # just made: not copied
             else:
+                if out is None:
+                    out = _like_files(volume.array.shape, volume.array.dtype)
                 out[channel] = clean
             if progress:
                 progress((channel + 1) / volume.channels)

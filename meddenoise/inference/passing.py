@@ -45,15 +45,38 @@ _MOST = 4
 def can_pass(network: nn.Module) -> bool:
     """Whether a network is one that this knows: a 3-D U-Net, or the light one, as they are."""
     body = network.body if type(network) is LightNet else network
+    if type(body) is not UNet or len(body.multiple) != 3:
+        return False
+    blocks = [*body.down, *body.up]
+    single = [*body.narrow, body.out]
     return (
-        type(body) is UNet
-        and len(body.multiple) == 3
-        and not body.attention
+        not body.attention
         and body.pool is max_pool
-        and all(is_stock(m) for m in body.modules() if isinstance(m, (nn.Conv3d, nn.LeakyReLU)))
+        and all(map(_is_block, blocks))
+        and all(_is_conv(layer, 1) for layer in single)
         # What somebody hung on it wants to be run.
         and not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
         and not any("forward" in vars(m) for m in network.modules())
+    )
+
+
+def _is_block(block: nn.Module) -> bool:
+    layers = [*block.children()]
+    return (
+        len(layers) == 4
+        and all(_is_conv(layer, 3) for layer in layers[::2])
+        and all(isinstance(layer, nn.LeakyReLU) and is_stock(layer) for layer in layers[1::2])
+    )
+
+
+def _is_conv(layer: nn.Module, kernel: int) -> bool:
+    return (
+        isinstance(layer, nn.Conv3d)
+        and is_stock(layer)
+        and set(layer.kernel_size) == {kernel}
+        and set(layer.padding) == {kernel // 2}
+        and {*layer.stride, *layer.dilation, layer.groups} == {1}
+        and layer.padding_mode == "zeros"
     )
 
 

@@ -48,7 +48,9 @@ def correlation_of(items: Sequence[Item], side: int | None = None) -> Correlatio
         found.append(told.correlation)
     if not found:
         return None
-    mean = np.mean([one.coefficients for one in found], axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # an axis of which none tells anything
+        mean = np.nanmean([one.coefficients for one in found], axis=0)
     return Correlation(
         tuple(tuple(float(c) for c in axis) for axis in mean),
         # As much as one scan may have by chance: a mean has less, but not by much if all are alike.
@@ -60,13 +62,17 @@ def warn_if_correlated(items: Sequence[Item], axes: Sequence[int], trainer: str)
     """Say so where noise that a trainer takes for independent between voxels is not.
 
     Args:
-        items: what it learns from; of volumes the first tells.
+        items: what it learns from; of volumes the first that is no blank tells.
         axes: along which it does.
         trainer: its name.
     """
     if not axes:
         return
-    found = correlation_of(items if items[0].image.ndim == 2 else items[:1], _SIDE)
+    if items[0].image.ndim == 2:
+        found = correlation_of(items, _SIDE)
+    else:
+        each = (correlation_of([item], _SIDE) for item in items[:_ENOUGH])
+        found = next((one for one in each if one is not None), None)
     if found is None:
         return
     against = [

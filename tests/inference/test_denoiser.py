@@ -173,9 +173,10 @@ def test_float64_of_any_magnitude(scale: float) -> None:
     np.testing.assert_allclose(denoiser().denoise_array(array), array, rtol=1e-6)
 
 
+@pytest.mark.parametrize("blank", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_x_is_fastest_in_the_result_as_in_files(channels: int) -> None:
-    volume = Volume.from_array(scan(channels, 8, 9, 7))
+def test_x_is_fastest_in_the_result_as_in_files(channels: int, blank: bool) -> None:
+    volume = Volume.from_array(scan(channels, 8, 9, 7) * (0 if blank else 1))
     out = denoiser()(volume).array
     assert out.strides[1:] == (4, 4 * 8, 4 * 8 * 9)
     np.testing.assert_allclose(out, volume.array, atol=1e-3)

@@ -99,6 +99,27 @@ def test_what_somebody_hung_on_a_network_is_run() -> None:
     assert not any(map(can_pass, (hooked, replaced, changed)))
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.SiLU(),
+        nn.Identity(),
+        nn.PReLU(),
+        nn.Conv3d(1, 16, 3, padding=1, padding_mode="replicate"),
+        nn.Conv3d(1, 16, 5, padding=2),
+        nn.Conv3d(1, 16, 3, padding=2, dilation=2),
+    ],
+)
+def test_layers_of_another_kind_go_in_tiles(layer: nn.Module) -> None:
+    made: Any = build_network("unet", dims=3)
+    made.down[0][0 if isinstance(layer, nn.Conv3d) else 1] = layer
+    assert not can_pass(made)
+    more, last = build_network("unet", dims=3), build_network("unet", dims=3)
+    more.up[0].append(nn.Dropout())  # type: ignore[index,union-attr,operator]
+    last.out = nn.Sequential(last.out, nn.Tanh())  # type: ignore[arg-type]
+    assert not any(map(can_pass, (more, last)))
+
+
 def run(made: Any, monkeypatch: pytest.MonkeyPatch, **inference: Any) -> tuple[Denoiser, list[int]]:
     """A denoiser whose tiles are small, and how many planes each slab had that passed by."""
     monkeypatch.setattr(compute, "_SMALL", 0)
@@ -143,6 +164,58 @@ def test_who_asks_for_tiles_or_flips_gets_them(
     monkeypatch.setattr(compute, "_MOST", 1_000_000)
     denoiser.denoise_array(np.random.default_rng(0).normal(size=(21, 30, 90)).astype(np.float32))
     assert not slabs
+
+
+def test_a_small_scan_that_is_padded_to_more_than_a_tile() -> None:
+    """Of which nobody has counted what a voxel costs."""
+    made = network("unet", channels=[2, 3, 4])
+    array = np.random.default_rng(0).normal(100, 20, (97, 101, 53)).astype(np.float32)
+    settings = InferenceConfig(restore=False)
+    found = Denoiser(made, inference=settings, device="cpu").denoise_array(array)
+    assert found.shape == array.shape
+
+
+@pytest.mark.parametrize("lean", [False, True])
+def test_where_memory_ends_there_are_tiles(monkeypatch: pytest.MonkeyPatch, lean: bool) -> None:
+    made = network("unet", channels=[2, 3])
+    monkeypatch.setattr(compute, "_SMALL", 0)
+    monkeypatch.setattr(compute, "_MOST", 1_000_000)
+    monkeypatch.setattr(compute, "_LEAN_TILES", 1_000_000)
+    monkeypatch.setattr(compute, "_LEAN_PLANES", 1_000_000)
+    tries: list[int] = []
+
+    def ends(self: Any, parts: Any, depth: int, slab: int, context: Any) -> Any:
+        tries.append(slab)
+        raise MemoryError
+        yield
+
+    monkeypatch.setattr(PassingUNet, "over", ends)
+    planes = torch.randn(90, 1, 22, 30)
+    one = compute.Compute(made, 3, torch.device("cpu"), InferenceConfig())
+    with pytest.warns(UserWarning, match=r"planes of 22 x 30 voxels at once: tiles are tried"):
+        found = torch.cat([*one.planes((22, 30, 90), lambda: iter([planes]), lean=lean)])
+    assert len(tries) == 1
+    with torch.no_grad():
+        whole = made(planes.permute(1, 2, 3, 0)[None])[0, 0].permute(2, 0, 1)
+    assert found.shape == whole.shape
+    assert (found - whole).abs().max() < 1e-4 * whole.abs().max()
+
+
+@pytest.mark.parametrize("lean", [False, True])
+def test_the_network_of_its_own_accord(monkeypatch: pytest.MonkeyPatch, lean: bool) -> None:
+    made = network("light", channels=[4, 5])
+    for name in ("_MOST", "_LEAN_TILES", "_LEAN_PLANES"):
+        monkeypatch.setattr(compute, name, 1_000_000)
+    monkeypatch.setattr(compute, "_SMALL", 0)
+    planes = torch.randn(91, 1, 22, 30)
+    one = compute.Compute(made, 3, torch.device("cpu"), InferenceConfig(precision="bf16"))
+    found = torch.cat([*one.planes((22, 30, 91), lambda: iter(planes.split(7)), lean=lean)])
+    padded = torch.cat([planes, planes[-1:]])
+    padded = torch.nn.functional.pad(padded, (0, 2, 0, 2), mode="replicate")
+    with torch.no_grad():
+        whole = made(padded.permute(1, 2, 3, 0)[None])[0, 0].permute(2, 0, 1)[:91, :22, :30]
+    assert found.shape == whole.shape
+    assert (found - whole).abs().max() < 0.03 * whole.abs().max()
 
 
 def test_no_random_number_is_drawn() -> None:

@@ -60,9 +60,11 @@ class Checkpoint:
             temporary.write_bytes(packed.getbuffer())
 
     @staticmethod
-    def is_in(directory: Path) -> bool:
-        """Whether there is one."""
-        return (directory / _NAME).exists()
+    def kept_in(run: Path | None) -> str:
+        """A sentence on where the last one of a run is, after a blank; nothing if there is none."""
+        if run is None or not (run / "checkpoint" / _NAME).exists():
+            return ""
+        return f" The last checkpoint is kept in {run}."
 
     @classmethod
     def load(cls, directory: Path, device: torch.device) -> Checkpoint | None:

@@ -316,12 +316,10 @@ class Engine:
             self.seconds = float(broadcast(clock))
 
     def _diverged(self) -> Diverged:
-        kept = ""
-        if self.directory is not None and Checkpoint.is_in(self.directory / "checkpoint"):
-            kept = f"; the checkpoint before it is kept in {self.directory}"
         return Diverged(
-            f"The loss or the weights are not finite at step {self.step}{kept}. Lower "
+            f"The loss or the weights are not finite at step {self.step}. Lower "
             "training.learning_rate, or check the scan's value range with 'meddenoise info'."
+            f"{Checkpoint.kept_in(self.directory)}"
         )
 
     def _too_large(self) -> str:

@@ -27,12 +27,9 @@ def memory_advice(
     """
     size = " x ".join(map(str, patch))
     several = "es" if batch > 1 else ""
-    kept = ""
-    if directory is not None and Checkpoint.is_in(directory / "checkpoint"):
-        kept = f" The last checkpoint is kept in {directory}."
     return (
         f"The memory is not enough for {batch} patch{several} of {size} voxels in step {step + 1}: "
-        f"{_smaller(batch, patch, processes)}{kept}"
+        f"{_smaller(batch, patch, processes)}{Checkpoint.kept_in(directory)}"
     )
 
 

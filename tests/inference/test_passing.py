@@ -120,8 +120,8 @@ def test_layers_of_another_kind_go_in_tiles(layer: nn.Module) -> None:
     assert not any(map(can_pass, (more, last)))
 
 
-def run(made: Any, monkeypatch: pytest.MonkeyPatch, **inference: Any) -> tuple[Denoiser, list[int]]:
-    """A denoiser whose tiles are small, and how many planes each slab had that passed by."""
+def watch(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many planes each slab has that is going to pass by; small scans are tiled as well."""
     monkeypatch.setattr(compute, "_SMALL", 0)
     slabs: list[int] = []
     over = PassingUNet.over
@@ -131,9 +131,13 @@ def run(made: Any, monkeypatch: pytest.MonkeyPatch, **inference: Any) -> tuple[D
         return over(self, parts, depth, slab, context)
 
     monkeypatch.setattr(PassingUNet, "over", watched)
-    return Denoiser(
-        made, inference=InferenceConfig(restore=False, **inference), device="cpu"
-    ), slabs
+    return slabs
+
+
+def run(made: Any, monkeypatch: pytest.MonkeyPatch, **inference: Any) -> tuple[Denoiser, list[int]]:
+    """A denoiser, and what :func:`watch` sees of it."""
+    settings = InferenceConfig(restore=False, **inference)
+    return Denoiser(made, inference=settings, device="cpu"), watch(monkeypatch)
 
 
 @pytest.mark.parametrize("memory", [1_000_000, 20_000])
@@ -202,14 +206,15 @@ def test_where_memory_ends_there_are_tiles(monkeypatch: pytest.MonkeyPatch, lean
 
 
 @pytest.mark.parametrize("lean", [False, True])
-def test_the_network_of_its_own_accord(monkeypatch: pytest.MonkeyPatch, lean: bool) -> None:
+def test_in_bfloat16_and_with_borders_to_fill(monkeypatch: pytest.MonkeyPatch, lean: bool) -> None:
     made = network("light", channels=[4, 5])
     for name in ("_MOST", "_LEAN_TILES", "_LEAN_PLANES"):
-        monkeypatch.setattr(compute, name, 1_000_000)
-    monkeypatch.setattr(compute, "_SMALL", 0)
+        monkeypatch.setattr(compute, name, 400_000)
+    slabs = watch(monkeypatch)
     planes = torch.randn(91, 1, 22, 30)
     one = compute.Compute(made, 3, torch.device("cpu"), InferenceConfig(precision="bf16"))
     found = torch.cat([*one.planes((22, 30, 91), lambda: iter(planes.split(7)), lean=lean)])
+    assert len(slabs) == 1
     padded = torch.cat([planes, planes[-1:]])
     padded = torch.nn.functional.pad(padded, (0, 2, 0, 2), mode="replicate")
     with torch.no_grad():

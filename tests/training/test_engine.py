@@ -233,7 +233,7 @@ class Breaks(Noise2VoidTrainer):
 def test_a_run_that_diverges_keeps_the_last_good_checkpoint(
     make: Make, tmp_path: Path, at: int, weights: bool
 ) -> None:
-    with pytest.raises(Diverged, match=r"not finite at step .* is kept in .*learning_rate"):
+    with pytest.raises(Diverged, match=r"not finite at step .*learning_rate.* is kept in "):
         make(tmp_path, Breaks(at, weights)).run()
     saved = torch.load(tmp_path / "checkpoint" / "last.pt", weights_only=True)
     assert saved["step"] == 5
@@ -243,8 +243,9 @@ def test_a_run_that_diverges_keeps_the_last_good_checkpoint(
 def test_a_run_that_diverges_before_its_first_checkpoint_speaks_of_none(
     make: Make, tmp_path: Path
 ) -> None:
-    with pytest.raises(Diverged, match=r"not finite at step \d+\. Lower"):
+    with pytest.raises(Diverged, match=r"not finite at step \d+\. Lower") as told:
         make(tmp_path, Breaks(2)).run()
+    assert "checkpoint" not in str(told.value)
     assert not (tmp_path / "checkpoint" / "last.pt").exists()
 
 

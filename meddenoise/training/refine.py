@@ -20,6 +20,7 @@ from meddenoise.devices import choose_device
 from meddenoise.errors import ParameterError
 from meddenoise.inference import Denoiser
 from meddenoise.networks import build_network
+from meddenoise.noise.residual_noise import ResidualNoise
 from meddenoise.training.engine import Engine
 from meddenoise.training.trainer import Trainer
 
@@ -32,6 +33,9 @@ Progress = Callable[[float], None]
 _ALPHA = 0.15
 # So many recorruptions to learn from, and one more, of the part held out, to judge by.
 _COPIES = 4
+# Noise whose strength differs from what was said by more than that factor is not what it was taken
+# for, or there is texture that would pass for noise: nothing is learned.
+_ALIKE = 1.1
 # Filtering the recorruptions may take that share of the time; what does not fit is cut off.
 _FILTERING = 0.35
 _SMALLEST_PART = 32
@@ -154,14 +158,19 @@ def refine(
 
     A small U-Net gets the filtered scan B(y) and the scan y, and adds a correction to B(y). It
     learns from recorruptions of the scan (R2R: Pang et al., CVPR 2021, equation 8): y1 and y2 have
-    independent noise, so that y2 is a target for what the network makes of B(y1) and y1. It starts
-    as the identity on B(y). The correction has no say in the local mean, over a window of 9 voxels
+    independent noise, so that y2 is a target for what the network makes of B(y1) and y1. What they
+    are made with must be like the noise itself, or the network learns to leave noise: it is as
+    strong and as correlated as what the filter took away
+    (:class:`meddenoise.noise.residual_noise.ResidualNoise`). The network starts as the identity on
+    B(y). The correction has no say in the local mean, over a window of 9 voxels
     to a side: filters keep it, and noise that is not quite Gaussian (magnitude MRI of a low SNR,
     stabilised or not) would shift it. A quarter of the scan is held out, for a network might learn
     the very noise of what it sees: where it is no better there than the filter alone, and where the
     scan is too small to hold out anything, the filter's result is given.
 
-    Right for white Gaussian noise of a known level.
+    Right for Gaussian noise of a known level that the filter takes away, white or filled with zeros
+    from 80 to 95 % of k-space. Where what it took away is stronger or weaker than that by more than
+    a tenth, the filter's result is given.
 
     Args:
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite, any unit.
@@ -192,14 +201,17 @@ def refine(
     if kept < _NARROWEST:
         return Refined(filtered.astype(array.dtype), 0, 0.0, False)
     seen, unseen = np.split(noisy, [noisy.shape[axis] - kept], axis=axis)
+    like = ResidualNoise.measured(noisy, filtered, lambda y: first(y, sigma), floor)
+    if not sigma / _ALIKE < like.sigma < sigma * _ALIKE:
+        return Refined(filtered.astype(array.dtype), 0, 0.0, False)
     part = _part(seen.shape, spent, seconds)
     copies = [
-        _recorrupted(seen[_place(seen.shape, part, seed, k)], first, sigma, seed, k)
+        _recorrupted(seen[_place(seen.shape, part, seed, k)], first, sigma, like, seed, k)
         for k in range(_COPIES)
     ]
     size = tuple(min(p, n) for p, n in zip(part, unseen.shape, strict=True))
     place = _place(unseen.shape, size, seed, _COPIES)
-    held = _recorrupted(unseen[place], first, sigma, seed, _COPIES)
+    held = _recorrupted(unseen[place], first, sigma, like, seed, _COPIES)
     left = seconds - (time.perf_counter() - began)
     if left <= 0:
         return Refined(filtered.astype(array.dtype), 0, 0.0, False)
@@ -281,11 +293,16 @@ def _place(shape: Sequence[int], part: Sequence[int], seed: int, number: int) ->
 
 
 def _recorrupted(
-    noisy: NDArray[np.float32], first: Filter, sigma: float, seed: int, number: int
+    noisy: NDArray[np.float32],
+    first: Filter,
+    sigma: float,
+    like: ResidualNoise,
+    seed: int,
+    number: int,
 ) -> _Copy:
-    """y1 = y + sqrt(a / (1 - a)) w and y2 = y - sqrt((1 - a) / a) w, with w of the scan's level."""
-    drawn = torch.randn(noisy.shape, generator=generator(seed, "recorruption", number)).numpy()
-    noise, ratio = np.float32(sigma) * drawn, math.sqrt(_ALPHA / (1 - _ALPHA))
+    """y1 = y + sqrt(a / (1 - a)) w and y2 = y - sqrt((1 - a) / a) w, w like the scan's noise."""
+    noise = like.draw(noisy.shape, generator(seed, "recorruption", number))
+    ratio = math.sqrt(_ALPHA / (1 - _ALPHA))
     noisier = noisy + np.float32(ratio) * noise
     filtered = first(noisier, sigma / math.sqrt(1 - _ALPHA)).astype(np.float32)
     return _Copy(noisier, filtered, noisy - noise / np.float32(ratio))

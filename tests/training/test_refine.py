@@ -6,14 +6,17 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from meddenoise.errors import ParameterError
+from meddenoise.filters import bm4d
+from meddenoise.noise.residual_noise import ResidualNoise
 from meddenoise.training.refine import _Bounds, _place, _recorrupted, refine
 
 SIGMA = 0.5
 
 
-def scan(seed: int = 0, shape: tuple[int, ...] = (48, 48, 32)) -> tuple[np.ndarray, np.ndarray]:
+def scan(seed: int = 0, shape: tuple[int, ...] = (64, 64, 48)) -> tuple[np.ndarray, np.ndarray]:
+    """Flat regions with borders between them, and white noise."""
     draws = np.random.default_rng(seed)
-    clean = 6 * gaussian_filter(draws.standard_normal(shape), 2)
+    clean = 3.0 * (gaussian_filter(draws.standard_normal(shape), 6) > 0)
     return clean, (clean + SIGMA * draws.standard_normal(shape)).astype(np.float32)
 
 
@@ -31,6 +34,33 @@ def test_the_network_learns_what_a_poor_filter_left_undone() -> None:
     before = np.square(blur(noisy, SIGMA) - clean).mean()
     assert np.square(done.image - clean).mean() < 0.8 * before
     assert (done.image.shape, done.image.dtype) == (noisy.shape, noisy.dtype)
+
+
+def test_noise_that_neighbours_share_is_not_left_in() -> None:
+    """Zero filling from 90 % of k-space: learning from white recorruptions would keep it."""
+    clean, _ = scan(seed=1)
+    k = np.fft.fftn(np.random.default_rng(2).standard_normal(clean.shape))
+    for axis in range(2):
+        high = np.abs(np.fft.fftfreq(clean.shape[axis])) > 0.45
+        k[(slice(None),) * axis + (high,)] = 0
+    noise = np.fft.ifftn(k).real
+    noisy = (clean + SIGMA * noise / noise.std()).astype(np.float32)
+
+    def filter_(array: np.ndarray, sigma: float) -> np.ndarray:
+        return np.asarray(bm4d(array, spacing=(1, 1, 1), sigma_noise=sigma))
+
+    done = refine(noisy, filter_, sigma=SIGMA, seconds=15, spacing=(1, 1, 1))
+    assert done.steps > 5
+    before = np.square(filter_(noisy, SIGMA) - clean).mean()
+    assert np.square(done.image - clean).mean() < before
+
+
+def test_where_the_noise_is_not_as_was_said_nothing_is_learned() -> None:
+    _, noisy = scan()
+    for said in (SIGMA / 1.5, SIGMA * 1.5):
+        done = refine(noisy, blur, sigma=said, seconds=5, spacing=(1, 1, 1))
+        assert (done.steps, done.refined) == (0, False)
+        assert np.array_equal(done.image, blur(noisy, said))
 
 
 def test_what_cannot_be_bettered_stays() -> None:
@@ -59,7 +89,8 @@ def test_the_two_recorruptions_have_independent_noise() -> None:
     _, noisy = scan(shape=(64, 64, 48))
     clean = np.zeros_like(noisy)
     noise = np.random.default_rng(3).normal(0, SIGMA, noisy.shape).astype(np.float32)
-    copy = _recorrupted(clean + noise, lambda a, s: a, SIGMA, 0, 0)
+    white = ResidualNoise(np.full((1, 1, 1), SIGMA**2))
+    copy = _recorrupted(clean + noise, lambda a, s: a, SIGMA, white, 0, 0)
     both = np.cov(copy.noisier.ravel(), copy.target.ravel())
     alpha = 0.15
     assert both[0, 0] == pytest.approx(SIGMA**2 / (1 - alpha), rel=0.02)

@@ -67,7 +67,8 @@ def bm4d(
             four times as far in a picture.
         group: how many similar blocks are filtered together, a power of two.
         refine: correct the result by its expected error, :func:`meddenoise.filters.refine.refined`:
-            twice the time.
+            twice the time. Only for noise that is white: where k-space was filled with zeros, even
+            to 95 %, noise would come back.
 
     Returns:
         An array of the same shape and dtype.

@@ -39,7 +39,8 @@ def refined(
     Unser, IEEE TIP 17:1540, 2008). Thirteen numbers are taken from all voxels, so nothing is
     overfitted; the result as it was is among the choices.
 
-    Right for white Gaussian noise of a known level: with too high a sigma it smooths.
+    Right for white Gaussian noise of a known level alone: with too high a sigma it smooths, and
+    noise that neighbours share is taken for image and comes back.
 
     Args:
         function: the filter, of an image of ``noisy``'s shape.

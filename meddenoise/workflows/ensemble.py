@@ -31,6 +31,10 @@ def ensemble(
     One compares blocks that are far apart, the other knows what shapes are like; where their errors
     differ, the mean's are smaller. Right for white Gaussian noise, as BM4D is.
 
+    Weights by Stein's estimate of the error, with some of the residual and of the neighbours, were
+    0.16 dB better in the mean over four heads with white noise, and 0.1 to 5.6 dB worse than the
+    mean where 10 % or more of k-space are zeros: it takes noise that neighbours share for image.
+
     Args:
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite.
         spacing: voxel size in mm per axis.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["ResidualNoise"]
+__all__ = ["ENOUGH", "ResidualNoise"]
 
 Image = NDArray[np.float32]
 
@@ -18,8 +18,8 @@ Image = NDArray[np.float32]
 # zeros around 80 to 95 % of k-space. Fewer, where there are not so many voxels for each of them.
 _FAR, _FOR_EACH = 6, 100
 
-# More voxels tell nothing more.
-_ENOUGH = 2**20
+ENOUGH = 2**20
+"""Of so many voxels a denoiser is tried once more; more tell nothing more."""
 
 # Half of the places, the flatter one, by the mean over so many voxels; without the borders.
 _FLATTEST, _AROUND, _BORDER = 0.5, 5, 6
@@ -101,16 +101,16 @@ class ResidualNoise:
             slice(c // 2 - k, c // 2 + k + 1)
             for c, k in zip(self.covariance.shape, far, strict=True)
         )
-        spread = np.zeros(shape)
+        spread = np.zeros(shape, dtype=np.float32)
         spread[np.ix_(*(np.arange(-k, k + 1) for k in far))] = self.covariance[inner]
         # Cut off as it is, a covariance may have a spectrum that is negative somewhere.
-        filtered = rfftn(white) * np.sqrt(np.maximum(rfftn(spread).real, 0.0)).astype(np.float32)
+        filtered = rfftn(white) * np.sqrt(np.maximum(rfftn(spread).real, 0.0))
         return np.asarray(irfftn(filtered, s=tuple(shape)), dtype=np.float32)
 
 
 def _middle_part(array: Image) -> Image:
     """As many planes in the middle as are enough."""
-    deep = max(_ENOUGH // max(array[0].size, 1), 1)
+    deep = max(ENOUGH // max(array[0].size, 1), 1)
     first = max((len(array) - deep) // 2, 0)
     return array[first : first + deep]
 
@@ -140,8 +140,12 @@ def _flat(image: Image, taken: Image, floor: float | None) -> NDArray[np.bool_]:
 
 def _covariance(image: Image, where: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Over all pairs of voxels that are both there."""
-    most = (where.sum() / _FOR_EACH) ** (1 / image.ndim)
-    far = [min(_FAR, max(int(most) - 1, 0) // 2, (n - 1) // 2) for n in image.shape]
+    far, left = [0] * image.ndim, where.sum() / _FOR_EACH
+    # From the shortest axis on: what it has no room for is left to the others.
+    for k, axis in enumerate(np.argsort(image.shape)):
+        most = int(left ** (1 / (image.ndim - k)))
+        far[axis] = min(_FAR, max(most - 1, 0) // 2, (image.shape[axis] - 1) // 2)
+        left /= 2 * far[axis] + 1
     centred = np.where(where, image - image[where].mean(dtype=np.float64), 0)
     pairs = np.maximum(_lagged(where.astype(np.float32), far), 1.0)
     return np.asarray(_lagged(centred.astype(np.float32), far) / pairs)

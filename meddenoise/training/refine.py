@@ -20,7 +20,7 @@ from meddenoise.devices import choose_device
 from meddenoise.errors import ParameterError
 from meddenoise.inference import Denoiser
 from meddenoise.networks import build_network
-from meddenoise.noise.residual_noise import ResidualNoise
+from meddenoise.noise.residual_noise import ENOUGH, ResidualNoise
 from meddenoise.training.engine import Engine
 from meddenoise.training.trainer import Trainer
 
@@ -201,10 +201,14 @@ def refine(
     if kept < _NARROWEST:
         return Refined(filtered.astype(array.dtype), 0, 0.0, False)
     seen, unseen = np.split(noisy, [noisy.shape[axis] - kept], axis=axis)
-    like = ResidualNoise.measured(noisy, filtered, lambda y: first(y, sigma), floor)
-    if not sigma / _ALIKE < like.sigma < sigma * _ALIKE:
+    # Measuring the noise takes the filter once more, of large scans over a part.
+    if spent * (1 + min(ENOUGH / noisy.size, 1)) >= seconds:
         return Refined(filtered.astype(array.dtype), 0, 0.0, False)
-    part = _part(seen.shape, spent, seconds)
+    like = ResidualNoise.measured(noisy, filtered, lambda y: first(y, sigma), floor)
+    left = seconds - (time.perf_counter() - began)
+    if left <= 0 or not sigma / _ALIKE < like.sigma < sigma * _ALIKE:
+        return Refined(filtered.astype(array.dtype), 0, 0.0, False)
+    part = _part(seen.shape, spent, min(_FILTERING * seconds, left / 2))
     copies = [
         _recorrupted(seen[_place(seen.shape, part, seed, k)], first, sigma, like, seed, k)
         for k in range(_COPIES)
@@ -255,8 +259,10 @@ def refine(
     better = corrected(held.filtered, held.noisier)
     fell = np.square(held.filtered - held.target) - np.square(better - held.target)
     gain = float(fell.mean(dtype=np.float64))
-    # By more than it might by chance: neighbouring noise is independent, so voxels count each.
-    sure = gain > _CERTAIN * float(fell.std(dtype=np.float64)) / math.sqrt(fell.size)
+    # By more than it might by chance: of noise that neighbours share, voxels count for less.
+    correlation = like.covariance / like.sigma**2
+    count = fell.size / float(np.square(correlation).sum())
+    sure = gain > _CERTAIN * float(fell.std(dtype=np.float64)) / math.sqrt(count)
     image = corrected(filtered, noisy) if sure else filtered
     return Refined(image.astype(array.dtype), result.steps, gain / sigma**2, sure)
 
@@ -277,8 +283,8 @@ def _steps(voxels: int, patch: Sequence[int]) -> int:
 
 
 def _part(shape: Sequence[int], spent: float, seconds: float) -> tuple[int, ...]:
-    """The size of the recorruptions, cut so that filtering them fits into its share."""
-    share = _FILTERING * seconds / ((_COPIES + 1) * max(spent, 1e-9))
+    """The size of the recorruptions, cut so that filtering them takes no more than so long."""
+    share = seconds / ((_COPIES + 1) * max(spent, 1e-9))
     if share >= 1:
         return tuple(shape)
     shrink = share ** (1 / len(shape))

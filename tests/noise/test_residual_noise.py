@@ -91,3 +91,11 @@ def test_a_floor_above_all_leaves_every_place_to_tell() -> None:
     clean = anatomy((48, 48, 48))
     noisy = (clean + zero_filled(clean.shape, 1.0)).astype(np.float32)
     assert ResidualNoise.measured(noisy, blur(noisy), blur, floor=1e3).sigma > 0
+
+
+def test_a_single_slice_is_measured_as_the_picture_that_it_is() -> None:
+    noisy = (anatomy((160, 160)) + zero_filled((160, 160), 0.85)).astype(np.float32)
+    picture = ResidualNoise.measured(noisy, blur(noisy), blur)
+    thin = ResidualNoise.measured(noisy[..., None], blur(noisy)[..., None],
+                                  lambda a: blur(a[..., 0])[..., None])  # fmt: skip
+    np.testing.assert_allclose(thin.covariance[..., 0], picture.covariance, rtol=1e-3, atol=1e-4)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -146,3 +148,17 @@ def test_a_floor_above_all_leaves_the_filter_alone() -> None:
     done = refine(noisy, blur, sigma=SIGMA, seconds=2, spacing=(1, 1), floor=1e3)
     assert not done.refined
     assert np.array_equal(done.image, blur(noisy, SIGMA).astype(np.float32))
+
+
+def test_a_slow_filter_keeps_to_the_time() -> None:
+    """There is time for it once, and not once more to measure the noise."""
+    _, noisy = scan(shape=(40, 40, 40))
+    calls = []
+
+    def slow(array: np.ndarray, sigma: float) -> np.ndarray:
+        calls.append(array.shape)
+        time.sleep(1.0)
+        return blur(array, sigma)
+
+    done = refine(noisy, slow, sigma=SIGMA, seconds=1.8, spacing=(1, 1, 1))
+    assert (len(calls), done.steps) == (1, 0)

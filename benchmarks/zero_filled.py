@@ -23,11 +23,11 @@ PARTS = (1.0, 0.95, 0.9)
 
 def noise(shape: tuple[int, ...], part: float, seed: int = 1) -> np.ndarray:
     """Of standard deviation 1, without the frequencies beyond ``part`` of the first two axes."""
-    spectrum = np.fft.fftn(np.random.default_rng(seed).standard_normal(shape))
-    for axis in range(2):
-        beyond = np.abs(np.fft.fftfreq(shape[axis])) > part / 2
-        spectrum[(slice(None),) * axis + (beyond,)] = 0
-    found = np.fft.ifftn(spectrum).real
+    from meddenoise.noise.mri import kspace_filter
+
+    measured = kspace_filter(shape[:2], zero_filling=1 / part).numpy()[..., None]
+    drawn = np.random.default_rng(seed).standard_normal(shape)
+    found = np.fft.ifftn(measured * np.fft.fftn(drawn)).real
     return np.asarray(found / found.std())
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom import uid
+from pydicom.errors import InvalidDicomError
 
 from files.series import (
     DOWN,
@@ -217,8 +218,8 @@ def real(place: Path, data: Path) -> Iterator[Case]:
 
 def is_image(path: Path) -> bool:
     try:
-        return "PixelData" in pydicom.dcmread(path)
-    except Exception:
+        return path.is_file() and "PixelData" in pydicom.dcmread(path)
+    except InvalidDicomError:
         return False
 
 

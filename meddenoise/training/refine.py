@@ -196,18 +196,19 @@ def refine(
     noisy = np.asarray(array, dtype=np.float32)
     filtered = np.asarray(first(noisy, sigma), dtype=np.float32)
     spent = time.perf_counter() - began
+    alone = Refined(filtered.astype(array.dtype), 0, 0.0, False)
     axis = int(np.argmax(noisy.shape))
     kept = _HELD * noisy.shape[axis] // 100
     if kept < _NARROWEST:
-        return Refined(filtered.astype(array.dtype), 0, 0.0, False)
+        return alone
     seen, unseen = np.split(noisy, [noisy.shape[axis] - kept], axis=axis)
     # Measuring the noise takes the filter once more, of large scans over a part.
     if spent * (1 + min(ENOUGH / noisy.size, 1)) >= seconds:
-        return Refined(filtered.astype(array.dtype), 0, 0.0, False)
+        return alone
     like = ResidualNoise.measured(noisy, filtered, lambda y: first(y, sigma), floor)
     left = seconds - (time.perf_counter() - began)
     if left <= 0 or not sigma / _ALIKE < like.sigma < sigma * _ALIKE:
-        return Refined(filtered.astype(array.dtype), 0, 0.0, False)
+        return alone
     part = _part(seen.shape, spent, min(_FILTERING * seconds, left / 2))
     copies = [
         _recorrupted(seen[_place(seen.shape, part, seed, k)], first, sigma, like, seed, k)
@@ -218,7 +219,7 @@ def refine(
     held = _recorrupted(unseen[place], first, sigma, like, seed, _COPIES)
     left = seconds - (time.perf_counter() - began)
     if left <= 0:
-        return Refined(filtered.astype(array.dtype), 0, 0.0, False)
+        return alone
     shift, scale = float(noisy.mean(dtype=np.float64)), float(noisy.std(dtype=np.float64))
     patch = [min(p, n) for p, n in zip(_PATCH[array.ndim], part, strict=True)]
     low = -math.inf if floor is None else (floor - shift) / scale

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from meddenoise.noise.mri import kspace_filter
 from meddenoise.noise.residual_noise import ResidualNoise
 
 SIGMA = 0.5
@@ -20,11 +21,9 @@ def anatomy(shape: tuple[int, ...]) -> np.ndarray:
 
 def zero_filled(shape: tuple[int, ...], part: float) -> np.ndarray:
     """Noise of a scan whose k-space was measured up to that part along the first two axes."""
-    k = np.fft.fftn(np.random.default_rng(1).standard_normal(shape))
-    for axis in range(2):
-        high = np.abs(np.fft.fftfreq(shape[axis])) > part / 2
-        k[(slice(None),) * axis + (high,)] = 0
-    noise = np.fft.ifftn(k).real
+    h = kspace_filter(shape[:2], zero_filling=1 / part).numpy()
+    drawn = np.random.default_rng(1).standard_normal(shape)
+    noise = np.fft.ifftn(h.reshape(*h.shape, *[1] * (len(shape) - 2)) * np.fft.fftn(drawn)).real
     return SIGMA * noise / noise.std()
 
 

@@ -38,6 +38,8 @@ _COPIES = 4
 _ALIKE = 1.1
 # Filtering the recorruptions may take that share of the time; what does not fit is cut off.
 _FILTERING = 0.35
+# Of what is then left, the mean over mirror images may take that share; or there is but one image.
+_MIRRORING = 0.3
 _SMALLEST_PART = 32
 # Percent of the longest axis that is held out, and the fewest voxels that tell anything.
 _HELD, _NARROWEST = 25, 12
@@ -176,8 +178,9 @@ def refine(
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite, any unit.
         first: ``(noisy, sigma)`` to the filtered image.
         sigma: standard deviation of the noise, in the array's unit, above 0.
-        seconds: for all together; the first filtering takes as long as it takes. The training ends
-            earlier once it has been over the scan 60 times: it would only learn the noise.
+        seconds: for all together, the last pass over the scan as well; the first filtering takes as
+            long as it takes. The training ends earlier once it has been over the scan 60 times: it
+            would only learn the noise.
         spacing: voxel size in mm per axis.
         seed: of the recorruptions and of training.
         device: for the network.
@@ -228,14 +231,31 @@ def refine(
     def sampler(name: str) -> PatchSampler:
         return PatchSampler([_item(copy, name, shift, scale, spacing) for copy in copies], patch)
 
-    network = _network(array.ndim, spacing, seed)
+    def corrected(
+        clean: NDArray[np.float32], raw: NDArray[np.float32], network: nn.Module, flips: bool
+    ) -> NDArray[np.float32]:
+        denoiser = Denoiser(
+            network, dims=array.ndim, inference=InferenceConfig(flips=flips), device=device
+        )
+        x = torch.from_numpy((np.stack([clean, raw]) - np.float32(shift)) / np.float32(scale))
+        with torch.inference_mode():
+            y = bounds.keep(x[None, :1].float(), denoiser.run(x[None].float())[None])[0, 0].numpy()
+        return np.asarray(y * np.float32(scale) + np.float32(shift))
+
+    began_passing = time.perf_counter()
+    corrected(held.filtered, held.noisier, _network(array.ndim, spacing, seed), False)
+    one = (time.perf_counter() - began_passing) * (1 + noisy.size / held.noisier.size)
+    left = seconds - (time.perf_counter() - began)
+    flips, passing = _passing(one, 2**array.ndim, left)
+    if passing >= left:
+        return alone
     result = Engine(
         _Refiner(sampler("filtered").to(choose_device(device)), bounds, progress),
-        network,
+        _network(array.ndim, spacing, seed),
         sampler("noisier"),
         settings=TrainingConfig(
             steps=_steps(seen.size, patch),
-            max_minutes=left / 60,
+            max_minutes=(left - passing) / 60,
             trackers=[],
             **_LOOP,  # type: ignore[arg-type]
         ),
@@ -244,27 +264,14 @@ def refine(
         device=device,
         progress=False,
     ).run()
-    denoiser = Denoiser(
-        result.network,
-        dims=array.ndim,
-        inference=InferenceConfig(flips=True),
-        device=device,
-    )
-
-    def corrected(clean: NDArray[np.float32], raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        x = torch.from_numpy((np.stack([clean, raw]) - np.float32(shift)) / np.float32(scale))
-        with torch.inference_mode():
-            y = bounds.keep(x[None, :1].float(), denoiser.run(x[None].float())[None])[0, 0].numpy()
-        return np.asarray(y * np.float32(scale) + np.float32(shift))
-
-    better = corrected(held.filtered, held.noisier)
+    better = corrected(held.filtered, held.noisier, result.network, flips)
     fell = np.square(held.filtered - held.target) - np.square(better - held.target)
     gain = float(fell.mean(dtype=np.float64))
     # By more than it might by chance: of noise that neighbours share, voxels count for less.
     correlation = like.covariance / like.sigma**2
     count = fell.size / float(np.square(correlation).sum())
     sure = gain > _CERTAIN * float(fell.std(dtype=np.float64)) / math.sqrt(count)
-    image = corrected(filtered, noisy) if sure else filtered
+    image = corrected(filtered, noisy, result.network, flips) if sure else filtered
     return Refined(image.astype(array.dtype), result.steps, gain / sigma**2, sure)
 
 
@@ -281,6 +288,18 @@ def _network(dims: int, spacing: Sequence[float], seed: int) -> nn.Module:
 def _steps(voxels: int, patch: Sequence[int]) -> int:
     """At most so many, however long they may take."""
     return math.ceil(_PASSES * voxels / (_BATCH[len(patch)] * math.prod(patch)))
+
+
+def _passing(one: float, mirrored: int, left: float) -> tuple[bool, float]:
+    """Whether the result is the mean over mirror images, and the seconds to keep for it.
+
+    Args:
+        one: seconds of a pass over the whole scan and the part that is held out.
+        mirrored: images that there are.
+        left: seconds for training and for that.
+    """
+    flips = mirrored * one <= _MIRRORING * left
+    return flips, mirrored * one if flips else one
 
 
 def _part(shape: Sequence[int], spent: float, seconds: float) -> tuple[int, ...]:

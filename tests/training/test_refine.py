@@ -9,9 +9,10 @@ from scipy.ndimage import gaussian_filter
 
 from meddenoise.errors import ParameterError
 from meddenoise.filters import bm4d
+from meddenoise.inference import Denoiser
 from meddenoise.noise.mri import kspace_filter
 from meddenoise.noise.residual_noise import ResidualNoise
-from meddenoise.training.refine import _Bounds, _place, _recorrupted, refine
+from meddenoise.training.refine import _Bounds, _passing, _place, _recorrupted, refine
 
 SIGMA = 0.5
 
@@ -161,3 +162,25 @@ def test_a_slow_filter_keeps_to_the_time() -> None:
 
     done = refine(noisy, slow, sigma=SIGMA, seconds=1.8, spacing=(1, 1, 1))
     assert (len(calls), done.steps) == (1, 0)
+
+
+def test_a_slow_network_keeps_to_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass over a quarter takes a second, and over all of it four more: there are but four."""
+    _, noisy = scan(shape=(64, 48, 32))
+    calls = []
+
+    class Slow(Denoiser):
+        def run(self, image: torch.Tensor) -> torch.Tensor:
+            calls.append(image.shape)
+            time.sleep(1.0)
+            return super().run(image)
+
+    monkeypatch.setattr("meddenoise.training.refine.Denoiser", Slow)
+    done = refine(noisy, blur, sigma=SIGMA, seconds=4, spacing=(1, 1, 1))
+    assert (len(calls), done.steps) == (1, 0)
+    assert np.array_equal(done.image, blur(noisy, SIGMA).astype(np.float32))
+
+
+@pytest.mark.parametrize(("one", "kept"), [(0.1, (True, 0.8)), (1.0, (False, 1.0))])
+def test_mirror_images_where_there_is_time_for_them(one: float, kept: tuple[bool, float]) -> None:
+    assert _passing(one, mirrored=8, left=10.0) == kept

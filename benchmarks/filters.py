@@ -57,6 +57,8 @@ class Case:
         units: as in a volume.
         modality: as in a volume.
         window: values beyond are cut off before scoring; its width is the data range.
+        spectrum: of correlated noise its power at each frequency, as ``numpy.fft.fftn`` has them;
+            the mean is sigma^2 times the voxels.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Case:
     units: str = ""
     modality: str = "MR"
     window: tuple[float, float] | None = None
+    spectrum: np.ndarray | None = None
 
     @property
     def span(self) -> float:
@@ -206,14 +209,19 @@ class Bench:
     def _order(self, case: Case, stem: Path) -> dict[str, Any]:
         inputs = self.place / "inputs"
         inputs.mkdir(exist_ok=True)
-        noisy, clean = (inputs / f"{stem.name}_{what}.npy" for what in ("noisy", "clean"))
+        noisy, clean, spectrum = (
+            inputs / f"{stem.name}_{what}.npy" for what in ("noisy", "clean", "spectrum")
+        )
         if not clean.exists():
             np.save(noisy, case.noisy)
+            if case.spectrum is not None:
+                np.save(spectrum, case.spectrum)
             np.save(clean, case.clean)
         return {
             "name": case.name,
             "noisy": str(noisy),
             "clean": str(clean),
+            "spectrum": str(spectrum),
             "out": f"{stem}.npy",
             "told": f"{stem}.json",
             "sigma": case.sigma,

@@ -2,8 +2,9 @@
 
     python filters_side.py METHOD CASES.json
 
-``CASES.json`` lists ``{"name", "noisy", "clean", "out", "told", "sigma", "rician", "spacing",
-"modality", "units", "range"}``: ``.npy`` files of the noisy and the clean image and of the result,
+``CASES.json`` lists ``{"name", "noisy", "clean", "spectrum", "out", "told", "sigma", "rician",
+"spacing", "modality", "units", "range"}``: ``.npy`` files of the noisy and the clean image, of the
+power spectrum of noise that is correlated, and of the result,
 a JSON file for what it took (``seconds`` by the clock, ``cpu`` seconds, and ``memory``: by how many
 MiB the process has grown at most), and what methods are told of the image. A case whose ``told``
 file is there is left out. The clean image is only for peers whose setting is the best of several.
@@ -113,6 +114,13 @@ def bm4d_package(noisy: np.ndarray, case: dict[str, Any]) -> np.ndarray:
     return bm4d.bm4d(noisy, case["sigma"])
 
 
+def bm4d_package_told(noisy: np.ndarray, case: dict[str, Any]) -> np.ndarray:
+    """The same, told the true power of correlated noise at each frequency."""
+    import bm4d
+
+    return bm4d.bm4d(noisy, np.load(case["spectrum"]))
+
+
 def dipy_nlmeans(noisy: np.ndarray, case: dict[str, Any]) -> np.ndarray:
     """DIPY's non-local means with its default patches and search.
 
@@ -192,6 +200,7 @@ PEERS: dict[str, Method] = {
     "scikit-image TV": skimage_tv,
     "scikit-image TV, best weight": skimage_tv_best,
     "bm4d package": bm4d_package,
+    "bm4d package, told the spectrum": bm4d_package_told,
 }
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.filters.level import channel_sigmas
+from meddenoise.filters.level import told_noise
 from meddenoise.filters.registry import (
-    asks_noise,
+    asks_correlation,
     checked_options,
     filter_options,
     get_filter,
     is_joint,
 )
+from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.stabilise import find_stabilisation
 from meddenoise.volume import Volume
 
@@ -33,6 +33,7 @@ def apply_filter(
     name: str,
     *,
     sigma_noise: float | None = None,
+    correlation: Correlation | None = None,
     stabilise: str = "none",
     coils: int = 1,
     **options: Any,
@@ -48,6 +49,8 @@ def apply_filter(
         name: one of :func:`meddenoise.filters.filter_names`.
         sigma_noise: the noise's standard deviation in the image's units, for filters that ask
             for it, and for the stabilisation of Rician noise; estimated if None.
+        correlation: of the noise between a voxel and its neighbours, for filters that ask for it;
+            measured if None.
         stabilise: ``"auto"``, ``"none"``, ``"rician"`` or ``"anscombe"``: filter the scan with
             its noise stabilised to a sigma of 1, and bring the result back without bias; see
             :func:`meddenoise.noise.find_stabilisation`. The filter's options in image units then
@@ -73,29 +76,24 @@ def apply_filter(
     around = find_stabilisation(volume, stabilise, sigma=sigma_noise, coils=coils)
     if around.why:
         warnings.warn(around.why, stacklevel=2)
-    shown: dict[str, Any] = dict(checked)
-    levels = [sigma_noise] * volume.channels
-    if around.method != "none":
-        if checked.get("rician"):
-            raise ParameterError(
-                f"'{name}' with rician=true takes the bias of Rician noise away, and so does the "
-                "stabilisation: take one of the two."
-            )
-        shown["stabilised as"], levels = around.noise, [1.0] * volume.channels
-    elif sigma_noise is not None:
-        shown["noise sigma"] = f"{sigma_noise:g}"
-    elif asks_noise(name, checked):
-        levels = channel_sigmas(volume)
-        shown |= _estimated(levels)
+    if around.method != "none" and checked.get("rician"):
+        raise ParameterError(
+            f"'{name}' with rician=true takes the bias of Rician noise away, and so does the "
+            "stabilisation: take one of the two."
+        )
+    told = told_noise(
+        volume, name, checked, sigma=sigma_noise, correlation=correlation, around=around
+    )
     given = {"spacing": volume.spacing, **checked}
 
     # A filter with a floor is to leave alone what no stabilisation makes Gaussian.
     asks_floor = "floor" in filter_options(name) and checked.get("floor") is None
 
-    def filtered(
-        array: NDArray[np.floating], level: float | None, channel: int = 0
-    ) -> NDArray[np.floating]:
-        more = {"floor": around.floor(channel)} if asks_floor else {}
+    def filtered(array: NDArray[np.floating], channel: int = 0) -> NDArray[np.floating]:
+        more: dict[str, Any] = {"floor": around.floor(channel)} if asks_floor else {}
+        if asks_correlation(name):
+            more["correlation"] = told.correlations[channel]
+        level = told.sigmas[channel]
         found: NDArray[np.floating] = function(array, sigma_noise=level, **{**given, **more})
         if np.shape(found) != array.shape:
             raise ParameterError(
@@ -111,26 +109,17 @@ def apply_filter(
             filled = _fill_channels(volume.array, valid)
             if around.method != "none":
                 filled = np.stack([around.forward(array, c) for c, array in enumerate(filled)])
-            found = filtered(filled, levels[0])
+            found = filtered(filled)
             for channel, measured in enumerate(valid):
                 result[channel][measured] = around.inverse(found[channel], channel)[measured]
     else:
         for channel, measured in enumerate(valid):
             if measured.any():
                 filled = around.forward(fill_invalid(volume.array[channel], measured), channel)
-                found = around.inverse(filtered(filled, levels[channel], channel), channel)
+                found = around.inverse(filtered(filled, channel), channel)
                 result[channel][measured] = found[measured]
-    settings = "".join(f", {key} {value}" for key, value in shown.items())
+    settings = "".join(f", {key} {value}" for key, value in {**checked, **told.noted}.items())
     return volume.with_array(result, note=f"filtered by {name}{settings}")
-
-
-def _estimated(levels: Sequence[float | None]) -> dict[str, str]:
-    """What the history tells of estimated noise."""
-    known = sorted(level for level in levels if level is not None)
-    if not known:
-        return {}
-    told = dict.fromkeys(f"{level:.4g}" for level in (known[0], known[-1]))
-    return {"noise sigma estimated as": " to ".join(told)}
 
 
 def _check_joint(volume: Volume, name: str) -> None:

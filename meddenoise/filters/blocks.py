@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Blocks", "Tile", "haar_matrix", "kaiser_window", "match_blocks"]
+__all__ = ["Blocks", "Tile", "cosines", "haar_matrix", "kaiser_window", "match_blocks"]
 
 # Farther from any block than all others are: what lies outside the image.
 _OUTSIDE = 1e6
@@ -167,7 +167,7 @@ class Blocks:
         """``(voxels, voxels)``: one cosine pattern a row."""
         import torch
 
-        x, y, z = (_cosines(n) for n in self.shape)
+        x, y, z = (cosines(n) for n in self.shape)
         return torch.kron(torch.kron(x, y), z)
 
 
@@ -262,7 +262,7 @@ def _block_sums(values: Tensor, width: int, step: int, axis: int) -> Tensor:
     return total
 
 
-def _cosines(count: int) -> Tensor:
+def cosines(count: int) -> Tensor:
     """The orthonormal DCT-II matrix."""
     import torch
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.filters.blocks import Blocks, Tile, haar_matrix, kaiser_window, match_blocks
+from meddenoise.filters.group_noise import GroupNoise
 from meddenoise.filters.refine import refined
 from meddenoise.filters.registry import register_filter
 from meddenoise.filters.threads import in_threads
+from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.wavelet_mad import estimate_sigma
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def bm4d(
     *,
     spacing: Sequence[float],
     sigma_noise: float | None = None,
+    correlation: Correlation | None = None,
     search: int = 3,
     group: int = 16,
     refine: bool = False,
@@ -56,25 +59,28 @@ def bm4d(
     transforms are cosines in both passes, every block's coefficients are computed once, and
     groups have a fixed size: that makes it batched tensor arithmetic.
 
-    Right for white Gaussian noise. Rician and photon noise want a variance stabilisation around
-    it.
+    Right for Gaussian noise. What is correlated between voxels has a sigma of its own in each
+    coefficient, which follows from ``correlation`` (:mod:`meddenoise.filters.group_noise`). Rician
+    and photon noise want a variance stabilisation around it.
 
     Args:
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite.
         spacing: voxel size in mm per axis; across thick slices blocks are thinner.
         sigma_noise: standard deviation of the noise in image units; estimated if None.
+        correlation: of the noise between a voxel and its neighbours; white noise if None.
         search: how far similar blocks may lie in each direction, in voxels of the finest axis;
             four times as far in a picture.
         group: how many similar blocks are filtered together, a power of two.
         refine: correct the result by its expected error, :func:`meddenoise.filters.refine.refined`:
             twice the time. Only for noise that is white: where k-space was filled with zeros, even
-            to 95 %, noise would come back.
+            to 95 %, noise would come back. Refused where it is seen to be correlated.
 
     Returns:
         An array of the same shape and dtype.
 
     Raises:
-        ParameterError: an impossible option, or an image too small to estimate its noise.
+        ParameterError: an impossible option, an image too small to estimate its noise, or
+            ``refine`` where the noise is correlated.
     """
     import torch
 
@@ -85,20 +91,34 @@ def bm4d(
     sigma = estimate_sigma(array) if sigma_noise is None else sigma_noise
     if sigma == 0:
         return array.copy()
+    if refine and correlation is not None and correlation.axes:
+        along = " and ".join("xyz"[axis] for axis in correlation.axes)
+        raise ParameterError(
+            f"The noise is correlated along {along}, and refine=true would take it for image: "
+            "leave refine out."
+        )
     if refine:
         plain = partial(bm4d, spacing=spacing, sigma_noise=sigma, search=search, group=group)
         return refined(plain, array, sigma, spacing=spacing)
     flat = array.ndim == 2  # filtered as (X, 1, Y), where runs in memory are long
     blocks = _blocks(array.shape, spacing, search)
+    noise = GroupNoise.of(blocks, _along(correlation, array.ndim))
     centre = float(np.mean(array, dtype=np.float64))
     # In units of sigma: so a threshold is a number, and single precision enough.
     scaled = (np.asarray(array[:, None] if flat else array, dtype=np.float64) - centre) / sigma
     noisy = torch.from_numpy(scaled.astype(np.float32))
     with torch.inference_mode():
-        basic = _pass(noisy, None, blocks if flat else _denser(blocks), group)
-        final = _pass(noisy, basic, blocks, group)
+        first = blocks if flat else _denser(blocks)
+        basic = _pass(noisy, None, first, group, noise)
+        final = _pass(noisy, basic, blocks, group, noise)
     result = final.numpy().astype(np.float64) * sigma + centre
     return np.asarray(result[:, 0] if flat else result, dtype=array.dtype)
+
+
+def _along(correlation: Correlation | None, dims: int) -> list[tuple[float, ...]]:
+    """The correlation along each of the three axes that blocks have."""
+    along = [() if correlation is None else correlation.along(axis) for axis in range(dims)]
+    return along if dims == 3 else [along[0], (), along[1]]
 
 
 def _blocks(shape: Sequence[int], spacing: Sequence[float], search: int) -> Blocks:
@@ -135,7 +155,9 @@ def _three(values: Sequence[int]) -> tuple[int, int, int]:
     return x, y, z
 
 
-def _pass(noisy: Tensor, guide: Tensor | None, blocks: Blocks, group: int) -> Tensor:
+def _pass(
+    noisy: Tensor, guide: Tensor | None, blocks: Blocks, group: int, noise: GroupNoise
+) -> Tensor:
     """One pass over ``(X, Y, Z)`` with noise of sigma 1, tile by tile.
 
     Tiles are independent but for the sums that overlapping blocks add to, so the result is that of
@@ -156,7 +178,7 @@ def _pass(noisy: Tensor, guide: Tensor | None, blocks: Blocks, group: int) -> Te
 
     def filtered(tile: Tile) -> tuple[Tensor, Tensor]:
         expected = None if guide is None else guide[tile.seen]
-        return _tile(noisy[tile.seen], expected, blocks, group, tile.own)
+        return _tile(noisy[tile.seen], expected, blocks, group, noise, tile.own)
 
     tiles = blocks.tiles(noisy.shape, _TILE_VOXELS)
     for tile, sums in zip(tiles, in_threads(filtered, tiles), strict=True):
@@ -166,7 +188,12 @@ def _pass(noisy: Tensor, guide: Tensor | None, blocks: Blocks, group: int) -> Te
 
 
 def _tile(
-    noisy: Tensor, guide: Tensor | None, blocks: Blocks, group: int, own: Sequence[range]
+    noisy: Tensor,
+    guide: Tensor | None,
+    blocks: Blocks,
+    group: int,
+    noise: GroupNoise,
+    own: Sequence[range],
 ) -> tuple[Tensor, Tensor]:
     """The weighted sum of filtered blocks and of their weights, for some references."""
     import torch
@@ -181,10 +208,12 @@ def _tile(
     for part in matched.split(_GROUPS):
         where = part.reshape(-1)
         stack = torch.matmul(haar, coefficients[where].view(len(part), group, -1))
+        variances = noise.variances(part, size)
         if expected is None:
-            trust = _threshold(stack)
+            trust = _threshold(stack, variances)
         else:
-            trust = _wiener(stack, torch.matmul(haar, expected[where].view_as(stack)))
+            guess = torch.matmul(haar, expected[where].view_as(stack))
+            trust = _wiener(stack, guess, variances)
         back = torch.matmul(haar.t().contiguous(), stack).mul_(trust[:, None, None])
         total.index_add_(0, where, back.view(len(where), -1))
         weight.index_add_(0, where, trust[:, None].expand(part.shape).reshape(-1))
@@ -192,18 +221,34 @@ def _tile(
     return blocks.synthesise(total, window, size), blocks.spread(weight.view(size), window)
 
 
-def _threshold(stack: Tensor) -> Tensor:
+def _threshold(stack: Tensor, variances: Tensor) -> Tensor:
     """Remove small coefficients in place, never the mean; the inverse of the noise kept."""
-    kept = stack.abs() > _THRESHOLD
+    least = _THRESHOLD * variances.sqrt()
+    kept = stack.abs() > least[:, -1:]
+    if variances.shape[1] > 1:
+        kept[:, 0] = stack[:, 0].abs() > least[:, 0]
     kept[:, 0, 0] = True
     stack.mul_(kept)
-    return 1 / kept.sum((1, 2)).float()
+    return _trust(kept, variances)
 
 
-def _wiener(stack: Tensor, expected: Tensor) -> Tensor:
+def _wiener(stack: Tensor, expected: Tensor, variances: Tensor) -> Tensor:
     """Shrink in place by the expected strength; the inverse of the noise kept."""
     share = expected.square_()
-    share.div_(share + 1)
+    if variances.shape[1] > 1:
+        first = share[:, 0] / (share[:, 0] + variances[:, 0])
+        share.div_(share + variances[:, 1:])
+        share[:, 0] = first
+    else:
+        share.div_(share + variances)
     share[:, 0, 0] = 1
     stack.mul_(share)
-    return 1 / share.square_().sum((1, 2))
+    return _trust(share.square_(), variances)
+
+
+def _trust(kept: Tensor, variances: Tensor) -> Tensor:
+    """One over the noise in groups, of which so much was kept of each coefficient."""
+    if variances.shape[1] > 1:
+        mean, rest = kept[:, 0] * variances[:, 0], kept[:, 1:].sum(1) * variances[:, 1]
+        return 1 / (mean + rest).sum(1)
+    return 1 / (kept.sum(1).float() @ variances[0, 0])

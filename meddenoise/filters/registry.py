@@ -15,7 +15,9 @@ are checked against their annotations.
 A filter that needs all volumes of a 4-D scan at once is registered with ``joint=True``; its
 ``array`` is ``(C, X, Y, Z)`` with at least two channels. One registered with ``noise=True`` is told
 ``sigma_noise`` by :func:`~meddenoise.filters.apply_filter` also where the user says nothing: the
-whole scan, with its modality and padding, tells more of its noise than an array does.
+whole scan, with its modality and padding, tells more of its noise than an array does. And one that
+has a parameter ``correlation`` is told how the noise is correlated between a voxel and its
+neighbours: a :class:`meddenoise.noise.correlation.Correlation`, or None where nothing is known.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from meddenoise.errors import ConfigError
 from meddenoise.registry import Registry
 
 __all__ = [
+    "asks_correlation",
     "asks_noise",
     "checked_options",
     "describe_filter",
@@ -44,7 +47,7 @@ __all__ = [
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _FILTERS: Registry[Callable[..., Any]] = Registry(
-    "filter", skip=("array", "spacing", "sigma_noise")
+    "filter", skip=("array", "spacing", "sigma_noise", "correlation")
 )
 _JOINT: set[str] = set()
 _NOISE: dict[str, bool | str] = {}
@@ -97,6 +100,11 @@ def asks_noise(name: str, options: dict[str, Any]) -> bool:
     """Whether the filter with these options is to be told the noise's standard deviation."""
     noise = _NOISE.get(name, False)
     return options.get(noise) is None if isinstance(noise, str) else noise
+
+
+def asks_correlation(name: str) -> bool:
+    """Whether the filter is to be told how the noise is correlated."""
+    return "correlation" in inspect.signature(get_filter(name)).parameters
 
 
 def describe_filter(name: str) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meddenoise.noise.background import agree
-from meddenoise.noise.correlation import LIMIT, Correlation
 
 if TYPE_CHECKING:
     from meddenoise.noise.estimation import NoiseEstimate
@@ -58,8 +57,8 @@ def _on_blind_spots(noise: NoiseEstimate) -> list[str]:
         return ["The image is too small to tell whether its noise is independent between voxels."]
     if not axes:
         return ["The noise is independent from voxel to voxel: Noise2Void may be used."]
-    named = " and ".join(f"{'xyz'[axis]} ({_strongest(correlation, axis)})" for axis in axes)
-    ways = ["a filter (nlmeans)", "a supervised network"]
+    named = " and ".join(f"{'xyz'[axis]} ({correlation.strongest(axis)})" for axis in axes)
+    ways = ["a filter (bm4d, which is told of it)", "a supervised network"]
     if len(axes) < len(correlation.nearest):
         along = " and ".join("xyz"[axis] for axis in axes)
         ways.insert(1, f"struct_noise2void, which hides neighbours along {along} as well")
@@ -69,15 +68,6 @@ def _on_blind_spots(noise: NoiseEstimate) -> list[str]:
         f"The noise is correlated along {named}, and Noise2Void would keep it: take "
         f"{'; '.join(ways[:-1])}; or {ways[-1]}."
     ]
-
-
-def _strongest(correlation: Correlation, axis: int) -> str:
-    """The correlation that decided."""
-    along = np.nan_to_num(correlation.coefficients[axis])
-    if abs(along[0]) > LIMIT:
-        return f"{along[0]:.2f} with the next voxel"
-    lag = int(np.abs(along).argmax())
-    return f"{along[lag]:.2f} with the voxel {lag + 1} further on"
 
 
 def _on_background(noise: NoiseEstimate) -> list[str]:

@@ -78,6 +78,19 @@ class Correlation:
         chances = self.chances or (0.0,) * len(self.coefficients)
         return tuple(max(least, chance) for chance in chances)
 
+    def along(self, axis: int) -> tuple[float, ...]:
+        """The coefficients of an axis; zeros where none is worth a correction."""
+        coloured = self._reach(WHITE)[axis]
+        return tuple(map(float, np.nan_to_num(self.coefficients[axis]) * bool(coloured)))
+
+    def strongest(self, axis: int) -> str:
+        """What decided of an axis, in words."""
+        along = np.nan_to_num(self.coefficients[axis])
+        if abs(along[0]) > LIMIT:
+            return f"{along[0]:.2f} with the next voxel"
+        lag = int(np.abs(along).argmax())
+        return f"{along[lag]:.2f} with the voxel {lag + 1} further on"
+
     def near(self, other: Correlation) -> bool:
         """Whether both say the same of the next voxel along each axis that both tell of."""
         apart = np.abs(np.subtract(self.nearest, other.nearest))
@@ -97,11 +110,9 @@ class Correlation:
         were a product of those along the axes; axes along which it is white are not counted.
         """
         filter_ = np.correlate(HIGH_PASS, HIGH_PASS, "full")[WIDTH : WIDTH + LAGS]
-        seen, coloured = 1.0, self._reach(WHITE)
+        seen = 1.0
         for axis in axes:
-            if coloured[axis]:
-                along = np.nan_to_num(self.coefficients[axis])
-                seen *= max(1 + 2 * float(filter_ @ along), _LEAST_SEEN)
+            seen *= max(1 + 2 * float(filter_ @ self.along(axis)), _LEAST_SEEN)
         return seen
 
 

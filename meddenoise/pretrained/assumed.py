@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import InputError, ParameterError
 from meddenoise.noise.anscombe import Anscombe
+from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.estimation import NoiseEstimate, estimate
 from meddenoise.noise.finest_band import WIDTH
 from meddenoise.noise.level import reference_intensity
@@ -48,16 +49,21 @@ class Assumed:
             the imaginary channel): a number, or float32 of the spatial shape, or for a scan that
             was looked at in part a map of the whole; 0 where there is none to be seen.
         stabiliser: what makes noise of that scale Gaussian; ``None`` if it is.
-        white: whether it is independent from voxel to voxel.
+        correlation: of the noise between a voxel and its neighbours.
         said: what was found, a sentence each.
         doubts: where the network does not know such scans, a sentence each.
     """
 
     scale: float | NDArray[np.float32] | LocalSigma
     stabiliser: RicianStabilisation | Anscombe | None
-    white: bool
+    correlation: Correlation
     said: tuple[str, ...]
     doubts: tuple[str, ...]
+
+    @property
+    def white(self) -> bool:
+        """Whether it is independent from voxel to voxel."""
+        return not self.correlation.axes
 
     @property
     def silent(self) -> bool:
@@ -154,11 +160,11 @@ def assume(
         f"The network was not trained for {what}: {_AUTO}."
         for what in unknown_traits(found, volume, sigma)
     )
-    white = not found.correlated
+    along = found.correlation
     if sigma is None and found.sigma <= _ROUNDING * abs(reference):
-        return Assumed(0.0, None, white, ("No noise can be seen: the scan is left as it is.",), ())
+        return Assumed(0.0, None, along, ("No noise can be seen: the scan is left as it is.",), ())
     if way == "anscombe":
-        return Assumed(1.0, _anscombe(found, sigma), white, (_said(kind, found, None),), doubts)
+        return Assumed(1.0, _anscombe(found, sigma), along, (_said(kind, found, None),), doubts)
     if way == "rician":
         check_magnitude(np.array([lowest]))
     stabiliser = RicianStabilisation(1.0, coils) if way == "rician" else None
@@ -174,7 +180,7 @@ def assume(
             said.append(f"It varies from {low:.4g} to {high:.4g} over the scan: a map is taken.")
     if sigma == 0:
         raise ParameterError("sigma is 0: where there is no noise, there is nothing to take away.")
-    return Assumed(scale, stabiliser, white, tuple(said), doubts)
+    return Assumed(scale, stabiliser, along, tuple(said), doubts)
 
 
 def _way(found: NoiseEstimate, lowest: float) -> str:

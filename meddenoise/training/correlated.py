@@ -85,7 +85,7 @@ def warn_if_correlated(items: Sequence[Item], axes: Sequence[int], trainer: str)
     warnings.warn(
         f"The noise is correlated along {named}, and {trainer} takes it for "
         f"independent: much of it will be left. Take {way}clean partners (data.targets, or a noise "
-        "section for clean scans), or a filter: meddenoise denoise --method nlmeans.",
+        "section for clean scans), or a filter: meddenoise denoise --method bm4d.",
         stacklevel=3,
     )
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.workflows.ensemble import mean_of_both
+from meddenoise.workflows.refined import NOT_LEARNT
 from meddenoise.workflows.way import Progress
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def adapted(
     spacing: Sequence[float],
     seconds: float,
     progress: Progress | None = None,
-) -> NDArray[np.float32] | None:
+) -> NDArray[np.float32]:
     """A scan by the network that ships, by BM4D, and by what can be learnt from it alone.
 
     The mean of the first two is better than either. Then a small network learns from recorruptions
@@ -55,7 +56,7 @@ def adapted(
     gained less in that time: 0.02 to 0.04 dB a minute on two heads, and lost at higher rates.
 
     Args:
-        z: ``(X, Y)`` or ``(X, Y, Z)``, with white noise of standard deviation 1.
+        z: ``(X, Y)`` or ``(X, Y, Z)``, with noise of standard deviation 1.
         network: for so many axes.
         noise: of the scan.
         spacing: voxel size in mm per axis.
@@ -63,24 +64,30 @@ def adapted(
         progress: called with the finished fraction.
 
     Returns:
-        float32 of the same shape; ``None`` if the noise is not independent from voxel to voxel,
-        which is said in a warning: it would be learnt for anatomy.
+        float32 of the same shape; where the noise is correlated between voxels, with a warning,
+        the mean of the two, as it would be learnt for anatomy.
     """
-    if not noise.white:
-        warnings.warn(
-            "The noise is correlated between voxels, so nothing can be learnt from this scan "
-            "alone: --adapt is left out.",
-            stacklevel=3,
+
+    def both(noisy: NDArray[np.floating], level: float) -> NDArray[np.float32]:
+        return mean_of_both(
+            noisy,
+            network,
+            spacing,
+            level,
+            noise.floor,
+            unbiased=noise.stabiliser is None,
+            correlation=noise.correlation,
         )
-        return None
+
+    if not noise.white:
+        warnings.warn(NOT_LEARNT, stacklevel=3)
+        return both(z.astype(np.float32), 1.0)
     from meddenoise.training.refine import refine
 
     return np.asarray(
         refine(
             z.astype(np.float32),
-            lambda noisy, level: mean_of_both(
-                noisy, network, spacing, level, noise.floor, unbiased=noise.stabiliser is None
-            ),
+            both,
             sigma=1.0,
             seconds=seconds,
             spacing=spacing,

@@ -102,7 +102,7 @@ def _by_correlation(noise: NoiseEstimate, dims: int, name: str, told: list[str])
     raise ConfigError(
         f"The noise of {name} is correlated along {along}: no trainer learns from such scans "
         "alone. Give clean or repeated scans as data.targets, or use 'meddenoise denoise "
-        "--method nlmeans'."
+        "--method bm4d'."
     )
 
 

@@ -156,17 +156,20 @@ def _run(
     options: Mapping[str, Any],
     device: str,
 ) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
-    """The method as a function of arrays, its sigma that of the whole scan."""
+    """The method as a function of arrays, told of the noise of the whole scan."""
     from meddenoise.filters.registry import asks_noise, checked_options
     from meddenoise.noise import estimate
     from meddenoise.workflows.ways import AUTO, way_to_denoise
 
-    sigma = None
+    sigma = correlation = None
     if method is not None and method != AUTO:
         checked = checked_options(method, dict(options))
         if asks_noise(method, checked):
-            sigma = estimate(noisy).sigma
-    way = way_to_denoise(model, method, device, options=options, sigma=sigma)
+            noise = estimate(noisy)
+            sigma, correlation = noise.sigma, noise.correlation
+    way = way_to_denoise(
+        model, method, device, options=options, sigma=sigma, correlation=correlation
+    )
 
     def run(array: NDArray[np.floating]) -> NDArray[np.floating]:
         part = Volume.from_array(

@@ -125,8 +125,11 @@ def denoise_ready(
                 filled = np.where(inside, noisy, noisy[inside].mean(dtype=np.float64))
                 z = noise.forward(filled.astype(noisy.dtype))
                 share = _share(progress, channel, volume.channels)
-                clean = None
-                if adapt is not None:
+                if adapt is None:
+                    clean = ready(z, inside, unbiased=noise.twice(volume.dims), progress=share)
+                else:
+                    how = f"adapted for {adapt:g} s" if noise.white else "in the mean with bm4d"
+                    note = f"{ready.note}, {how}"
                     clean = adapted(
                         z,
                         ready,
@@ -135,10 +138,6 @@ def denoise_ready(
                         seconds=adapt / volume.channels,
                         progress=share,
                     )
-                    if clean is not None:
-                        note = f"{ready.note}, adapted for {adapt:g} s"
-                if clean is None:
-                    clean = ready(z, inside, unbiased=noise.twice(volume.dims), progress=share)
                 block = looked_at(noisy.shape)
                 warn_of_structure(z[block], clean[block], inside[block])
                 out[channel] = np.where(inside, noise.inverse(clean), noisy)

@@ -3,6 +3,7 @@ scan what it left undone."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.filters import get_filter, register_filter
+from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.wavelet_mad import estimate_sigma
 from meddenoise.workflows import ensemble as ensemble  # registers a method
 
 if TYPE_CHECKING:
     from meddenoise.training.refine import Filter
 
-__all__ = ["bm4d_refined", "ensemble_refined"]
+__all__ = ["NOT_LEARNT", "bm4d_refined", "ensemble_refined"]
+
+NOT_LEARNT = (
+    "The noise is correlated between voxels, and would be learnt for anatomy from this scan alone: "
+    "the training is left out."
+)
+"""A warning."""
 
 
 @register_filter("bm4d_refined", noise=True)
@@ -26,6 +34,7 @@ def bm4d_refined(
     *,
     spacing: Sequence[float],
     sigma_noise: float | None = None,
+    correlation: Correlation | None = None,
     seconds: float = 120.0,
     seed: int = 0,
     device: str = "auto",
@@ -33,13 +42,15 @@ def bm4d_refined(
 ) -> NDArray[np.floating]:
     """BM4D, then a network trained on the scan itself corrects it; better with time.
 
-    See :func:`meddenoise.training.refine.refine`. Right for white Gaussian noise, as BM4D is. Where
-    the network does no better on a copy of the scan that was held out, the result is BM4D's.
+    See :func:`meddenoise.training.refine.refine`. Right for Gaussian noise, as BM4D is. Where the
+    network does no better on a copy of the scan that was held out, the result is BM4D's, and so it
+    is, with a warning, where the noise is correlated: it would be learnt for anatomy.
 
     Args:
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite.
         spacing: voxel size in mm per axis.
         sigma_noise: standard deviation of the noise in image units; estimated if None.
+        correlation: of the noise between a voxel and its neighbours, for BM4D; white if None.
         seconds: for filtering and training together; each channel of a 4-D scan takes so long.
         seed: of all random numbers.
         device: for the network.
@@ -52,9 +63,9 @@ def bm4d_refined(
     Raises:
         ParameterError: seconds not above 0, or an image too small to estimate its noise.
     """
-    first = partial(_filtered, "bm4d", spacing=spacing)
+    first = partial(_filtered, "bm4d", spacing=spacing, correlation=correlation)
     how = {"seconds": seconds, "spacing": spacing, "seed": seed, "device": device, "floor": floor}
-    return _refined(array, first, sigma_noise, how)
+    return _refined(array, first, sigma_noise, correlation, how)
 
 
 @register_filter("ensemble_refined", noise=True)
@@ -63,6 +74,7 @@ def ensemble_refined(
     *,
     spacing: Sequence[float],
     sigma_noise: float | None = None,
+    correlation: Correlation | None = None,
     seconds: float = 120.0,
     seed: int = 0,
     device: str = "auto",
@@ -75,9 +87,10 @@ def ensemble_refined(
     Raises:
         ModelError: the weights that ship are missing or altered.
     """
-    first = partial(_filtered, "ensemble", spacing=spacing, device=device, floor=floor)
+    to_both: dict[str, Any] = {"correlation": correlation, "device": device, "floor": floor}
+    first = partial(_filtered, "ensemble", spacing=spacing, **to_both)
     how = {"seconds": seconds, "spacing": spacing, "seed": seed, "device": device, "floor": floor}
-    return _refined(array, first, sigma_noise, how)
+    return _refined(array, first, sigma_noise, correlation, how)
 
 
 def _filtered(
@@ -88,10 +101,19 @@ def _filtered(
 
 
 def _refined(
-    array: NDArray[np.floating], first: Filter, sigma: float | None, how: Mapping[str, Any]
+    array: NDArray[np.floating],
+    first: Filter,
+    sigma: float | None,
+    correlation: Correlation | None,
+    how: Mapping[str, Any],
 ) -> NDArray[np.floating]:
     """``how``: what :func:`meddenoise.training.refine.refine` is told beside."""
     from meddenoise.training.refine import refine
 
     sigma = estimate_sigma(array) if sigma is None else sigma
-    return array.copy() if sigma == 0 else refine(array, first, sigma=sigma, **how).image
+    if sigma == 0:
+        return array.copy()
+    if correlation is not None and correlation.axes:
+        warnings.warn(NOT_LEARNT, stacklevel=4)
+        return first(array, sigma)
+    return refine(array, first, sigma=sigma, **how).image

@@ -24,6 +24,7 @@ from meddenoise.workflows.way import Progress, Way
 if TYPE_CHECKING:
     from meddenoise.inference import Denoiser
     from meddenoise.io.planes import PlaneScan
+    from meddenoise.noise.correlation import Correlation
     from meddenoise.workflows.streamed import Streamed
 
 __all__ = ["AUTO", "Progress", "Way", "way_to_denoise"]
@@ -46,6 +47,7 @@ def way_to_denoise(
     adapt: float | None = None,
     strength: float = 1.0,
     units: str | None = None,
+    correlation: Correlation | None = None,
 ) -> Way:
     """By a model file, by a filter, or without either by the network that ships with meddenoise.
 
@@ -66,6 +68,8 @@ def way_to_denoise(
         strength: how much of what is found to be noise is taken away, 0 to 1.
         units: ``"HU"`` for CT in a format without a place for it; where nothing is said, noise is
             estimated, and a scan looks like CT, a warning hints at it.
+        correlation: of the noise between a voxel and its neighbours, for a filter that asks for it;
+            measured in each scan if ``None``.
 
     Raises:
         ParameterError: both of the two, options for a model or for ``"auto"``, a sigma or coils
@@ -86,6 +90,7 @@ def way_to_denoise(
         around=Around(stabilise, debias, coils),
         budget=budget,
         adapt=adapt,
+        correlation=correlation,
     )
     if strength != 1:
         way = blended(way, strength)
@@ -105,6 +110,7 @@ def _full_strength(
     around: Around,
     budget: float | None,
     adapt: float | None,
+    correlation: Correlation | None,
 ) -> Way:
     """See :func:`way_to_denoise`."""
     if model is not None and method is not None:
@@ -125,7 +131,7 @@ def _full_strength(
             from meddenoise.devices import choose_device  # imports torch
 
             options.setdefault("device", str(choose_device(device)))
-        return around.debiased(_by_filter(method, options, level, around), level)
+        return around.debiased(_by_filter(method, options, level, around, correlation), level)
     if model is None:
         return _by_what_ships(options, sigma, level, around, device, adapt)
     from meddenoise.inference import Denoiser
@@ -274,6 +280,7 @@ def _by_filter(
     options: dict[str, Any],
     level: Callable[[Volume], float | None],
     around: Around,
+    correlation: Correlation | None,
 ) -> Way:
     """Wrong names and options are said before anything is read."""
     from meddenoise.filters.registry import checked_options
@@ -291,6 +298,7 @@ def _by_filter(
             volume,
             name,
             sigma_noise=level(volume),
+            correlation=correlation,
             stabilise=around.stabilise or "none",
             coils=around.coils or 1,
             **options,
@@ -333,6 +341,7 @@ def _by_choice(
             choice.method,
             # Every filter can be told, but a filter of 4-D scans knows better.
             sigma_noise=sigma if stabilise != "anscombe" else None,
+            correlation=choice.correlation,
             stabilise=stabilise,
             coils=coils,
             **chosen,

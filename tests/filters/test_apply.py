@@ -12,13 +12,16 @@ from meddenoise.evaluation import compare
 from meddenoise.filters import (
     apply_filter,
     filter_names,
+    filter_options,
     gaussian,
     is_joint,
     median,
     register_filter,
 )
 from meddenoise.filters.apply import fill_invalid
+from meddenoise.filters.registry import asks_correlation
 from meddenoise.noise import estimate_sigma
+from meddenoise.noise.correlation import Correlation
 from meddenoise.volume import Volume
 
 
@@ -140,6 +143,33 @@ def test_what_the_scan_tells_of_its_noise_is_told_and_noted() -> None:
     # And what cannot be told is left to the filter.
     apply_filter(Volume.from_array(np.ones((4, 4, 4))), "asks")
     assert told["sigma"] is None
+
+
+@pytest.mark.usefixtures("own_filters")
+def test_how_noise_is_correlated_is_told_and_noted() -> None:
+    draws = gaussian_filter(np.random.default_rng(0).standard_normal((64, 64, 24)), (1, 0, 0))
+    volume = Volume.from_array((100 + 10 / draws.std() * draws).astype(np.float32))
+    told = {}
+
+    @register_filter("asks")
+    def asks(array, *, spacing, sigma_noise=None, correlation=None):  # type: ignore[no-untyped-def]
+        told["correlation"] = correlation
+        return array
+
+    assert asks_correlation("asks")
+    assert not asks_correlation("gaussian")
+    assert filter_options("asks") == {}
+    result = apply_filter(volume, "asks", sigma_noise=10)
+    assert told["correlation"].nearest == pytest.approx((0.78, 0, 0), abs=0.05)
+    noted = "filtered by asks, noise sigma 10, noise correlated along x"
+    assert result.history == (noted,)
+    # Who knows better says so.
+    known = Correlation(((0.0,), (0.5,), (0.5,)))
+    result = apply_filter(volume, "asks", correlation=known)
+    assert told["correlation"] is known
+    assert result.history == ("filtered by asks, noise correlated along y and z",)
+    apply_filter(Volume.from_array(np.ones((4, 4, 4))), "asks")
+    assert told["correlation"] is None
 
 
 def test_they_denoise_a_real_head(shared_data: Path) -> None:

@@ -10,6 +10,8 @@ import torch
 from meddenoise.errors import ParameterError
 from meddenoise.filters import bm4d, gaussian
 from meddenoise.filters.blocks import Blocks, haar_matrix, kaiser_window, match_blocks
+from meddenoise.noise.correlation import Correlation
+from meddenoise.noise.mri.kspace import kspace_filter
 
 
 def picture(shape: tuple[int, ...]) -> np.ndarray:
@@ -47,6 +49,36 @@ def test_the_noise_is_estimated_if_nobody_says() -> None:
     told = bm4d(noisy, spacing=(1, 1, 1), sigma_noise=10)
     found = bm4d(noisy, spacing=(1, 1, 1))
     assert psnr(found, clean) == pytest.approx(psnr(told, clean), abs=0.5)
+
+
+def zero_filled(shape: tuple[int, ...]) -> tuple[np.ndarray, Correlation]:
+    """Noise of 10 with the 60 % lowest frequencies of its first two axes, and its correlation."""
+    h = kspace_filter(shape[:2], zero_filling=1 / 0.6).numpy()
+    h = h.reshape(*h.shape, *[1] * (len(shape) - 2))
+    drawn = np.random.default_rng(0).standard_normal(shape)
+    noise = np.fft.ifftn(h * np.fft.fftn(drawn)).real
+    lags = np.sinc(0.6 * np.arange(1, 4))
+    along = [lags if axis < 2 else np.zeros(3) for axis in range(len(shape))]
+    return 10 * noise / noise.std(), Correlation(tuple(tuple(map(float, axis)) for axis in along))
+
+
+@pytest.mark.parametrize("shape", [(48, 44, 30), (96, 80)], ids=["3-D", "2-D"])
+def test_correlated_noise_goes_where_it_is_told_of(shape: tuple[int, ...]) -> None:
+    clean = picture(shape)
+    noise, along = zero_filled(shape)
+    noisy = (clean + noise).astype(np.float32)
+    how = {"spacing": (1,) * len(shape), "sigma_noise": 10.0}
+    told, untold = bm4d(noisy, correlation=along, **how), bm4d(noisy, **how)
+    assert psnr(told, clean) > psnr(untold, clean) + 1
+    white = Correlation(((0.03, 0.0, 0.0),) * len(shape))
+    assert np.array_equal(bm4d(noisy, correlation=white, **how), untold)
+
+
+def test_correlated_noise_is_not_refined() -> None:
+    noise, along = zero_filled((24, 24, 24))
+    noisy = (picture(noise.shape) + noise).astype(np.float32)
+    with pytest.raises(ParameterError, match=r"along x and y.*leave refine out"):
+        bm4d(noisy, spacing=(1, 1, 1), sigma_noise=10, correlation=along, refine=True)
 
 
 @pytest.mark.parametrize(

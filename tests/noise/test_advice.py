@@ -36,7 +36,7 @@ def test_noise_correlated_along_all_axes_leaves_nothing_to_hide() -> None:
     advice = replace(WHITE, correlation=Correlation((NEXT, NEXT, NEXT))).advice
     assert "along x (0.40 with the next voxel) and y" in advice
     assert "struct_noise2void" not in advice
-    assert "nlmeans" in advice
+    assert "bm4d" in advice
 
 
 def test_what_decided_is_named() -> None:

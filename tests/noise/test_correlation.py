@@ -109,6 +109,15 @@ def test_what_chance_may_bring_is_no_correlation() -> None:
     assert not Correlation(((0, WHITE + 0.01, 0),)).white
 
 
+def test_what_is_negligible_along_an_axis_is_none() -> None:
+    found = Correlation(((0.05, 0.0, 0.0), (0.3, -0.1, np.nan), (0.1, 0.2, 0.0)), (0.0, 0.0, 0.2))
+    assert found.along(0) == (0, 0, 0)
+    assert found.along(1) == (0.3, -0.1, 0)
+    assert found.along(2) == (0, 0, 0)
+    assert found.strongest(1) == "0.30 with the next voxel"
+    assert found.strongest(2) == "0.20 with the voxel 2 further on"
+
+
 def test_near_and_filled() -> None:
     nan = float("nan")
     one = Correlation(((0.3, 0.1, 0.0), (nan, nan, nan)), (0.05, 1.0))

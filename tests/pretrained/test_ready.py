@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from meddenoise.errors import ConfigError
+from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.rician_vst import RicianStabilisation
 from meddenoise.pretrained.assumed import Assumed
 from meddenoise.pretrained.ready import ReadyDenoiser
@@ -87,5 +88,6 @@ def test_it_is_no_brighter_than_noise_if_asked(ready: ReadyDenoiser) -> None:
 @pytest.mark.parametrize(("white", "dims", "twice"), [(True, 3, False), (True, 2, True),
                                                       (False, 3, True)])  # fmt: skip
 def test_when_it_takes_a_second_pass(white: bool, dims: int, twice: bool) -> None:
-    assert Assumed(1.0, None, white, (), ()).twice(dims) is twice
-    assert not Assumed(1.0, RicianStabilisation(1.0), white, (), ()).twice(dims)
+    along = Correlation(((0.0 if white else 0.3,),) * dims)
+    assert Assumed(1.0, None, along, (), ()).twice(dims) is twice
+    assert not Assumed(1.0, RicianStabilisation(1.0), along, (), ()).twice(dims)

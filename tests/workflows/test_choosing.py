@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from typing import Any
 
 import numpy as np
@@ -36,22 +37,30 @@ def test_rician_noise_is_stabilised(scans: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["along x", "everywhere"])
 @pytest.mark.parametrize("budget", [None, 600.0])
-def test_correlated_noise_is_for_whole_patches(scans: Any, kind: str, budget: float | None) -> None:
+def test_bm4d_is_told_of_noise_that_is_strongly_correlated(
+    scans: Any, kind: str, budget: float | None
+) -> None:
     found = choose(scans.scan(kind), budget=budget)
-    assert (found.method, found.options) == ("nlmeans", {})
-    along = "x." if kind == "along x" else "x and y and z."
-    assert f"correlated along {along}" in " ".join(found.why)
+    assert (found.method, found.options) == ("bm4d", {})
+    why = " ".join(found.why)
+    assert re.search(
+        r"along x \(0.\d+ with" if kind == "along x" else r"along x .* and y .* and z", why
+    )
+    assert "strongly correlated" in why
+    assert ("the budget is left" in why) is (budget is not None)
+    assert found.correlation is not None
+    assert found.correlation.nearest[0] > 0.5
 
 
-def test_weakly_correlated_noise_is_borne(scans: Any) -> None:
+def test_what_is_correlated_less_the_network_bears(scans: Any) -> None:
     from scipy.ndimage import gaussian_filter
 
     noise = np.random.default_rng(1).standard_normal((56, 56, 40))
     smooth = gaussian_filter(noise, (0.53, 0, 0), mode="wrap")
     array = (scans.anatomy() + scans.sigma * smooth / smooth.std()).astype(np.float32)
     found = choose(md.Volume.from_array(array), budget=600)
-    assert (found.method, found.options) == ("bm4d", {})
-    assert "weakly correlated along x" in " ".join(found.why)
+    assert (found.method, found.options) == ("ensemble", {})
+    assert "correlated along x" in " ".join(found.why)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("dipy") is None, reason="needs dipy")

@@ -57,7 +57,7 @@ def test_noise_along_one_axis(scans: Any) -> None:
 
 
 def test_noise_along_all_axes_is_for_no_trainer(scans: Any) -> None:
-    with pytest.raises(ConfigError, match=r"along x and y and z: no trainer.*--method nlmeans"):
+    with pytest.raises(ConfigError, match=r"along x and y and z: no trainer.*--method bm4d"):
         chosen(scans.scan("everywhere"))
 
 

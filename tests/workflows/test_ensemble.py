@@ -7,9 +7,10 @@ import pytest
 
 import meddenoise as md
 from meddenoise.filters import get_filter
+from meddenoise.noise.correlation import Correlation
 from meddenoise.pretrained.ready import ReadyDenoiser
 from meddenoise.workflows.ensemble import ensemble
-from meddenoise.workflows.refined import ensemble_refined
+from meddenoise.workflows.refined import bm4d_refined, ensemble_refined
 
 
 def error(array: np.ndarray, clean: np.ndarray) -> float:
@@ -47,6 +48,19 @@ def test_the_background_of_a_magnitude_is_as_flat_as_the_network_makes_it(scans:
     volume, empty = scans.scan("rician"), scans.anatomy() == 0
     alone, both = (md.denoise(volume, method=m) for m in (None, "auto"))
     assert both.array[0][empty].mean() < alone.array[0][empty].mean() + 0.02 * scans.sigma
+
+
+def test_bm4d_is_told_of_correlated_noise_and_nothing_is_learnt(scans: Any) -> None:
+    noisy, along = scans.scan("along x").array[0], Correlation(((0.78, 0.37, 0.1), (0,), (0,)))
+    how = {"spacing": (1, 1, 1), "sigma_noise": scans.sigma, "correlation": along}
+    blocks = get_filter("bm4d")(noisy, **how)
+    found = ensemble(noisy, **how, device="cpu")
+    network = ReadyDenoiser.load(3, "cpu")(noisy / scans.sigma, unbiased=True) * scans.sigma
+    assert np.allclose(found, (blocks + network) / 2, atol=1e-3)
+    for method, first in ((bm4d_refined, blocks), (ensemble_refined, found)):
+        with pytest.warns(UserWarning, match="correlated.*the training is left out"):
+            refined = method(noisy, **how, seconds=5.0, device="cpu")
+        assert np.array_equal(refined, first)
 
 
 def test_without_noise_nothing_changes() -> None:

@@ -26,7 +26,7 @@ __all__ = ["Assumed", "Rest", "assume", "unknown_traits"]
 # What the network was trained for; see configs/pretrain_3d.yaml and data/synthetic.
 # In percent of the noisy scan's 99.9th percentile, which strong noise raises.
 _WEAKEST, _STRONGEST = 0.5, 22.0
-_CORRELATED = 0.45
+_CORRELATED = 0.5
 _THICKEST = 4.0
 _MODALITIES = ("", "MR", "CT")
 

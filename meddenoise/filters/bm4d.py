@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -73,14 +74,14 @@ def bm4d(
         group: how many similar blocks are filtered together, a power of two.
         refine: correct the result by its expected error, :func:`meddenoise.filters.refine.refined`:
             twice the time. Only for noise that is white: where k-space was filled with zeros, even
-            to 95 %, noise would come back. Refused where it is seen to be correlated.
+            to 95 %, noise would come back. Where it is seen to be correlated it is left out, with a
+            warning.
 
     Returns:
         An array of the same shape and dtype.
 
     Raises:
-        ParameterError: an impossible option, an image too small to estimate its noise, or
-            ``refine`` where the noise is correlated.
+        ParameterError: an impossible option, or an image too small to estimate its noise.
     """
     import torch
 
@@ -88,16 +89,17 @@ def bm4d(
         raise ParameterError(f"search is {search}: it is at least 1 voxel.")
     if group < 1 or group & (group - 1):
         raise ParameterError(f"group is {group}: it is a power of two (8, 16, 32).")
-    sigma = estimate_sigma(array) if sigma_noise is None else sigma_noise
+    sigma = estimate_sigma(array, correlation=correlation) if sigma_noise is None else sigma_noise
     if sigma == 0:
         return array.copy()
-    if refine and correlation is not None and correlation.axes:
-        along = " and ".join("xyz"[axis] for axis in correlation.axes)
-        raise ParameterError(
-            f"The noise is correlated along {along}, and refine=true would take it for image: "
-            "leave refine out."
+    coloured = correlation is not None and not correlation.white
+    if refine and coloured:
+        warnings.warn(
+            "The noise is correlated between voxels, and refine=true would take it for image: it "
+            "is left out.",
+            stacklevel=2,
         )
-    if refine:
+    elif refine:
         plain = partial(bm4d, spacing=spacing, sigma_noise=sigma, search=search, group=group)
         return refined(plain, array, sigma, spacing=spacing)
     flat = array.ndim == 2  # filtered as (X, 1, Y), where runs in memory are long

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GroupNoise"]
 
-# Frequencies that were not measured have no noise, but what was estimated of them has some.
+# Frequencies that were not measured have no noise, but what was estimated of them has some; and a
+# correlation that was measured and cut off may be that of no noise.
 _QUIETEST = 1e-3
+
+# Pairs of blocks that are looked at at once.
+_PAIRS = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +63,8 @@ class GroupNoise:
 
     @property
     def each(self) -> Tensor:
-        """The variance of each coefficient of a block, ``(voxels,)``; they sum to ``voxels``."""
+        """The variance of each coefficient of a block, ``(voxels,)``; they sum to ``voxels``, or to
+        more where the correlation is that of no noise."""
         return self.table[len(self.table) // 2].clamp(min=_QUIETEST)
 
     def variances(self, places: Tensor, size: Sequence[int]) -> Tensor:
@@ -78,20 +83,27 @@ class GroupNoise:
             all have the same.
         """
         import torch
-        from torch.nn import functional as F
 
         count = places.shape[1]
         if self.white or count == 1:
             return self.each[None, None]
         one, other = torch.triu_indices(count, count, 1)
+        at_once = max(1, _PAIRS // len(one))
+        shared = torch.cat([self._shared(part, size, one, other) for part in places.split(at_once)])
+        mean = self.each + shared * (2 / count)
+        rest = self.each - shared * (2 / (count * (count - 1)))
+        return torch.stack([mean, rest], dim=1).clamp_(min=_QUIETEST)
+
+    def _shared(self, places: Tensor, size: Sequence[int], one: Tensor, other: Tensor) -> Tensor:
+        """The covariances of the pairs of blocks in each group, summed: ``(groups, voxels)``."""
+        import torch
+        from torch.nn import functional as F
+
         place = (places // (size[1] * size[2]), places // size[2] % size[1], places % size[2])
         number = torch.zeros(1, dtype=torch.int64)
         for axis, far in zip(place, self.far, strict=True):
             number = number * (2 * far + 1) + axis[:, one] - axis[:, other] + far
-        shared = F.embedding_bag(number, self.table, mode="sum")
-        mean = self.each + shared * (2 / count)
-        rest = self.each - shared * (2 / (count * (count - 1)))
-        return torch.stack([mean, rest], dim=1).clamp_(min=_QUIETEST)
+        return F.embedding_bag(number, self.table, mode="sum")
 
 
 def _covariances(count: int, along: Sequence[float], far: int) -> NDArray[np.float64]:
@@ -107,7 +119,4 @@ def _covariances(count: int, along: Sequence[float], far: int) -> NDArray[np.flo
         np.einsum("ki,kj,ij->k", basis, basis, reach[middle + places[:, None] - places - moved])
         for moved in range(-far, far + 1)
     ]
-    covariances = np.stack(found, axis=1)
-    # A correlation that was measured and cut off may be that of no noise.
-    covariances[covariances[:, far] < 0] = 0
-    return covariances
+    return np.stack(found, axis=1)

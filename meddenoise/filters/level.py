@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from meddenoise.errors import ParameterError
-from meddenoise.filters.registry import asks_correlation, asks_noise
+from meddenoise.filters.registry import asks_correlation, asks_noise, is_joint
 from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.estimation import NoiseEstimate, estimate
 from meddenoise.noise.mppca import FEWEST_VOLUMES
@@ -67,6 +67,9 @@ def told_noise(
         correlation or (None if one is None else one.correlation) if asks_along else None
         for one in found
     ]
+    if is_joint(name):
+        # All channels are told as one: of the first that knows.
+        correlations = [next((one for one in correlations if one is not None), None)] * count
     sigmas: list[float | None] = [1.0 if stabilised else sigma] * count
     if asks_level:
         sigmas = [None if one is None else one.sigma for one in found]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.finest_band import NORMAL_MAD, WIDTH, finest_band, sampled_parts
 
 __all__ = ["estimate_sigma"]
@@ -13,7 +14,12 @@ __all__ = ["estimate_sigma"]
 _FEWEST = 32
 
 
-def estimate_sigma(array: NDArray[np.generic], *, mask: NDArray[np.bool_] | None = None) -> float:
+def estimate_sigma(
+    array: NDArray[np.generic],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    correlation: Correlation | None = None,
+) -> float:
     """Standard deviation of white noise, by the wavelet MAD estimate.
 
     ``sigma = median|d| / 0.6745`` over the finest diagonal band d of a db2 wavelet
@@ -24,15 +30,16 @@ def estimate_sigma(array: NDArray[np.generic], *, mask: NDArray[np.bool_] | None
     and are left out.
 
     It assumes noise independent between voxels: interpolated, filtered or zero-filled scans
-    and reconstructed CT have less in this band, and the estimate is then too low. In the
-    air around a magnitude MR image the noise is Rayleigh, its spread 0.655 sigma: give a
-    foreground mask where there is much air.
+    and reconstructed CT have less in this band, and the estimate is then too low, unless the
+    correlation is given. In the air around a magnitude MR image the noise is Rayleigh, its
+    spread 0.655 sigma: give a foreground mask where there is much air.
 
     Args:
         array: one scan, ``(X, Y)`` or ``(X, Y, Z)``, any unit. Axes of fewer than 4 voxels
             are gone through slice by slice; of more than 8 million voxels, evenly spaced
             slabs are looked at.
         mask: bool, ``array``'s shape; only coefficients whose support lies within count.
+        correlation: of the noise between a voxel and its neighbours; white if None.
 
     Returns:
         sigma in the image's units; 0.0 for a constant image.
@@ -68,4 +75,5 @@ def estimate_sigma(array: NDArray[np.generic], *, mask: NDArray[np.bool_] | None
             "There is too little image to estimate noise from: fewer than 32 places with 4 "
             "valid voxels along each axis that are not flat background."
         )
-    return float(np.median(coefficients) / NORMAL_MAD)
+    seen_of_it = 1.0 if correlation is None else correlation.response(axes)
+    return float(np.median(coefficients) / NORMAL_MAD / seen_of_it**0.5)

@@ -110,9 +110,9 @@ def _correlation(noise: NoiseEstimate) -> str:
     """A sentence on whether neighbours share noise."""
     found = noise.correlation
     if not found.axes:
-        return "It is independent between voxels, as far as can be seen."
+        return "The noise is independent between voxels, as far as can be seen."
     along = " and ".join(f"{'xyz'[axis]} ({found.strongest(axis)})" for axis in found.axes)
-    return f"It is correlated along {along}, as BM4D is told."
+    return f"The noise is correlated along {along}, as BM4D is told."
 
 
 def visible(noise: NoiseEstimate, volume: Volume) -> bool:

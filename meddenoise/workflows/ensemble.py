@@ -31,7 +31,7 @@ def ensemble(
     """The mean of BM4D and the network that ships; better than either.
 
     One compares blocks that are far apart, the other knows what shapes are like; where their errors
-    differ, the mean's are smaller. Right for Gaussian noise, white or correlated up to 0.65 between
+    differ, the mean's are smaller. Right for Gaussian noise, white or correlated up to 0.5 between
     neighbours.
 
     Weights by Stein's estimate of the error, with some of the residual and of the neighbours, were
@@ -54,7 +54,7 @@ def ensemble(
         ParameterError: an image too small to estimate its noise.
         ModelError: the weights that ship are missing or altered.
     """
-    sigma = estimate_sigma(array) if sigma_noise is None else sigma_noise
+    sigma = estimate_sigma(array, correlation=correlation) if sigma_noise is None else sigma_noise
     if sigma == 0:
         return array.copy()
     from meddenoise.pretrained.ready import ReadyDenoiser

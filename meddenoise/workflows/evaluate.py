@@ -157,16 +157,17 @@ def _run(
     device: str,
 ) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
     """The method as a function of arrays, told of the noise of the whole scan."""
-    from meddenoise.filters.registry import asks_noise, checked_options
+    from meddenoise.filters.registry import asks_correlation, asks_noise, checked_options
     from meddenoise.noise import estimate
     from meddenoise.workflows.ways import AUTO, way_to_denoise
 
     sigma = correlation = None
     if method is not None and method != AUTO:
         checked = checked_options(method, dict(options))
-        if asks_noise(method, checked):
+        if asks_noise(method, checked) or asks_correlation(method):
             noise = estimate(noisy)
-            sigma, correlation = noise.sigma, noise.correlation
+            sigma = noise.sigma if asks_noise(method, checked) else None
+            correlation = noise.correlation
     way = way_to_denoise(
         model, method, device, options=options, sigma=sigma, correlation=correlation
     )

@@ -109,7 +109,8 @@ def denoise_ready(
             f"{' and '.join(f'{d}-D' for d in networks)} scans: say --method auto, which looks at "
             "the image and chooses."
         )
-    valid, out, note = volume.valid, volume.array.copy(), ready.note
+    valid, out = volume.valid, volume.array.copy()
+    notes = [ready.note]
     series = is_series(volume)
     known = {"sigma": sigma, "stabilise": stabilise, "coils": coils or 1}
     shared = _assumed(volume, volume.channels, known) if series else None
@@ -129,7 +130,7 @@ def denoise_ready(
                     clean = ready(z, inside, unbiased=noise.twice(volume.dims), progress=share)
                 else:
                     how = f"adapted for {adapt:g} s" if noise.white else "in the mean with bm4d"
-                    note = f"{ready.note}, {how}"
+                    notes += [] if how in notes else [how]
                     clean = adapted(
                         z,
                         ready,
@@ -143,7 +144,7 @@ def denoise_ready(
                 out[channel] = np.where(inside, noise.inverse(clean), noisy)
         if progress:
             progress((channel + 1) / volume.channels)
-    return volume.with_array(out, note=note)
+    return volume.with_array(out, note=", ".join(notes))
 
 
 def _assumed(volume: Volume, channels: int, known: Mapping[str, Any]) -> Assumed:

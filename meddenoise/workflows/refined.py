@@ -110,7 +110,7 @@ def _refined(
     """``how``: what :func:`meddenoise.training.refine.refine` is told beside."""
     from meddenoise.training.refine import refine
 
-    sigma = estimate_sigma(array) if sigma is None else sigma
+    sigma = estimate_sigma(array, correlation=correlation) if sigma is None else sigma
     if sigma == 0:
         return array.copy()
     if correlation is not None and correlation.axes:

@@ -172,6 +172,21 @@ def test_how_noise_is_correlated_is_told_and_noted() -> None:
     assert told["correlation"] is None
 
 
+@pytest.mark.usefixtures("own_filters")
+def test_a_joint_filter_is_told_of_the_first_channel_that_tells() -> None:
+    draws = gaussian_filter(np.random.default_rng(0).standard_normal((48, 48, 24)), (1, 0, 0))
+    array = np.stack([np.ones_like(draws), 100 + 10 / draws.std() * draws]).astype(np.float32)
+    told = {}
+
+    @register_filter("asks", joint=True)
+    def asks(array, *, spacing, sigma_noise=None, correlation=None):  # type: ignore[no-untyped-def]
+        told["correlation"] = correlation
+        return array
+
+    apply_filter(Volume(array, np.eye(4)), "asks", sigma_noise=10)
+    assert told["correlation"].axes == (0,)
+
+
 def test_they_denoise_a_real_head(shared_data: Path) -> None:
     """Each by its own choice of parameters, at little and at much noise. Ten seconds."""
     nibabel = pytest.importorskip("nibabel")

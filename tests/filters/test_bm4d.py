@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from meddenoise.errors import ParameterError
 from meddenoise.filters import bm4d, gaussian
 from meddenoise.filters.blocks import Blocks, haar_matrix, kaiser_window, match_blocks
+from meddenoise.noise import estimate_sigma
 from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.mri.kspace import kspace_filter
 
@@ -77,8 +79,24 @@ def test_correlated_noise_goes_where_it_is_told_of(shape: tuple[int, ...]) -> No
 def test_correlated_noise_is_not_refined() -> None:
     noise, along = zero_filled((24, 24, 24))
     noisy = (picture(noise.shape) + noise).astype(np.float32)
-    with pytest.raises(ParameterError, match=r"along x and y.*leave refine out"):
-        bm4d(noisy, spacing=(1, 1, 1), sigma_noise=10, correlation=along, refine=True)
+    how = {"spacing": (1, 1, 1), "sigma_noise": 10.0}
+    # Filled from 90 %, and as good as white.
+    for less, warned in ((along, True), (Correlation(((0.1,),) * 3), True),
+                         (Correlation(((0.05,),) * 3), False)):  # fmt: skip
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            found = bm4d(noisy, correlation=less, refine=True, **how)
+        assert bool(said) is warned
+        assert np.array_equal(found, bm4d(noisy, correlation=less, **how)) is warned
+
+
+def test_the_level_of_correlated_noise_is_estimated_as_such() -> None:
+    noise, along = zero_filled((48, 44, 30))
+    assert estimate_sigma(noise) < 5
+    sigma = estimate_sigma(noise, correlation=along)
+    assert sigma == pytest.approx(10, rel=0.05)
+    told = bm4d(noise, spacing=(1, 1, 1), sigma_noise=sigma, correlation=along)
+    assert np.array_equal(bm4d(noise, spacing=(1, 1, 1), correlation=along), told)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,12 @@ def test_nothing_is_learnt_from_correlated_noise(scans: Any) -> None:
     assert "adapted" not in longer.history[-1]
 
 
+def test_what_was_done_to_each_channel_is_noted(scans: Any) -> None:
+    both = np.concatenate([scans.scan(kind).array for kind in ("white", "along x")])
+    result, _ = run(md.Volume(both, np.eye(4)), adapt=4)
+    assert result.history[-1].endswith(", adapted for 4 s, in the mean with bm4d")
+
+
 def test_progress_ends_at_1(scans: Any) -> None:
     seen: list[float] = []
     md.denoise(scans.scan("white"), adapt=3, progress=seen.append)

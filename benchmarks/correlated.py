@@ -24,7 +24,19 @@ from pathlib import Path
 
 import numpy as np
 from common import ROOT, Report, add_data, arguments
-from filters import HEADS, PEER_BM4D, Bench, Case, Result, baseline, costs, heads, matrix, rows
+from filters import (
+    HEADS,
+    PEER_BM4D,
+    Bench,
+    Case,
+    Result,
+    add_filter_env,
+    baseline,
+    costs,
+    heads,
+    matrix,
+    rows,
+)
 from filters_side import ALONE, READY
 
 TOLD = f"{PEER_BM4D}, told the spectrum"
@@ -84,12 +96,7 @@ def above(report: Report, one: str, other: str, results: dict[str, Result], leas
 def main() -> None:
     parser = arguments(__doc__)
     add_data(parser)
-    parser.add_argument(
-        "--peer-env",
-        type=Path,
-        default=ROOT / "build" / "filter-peers",
-        help="what make_filter_env.sh made (default: build/filter-peers)",
-    )
+    add_filter_env(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on with a run that was cut off, in build/"
     )

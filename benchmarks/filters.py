@@ -18,6 +18,7 @@ What every method gave is kept in ``build/filters`` (``build/filters-quick``) ca
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
@@ -312,15 +313,20 @@ def rows(results: dict[str, Result], cases: Sequence[Case]) -> Iterator[Row]:
             yield Row(f"{name}, memory", result.memory, None, "MiB", None)
 
 
-def main() -> None:
-    parser = arguments(__doc__)
-    add_data(parser)
+def add_filter_env(parser: argparse.ArgumentParser) -> None:
+    """The option ``--peer-env``: where the peers of filters are."""
     parser.add_argument(
         "--peer-env",
         type=Path,
         default=ROOT / "build" / "filter-peers",
         help="what make_filter_env.sh made (default: build/filter-peers)",
     )
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    add_data(parser)
+    add_filter_env(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on with a run that was cut off, in build/"
     )

@@ -39,6 +39,7 @@ from filters import (
     WINDOW,
     Bench,
     Case,
+    add_filter_env,
     central,
     ct,
     heads,
@@ -217,12 +218,7 @@ def residuals(report: Report, data: Path, quick: bool) -> None:
 def main() -> None:
     parser = arguments(__doc__)
     add_data(parser)
-    parser.add_argument(
-        "--peer-env",
-        type=Path,
-        default=ROOT / "build" / "filter-peers",
-        help="what make_filter_env.sh made (default: build/filter-peers)",
-    )
+    add_filter_env(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on with a run that was cut off, in build/"
     )

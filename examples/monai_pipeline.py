@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from monai.data import DataLoader, Dataset, list_data_collate
 from monai.transforms import Compose, RandSpatialCropSamplesd, SaveImaged
+from monai.utils import set_determinism
 
 import meddenoise as md
 from meddenoise.io.monai import MeddenoiseWriter
@@ -25,6 +26,7 @@ args = parser.parse_args()
 work = args.output or Path(tempfile.mkdtemp(prefix="meddenoise-"))
 scan = args.scan or md.write(md.sample("head", shape=(64, 80, 64)), work / "scan.nii.gz")
 
+set_determinism(seed=0)  # the same noise, crops and network in every run
 normalise = NormaliseIntensityd(["noisy", "clean"], like="noisy")  # one map for both
 prepare = Compose([
     LoadVolumed("clean"),

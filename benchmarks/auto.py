@@ -18,15 +18,26 @@ PSNR and SSIM in 3-D over the whole crop, data range 1. What every method gave i
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from common import ROOT, Report, add_data, add_peer_env, arguments, call, peer_python
-from filters import HEADS, PEER_BM4D, Bench, Case, Result, baseline, costs, heads, matrix, rows
+from common import Report, add_data, add_peer_env, arguments, call, peer_python
+from filters import (
+    HEADS,
+    PEER_BM4D,
+    Bench,
+    Case,
+    Result,
+    add_bench,
+    baseline,
+    costs,
+    heads,
+    matrix,
+    rows,
+)
 
 TRUTHS = HEADS | {"t2": "t2"}
 NETWORKS = {
@@ -87,12 +98,7 @@ def main() -> None:
     parser = arguments(__doc__)
     add_data(parser)
     add_peer_env(parser)
-    parser.add_argument(
-        "--filter-env",
-        type=Path,
-        default=ROOT / "build" / "filter-peers",
-        help="what make_filter_env.sh made (default: build/filter-peers)",
-    )
+    add_bench(parser, "--filter-env")
     parser.add_argument(
         "--seconds", type=float, help="that auto and CAREamics may train (default 600; quick: 30)"
     )
@@ -106,16 +112,9 @@ def main() -> None:
         help="CAREamics only at these",
     )
     parser.add_argument("--no-careamics", action="store_true", help="leave it out")
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with a run that was cut off, in build/"
-    )
     options = parser.parse_args()
     seconds = options.seconds or (30.0 if options.quick else 600.0)
-    place = ROOT / "build" / ("auto-quick" if options.quick else "auto")
-    if not options.resume:
-        shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True, exist_ok=True)
-    bench = Bench(place, options.filter_env / "bin" / "python")
+    bench = Bench.opened("auto", options, options.filter_env)
     chosen = {name: TRUTHS[name] for name in options.head or TRUTHS}
     cases = list(heads(options.data, options.quick, chosen))
     cases = [case for case in cases if percent(case) in (options.level or LEVELS)]

@@ -17,20 +17,19 @@ head, 10 %, smaller.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from common import ROOT, Report, add_data, arguments
+from common import Report, add_data, arguments
 from filters import (
     HEADS,
     PEER_BM4D,
     Bench,
     Case,
     Result,
-    add_filter_env,
+    add_bench,
     baseline,
     costs,
     heads,
@@ -96,16 +95,9 @@ def above(report: Report, one: str, other: str, results: dict[str, Result], leas
 def main() -> None:
     parser = arguments(__doc__)
     add_data(parser)
-    add_filter_env(parser)
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with a run that was cut off, in build/"
-    )
+    add_bench(parser)
     options = parser.parse_args()
-    place = ROOT / "build" / ("correlated-quick" if options.quick else "correlated")
-    if not options.resume:
-        shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True, exist_ok=True)
-    bench = Bench(place, options.peer_env / "bin" / "python")
+    bench = Bench.opened("correlated", options, options.peer_env)
     cases = list(cases_of(options.data, options.quick))
     results = {"noisy": baseline(cases)}
     for name in (f"nlmeans{ALONE}", f"bm4d{ALONE}", READY, "auto", PEER_BM4D, TOLD):

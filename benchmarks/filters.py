@@ -179,6 +179,24 @@ class Bench:
     place: Path
     peers: Path
 
+    @classmethod
+    def opened(cls, name: str, options: argparse.Namespace, peers: Path) -> Bench:
+        """In ``build/``, emptied unless ``--resume`` says otherwise.
+
+        Args:
+            name: of the directory there; that of a quick run ends with ``-quick``.
+            options: ``quick`` and ``resume``.
+            peers: the environment of the peers.
+        """
+        python = peers / "bin" / "python"
+        if not python.exists():
+            raise SystemExit(f"There is no {python}: run benchmarks/make_filter_env.sh first.")
+        place = ROOT / "build" / (f"{name}-quick" if options.quick else name)
+        if not options.resume:
+            shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True, exist_ok=True)
+        return cls(place, python)
+
     def run(self, method: str, cases: Sequence[Case], turn: str = "") -> Result:
         """All cases by one method in a process of its own; ``turn`` tells runs of it apart."""
         print(f"{method} {turn}", file=sys.stderr, flush=True)
@@ -313,34 +331,27 @@ def rows(results: dict[str, Result], cases: Sequence[Case]) -> Iterator[Row]:
             yield Row(f"{name}, memory", result.memory, None, "MiB", None)
 
 
-def add_filter_env(parser: argparse.ArgumentParser) -> None:
-    """The option ``--peer-env``: where the peers of filters are."""
+def add_bench(parser: argparse.ArgumentParser, env: str = "--peer-env") -> None:
+    """What :meth:`Bench.opened` is told: where the peers of filters are, and ``--resume``."""
     parser.add_argument(
-        "--peer-env",
+        env,
         type=Path,
         default=ROOT / "build" / "filter-peers",
         help="what make_filter_env.sh made (default: build/filter-peers)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with a run that was cut off, in build/"
     )
 
 
 def main() -> None:
     parser = arguments(__doc__)
     add_data(parser)
-    add_filter_env(parser)
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with a run that was cut off, in build/"
-    )
+    add_bench(parser)
     options = parser.parse_args()
-    peers = options.peer_env / "bin" / "python"
-    if not peers.exists():
-        raise SystemExit(f"There is no {peers}: run benchmarks/make_filter_env.sh first.")
     from meddenoise.filters import filter_names, is_joint
 
-    place = ROOT / "build" / ("filters-quick" if options.quick else "filters")
-    if not options.resume:
-        shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True, exist_ok=True)
-    bench = Bench(place, peers)
+    bench = Bench.opened("filters", options, options.peer_env)
     cases = [*heads(options.data, options.quick), ct(options.data, options.quick)]
     names = [name for name in filter_names() if name != "identity" and not is_joint(name)]
     methods = [*names, *(name + ALONE for name in names), *PEERS]

@@ -22,7 +22,6 @@ generator; see ``docs/model_card.md``. ``--quick``: two smaller heads at 10 %, o
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import ROOT, Report, add_data, arguments
+from common import Report, add_data, arguments
 from filters import (
     CT_CROP,
     HEADS,
@@ -39,7 +38,7 @@ from filters import (
     WINDOW,
     Bench,
     Case,
-    add_filter_env,
+    add_bench,
     central,
     ct,
     heads,
@@ -218,27 +217,18 @@ def residuals(report: Report, data: Path, quick: bool) -> None:
 def main() -> None:
     parser = arguments(__doc__)
     add_data(parser)
-    add_filter_env(parser)
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with a run that was cut off, in build/"
-    )
+    add_bench(parser)
     parser.add_argument("--adapt", type=float, help="seconds (default: 60; --quick: 15)")
     options = parser.parse_args()
     seconds = options.adapt or (15.0 if options.quick else 60.0)
-    peers = options.peer_env / "bin" / "python"
-    if not peers.exists():
-        raise SystemExit(f"There is no {peers}: run benchmarks/make_filter_env.sh first.")
-    place = ROOT / "build" / ("pretrained-quick" if options.quick else "pretrained")
-    if not options.resume:
-        shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True, exist_ok=True)
+    bench = Bench.opened("pretrained", options, options.peer_env)
     cases = list(heads(options.data, False, FOUR))
     cases += [ct(options.data, options.quick), abdomen(options.data, options.quick)]
     if options.quick:
         kept = [c for c in cases if c.modality == "CT" or "10 %" in c.name]
         cases = [smaller(c) for c in kept if not c.name.startswith(("colin27", "seg3d"))]
     report = Report("The network that ships with meddenoise, and filters")
-    added(report, Bench(place, peers), cases, seconds)
+    added(report, bench, cases, seconds)
     dti(report, options.data, options.quick)
     doses(report, options.data, options.quick)
     residuals(report, options.data, options.quick)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from meddenoise.config import InferenceConfig
 from meddenoise.devices import fast_layout
 from meddenoise.errors import ModelError, ParameterError
-from meddenoise.inference.layers import Launch, layered, padded, sliced
+from meddenoise.inference.layers import Launch, continued, layered, sliced
 from meddenoise.inference.layout import quicker_layout
 from meddenoise.inference.memory import available_memory, bytes_per_voxel, is_out_of_memory
 from meddenoise.inference.passing import PassingUNet, can_pass
@@ -232,9 +232,9 @@ class Compute:
         shape: Sequence[int],
         progress: Callable[[float], None] | None,
     ) -> Iterator[Tensor]:
-        fitted = (padded(part, plan) for part in planes)
         done, depth = 0, shape[2]
-        for part in passing.over(fitted, depth, slab, self._typed):
+        fitted = continued(planes, plan, depth)
+        for part in passing.over(fitted, plan.shape[2], slab, self._typed):
             if done < depth:
                 yield part[: depth - done, : shape[0], : shape[1]]
             done += len(part)
@@ -259,7 +259,7 @@ class Compute:
             if progress:
                 progress(min(next(ends) / tiles, 1.0))
 
-        fitted = (padded(part, plan) for part in planes)
+        fitted = continued(planes, plan, depth)
         if self.dims == 2:
             found = sliced(launch, fitted, plan, most=most, told=told)
         else:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from meddenoise.inference.tiles import TilePlan
+from meddenoise.networks.layers import mirrored
 
-__all__ = ["Launch", "layered", "padded", "sliced"]
+__all__ = ["Launch", "continued", "layered", "sliced"]
 
 # A tile (N, C, *tile) on the CPU to a function that waits for its result (N, 1, *tile), on the CPU
 # as well: on a GPU the next tile is begun before the last one's result is fetched.
@@ -30,10 +30,29 @@ _PART = 2**20
 _AT_ONCE = 32
 
 
-def padded(planes: Tensor, plan: TilePlan) -> Tensor:
-    """``(n, C, X, Y)``, its far ends repeated up to the plan's first two axes."""
-    pads = [0, plan.shape[1] - planes.shape[3], 0, plan.shape[0] - planes.shape[2]]
-    return F.pad(planes, pads, mode="replicate") if any(pads) else planes
+def continued(parts: Iterator[Tensor], plan: TilePlan, depth: int) -> Iterator[Tensor]:
+    """A scan up to the shape of its plan, mirrored at its far ends.
+
+    Args:
+        parts: ``(n, C, X, Y)``.
+        plan: the tiles; of a plane or of the volume.
+        depth: planes of all parts.
+
+    Yields:
+        ``(n, C, *plan.shape[:2])``, in order; as many planes as the plan has, if it has any.
+    """
+    beyond = plan.shape[2] - depth if len(plan.shape) > 2 else 0
+    last: list[Tensor] = []
+    done = 0
+    for part in parts:
+        for axis in (2, 3):
+            part = mirrored(part, axis, plan.shape[axis - 2] - part.shape[axis])
+        yield part
+        done += len(part)
+        if done > depth - beyond:
+            last.append(part[-beyond:].clone())
+    if beyond:
+        yield mirrored(torch.cat(last)[-beyond:], 0, beyond)[-beyond:]
 
 
 def sliced(
@@ -102,8 +121,7 @@ def layered(
 
     Args:
         launch: the network on ``(1, C, *tile)``.
-        planes: parts ``(n, C, X, Y)`` of the input, padded to the plan's first two axes; where they
-            end before its third does, the last plane is repeated.
+        planes: parts ``(n, C, X, Y)`` of the input, as many planes as the plan has.
         plan: the tiles.
         told: called after each tile.
 
@@ -152,7 +170,7 @@ def layered(
 
 
 def _whole(planes: Iterator[Tensor], depth: int) -> Tensor:
-    """``(1, C, X, Y, depth)``: all planes, the last one repeated."""
+    """``(1, C, X, Y, depth)``: all planes."""
     x: Tensor | None = None
     end = 0
     for part in planes:
@@ -161,7 +179,7 @@ def _whole(planes: Iterator[Tensor], depth: int) -> Tensor:
         x[0, ..., end : end + len(part)] = part.permute(1, 2, 3, 0)
         end += len(part)
     assert x is not None
-    x[..., end:] = x[..., end - 1 : end]
+    assert end == depth
     return x
 
 
@@ -235,10 +253,7 @@ class _Window:
         while (room := self._first + self._depth - self._end) > 0:
             part = self._spare if self._spare is not None else next(self._planes, None)
             place = self._end - self._first
-            if part is None:  # the last plane, repeated
-                self._kept[place:] = self._kept[place - 1]
-                self._end += room
-                return
+            assert part is not None
             taken = part[:room]
             self._kept[place : place + len(taken)] = taken
             self._end += len(taken)

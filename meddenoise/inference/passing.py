@@ -114,25 +114,29 @@ class PassingUNet:
         """The result's planes.
 
         Args:
-            parts: ``(n, C, X, Y)`` float32; X and Y multiples of the network's coarsest grid.
-            depth: of the scan; what is missing to a multiple is the last plane, repeated.
+            parts: ``(n, C, X, Y)`` float32, all axes multiples of the network's coarsest grid.
+            depth: planes of all parts.
             slab: planes at once, a multiple of :attr:`multiple`.
             context: the precision of a pass.
 
         Yields:
-            ``(n, X, Y)`` float32, as many as a multiple wants.
+            ``(n, X, Y)`` float32.
+
+        Raises:
+            ValueError: there were fewer planes.
         """
-        whole = -(-depth // self.multiple) * self.multiple
         done = 0
-        for planes in _slabs(parts, slab, whole):
+        for planes in _slabs(parts, slab):
             done += len(planes)
-            found = self._push(planes.permute(1, 0, 3, 2)[None], slab, last=done == whole)
+            found = self._push(planes.permute(1, 0, 3, 2)[None], slab, last=done == depth)
             while True:
                 with torch.inference_mode(), context():
                     y = next(found, None)
                 if y is None:
                     break
                 yield y[0, 0].transpose(1, 2)
+        if done != depth:
+            raise ValueError(f"There were {done} planes, and not {depth}.")
 
     def _push(self, x: Tensor, slab: int, *, last: bool) -> Iterator[Tensor]:
         x = x.contiguous()
@@ -226,20 +230,16 @@ class _Level:
         return values, wait + 4
 
 
-def _slabs(parts: Iterator[Tensor], slab: int, whole: int) -> Iterator[Tensor]:
-    """The planes in slabs, and the last one again until they are ``whole``."""
+def _slabs(parts: Iterator[Tensor], slab: int) -> Iterator[Tensor]:
+    """The planes in slabs, the last one perhaps smaller."""
     waiting: Pieces = []
-    count = given = 0
+    count = 0
     for part in parts:
         waiting.append(part)
         count += len(part)
         while count >= slab:
             taken = first_planes(waiting, slab)
-            count, given = count - slab, given + slab
+            count -= slab
             yield taken
-    if given < whole:
-        missing = whole - given - count
-        if count == 0:
-            raise ValueError("there are fewer planes than were told of")
-        last = waiting[-1][-1:]
-        yield torch.cat([*waiting, last.expand(missing, *last.shape[1:])])
+    if count:
+        yield torch.cat(waiting)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,10 @@ from meddenoise.inference.quickened import quickened
 from meddenoise.inference.tiles import TilePlan, plan_tiles
 from meddenoise.networks.layers import is_autocast
 
-__all__ = ["Compute"]
+__all__ = ["Compute", "Second"]
+
+Second = Literal["shifted", "negative"]
+"""A second pass over an image; see :meth:`Compute.planes`."""
 
 # Of what is available, this share is for tiles, and never more than so many bytes: beyond it larger
 # tiles save little work, and memory that was never used yet has its price, above all on virtual
@@ -82,7 +86,7 @@ class Compute:
         *,
         inputs: int = 1,
         lean: bool = False,
-        odd: bool = False,
+        second: Second | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Iterator[Tensor]:
         """The network over ``(X, Y, Z)``, or over every plane of it in 2-D.
@@ -92,7 +96,9 @@ class Compute:
             planes: begins to give its normalised planes, parts ``(n, inputs, X, Y)`` float32.
             inputs: channels.
             lean: take as little memory as a scan that does not fit in needs.
-            odd: the mean with what it makes of the negative image, made negative again.
+            second: the mean with what it makes of the image from its second voxel along each axis
+                on, where a network with a grid sees it otherwise: ``"shifted"``; and made negative
+                before and after: ``"negative"``.
             progress: called with the finished fraction.
 
         Yields:
@@ -103,13 +109,13 @@ class Compute:
             ParameterError: not even the smallest tile fits into the memory.
         """
         limit, begun = self._most_voxels(shape, inputs, lean), False
-        in_tiles = odd
+        in_tiles = second is not None
         while True:
             plan = self.plan(shape, limit, inputs=inputs, lean=lean)
             passing = None if in_tiles else self._passing(plan, limit, inputs, lean)
             try:
                 if passing is None:
-                    launch = partial(self.launch, odd=odd)
+                    launch = partial(self.launch, second=second)
                     parts = self._over(launch, plan, planes(), shape, limit, progress)
                 else:
                     parts = self._passed(*passing, plan, planes(), shape, progress)
@@ -270,15 +276,15 @@ class Compute:
                 yield part[:left, : shape[0], : shape[1]]
                 left -= len(part)
 
-    def launch(self, x: Tensor, odd: bool = False) -> Callable[[], Tensor]:
+    def launch(self, x: Tensor, second: Second | None = None) -> Callable[[], Tensor]:
         """Begin ``(N, C, *tile)``; what comes back waits for ``(N, 1, *tile)`` float32 on the CPU.
 
-        With flips it is the mean over all mirrored copies; ``odd`` as for :meth:`planes`.
+        With flips it is the mean over all mirrored copies; ``second`` as for :meth:`planes`.
         """
         if self.device.type != "cuda":
-            result = self._mean(x.to(self.device), odd).cpu()
+            result = self._mean(x.to(self.device), second).cpu()
             return lambda: result
-        there = self._mean(x.pin_memory().to(self.device, non_blocking=True), odd)
+        there = self._mean(x.pin_memory().to(self.device, non_blocking=True), second)
         here = torch.empty(there.shape, dtype=there.dtype, pin_memory=True)
         here.copy_(there, non_blocking=True)
         finished = torch.cuda.Event()
@@ -290,29 +296,43 @@ class Compute:
 
         return wait
 
-    def _mean(self, x: Tensor, odd: bool) -> Tensor:
+    def _mean(self, x: Tensor, second: Second | None) -> Tensor:
         axes = range(2, x.ndim)
         most = len(axes) + 1 if self.settings.flips else 1
         mirrors = [c for n in range(most) for c in itertools.combinations(axes, n)]
-        copies = [(c, sign) for c in mirrors for sign in ((1, -1) if odd else (1,))]
         total: Tensor | None = None
         with torch.inference_mode(), self._typed():
             x = x.contiguous(memory_format=self._layout(x))
-            for mirror, sign in copies:
-                given = x.flip(mirror) if mirror else x
-                if sign < 0:  # the image, not what else the network is told
-                    given = torch.cat([-given[:, :1], given[:, 1:]], dim=1)
-                y = self.network(given)
-                if y.shape != (len(x), 1, *x.shape[2:]):
-                    raise ModelError(
-                        f"The network gives shape {tuple(y.shape)} for an input of "
-                        f"{tuple(x.shape)}: it must keep the shape, for any size, and give one "
-                        "channel."
-                    )
-                y = y.float().flip(mirror) if mirror else y.float()
-                total = y if total is None else total.add_(y, alpha=sign)
+            for mirror in mirrors:
+                y = self._once(x.flip(mirror) if mirror else x)
+                if second is not None:
+                    y = self._shifted(x.flip(mirror) if mirror else x, y, second)
+                y = y.flip(mirror) if mirror else y
+                total = y if total is None else total.add_(y)
         assert total is not None
-        return total / len(copies) if len(copies) > 1 else total
+        return total / len(mirrors) if len(mirrors) > 1 else total
+
+    def _shifted(self, x: Tensor, y: Tensor, second: Second) -> Tensor:
+        """The mean of ``y``, which is made of ``x``, with what is made of ``x`` but for its rim."""
+        inner = (slice(None), slice(None), *[slice(1, -1)] * self.dims)
+        given = x[inner]
+        if second == "negative":  # the image, not what else the network is told
+            given = torch.cat([-given[:, :1], given[:, 1:]], dim=1)
+            here = self._once(given).neg_()
+        else:
+            here = self._once(given)
+        mean = y.clone()
+        mean[inner].add_(here).mul_(0.5)
+        return mean
+
+    def _once(self, x: Tensor) -> Tensor:
+        y = self.network(x)
+        if y.shape != (len(x), 1, *x.shape[2:]):
+            raise ModelError(
+                f"The network gives shape {tuple(y.shape)} for an input of {tuple(x.shape)}: it "
+                "must keep the shape, for any size, and give one channel."
+            )
+        return y.float()
 
     def _layout(self, x: Tensor) -> torch.memory_format:
         """On a CPU the weights are channels-last, and what comes out of them follows."""

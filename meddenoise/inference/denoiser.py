@@ -19,7 +19,7 @@ from meddenoise.config.load import validated
 from meddenoise.devices import choose_device
 from meddenoise.errors import ConfigError, ModelError, ParameterError
 from meddenoise.hashing import file_hash
-from meddenoise.inference.compute import Compute
+from meddenoise.inference.compute import Compute, Second
 from meddenoise.inference.export import exported
 from meddenoise.inference.model_file import load_model, save_model
 from meddenoise.inference.planes import through
@@ -335,12 +335,12 @@ class Denoiser:
         x: Tensor,
         progress: Callable[[float], None] | None = None,
         *,
-        odd: bool = False,
+        second: Second | None = None,
     ) -> Tensor:
         """The network over one normalised image ``(1, C, *spatial)`` on the CPU: ``(1, *spatial)``.
 
         It is padded first to the network's coarsest grid, so that mirrored copies and tiles all lie
-        on it in the same way. ``odd`` as for :meth:`Compute.planes`.
+        on it in the same way. ``second`` as for :meth:`Compute.planes`.
         """
         flat = x[0] if x.ndim == 5 else x[0].unsqueeze(-1)
         y = torch.empty(flat.shape[1:])
@@ -349,7 +349,7 @@ class Denoiser:
             flat.shape[1:],
             lambda: iter(flat.movedim(-1, 0).split(_planes_a_part(flat.shape[1:]))),
             inputs=len(flat),
-            odd=odd,
+            second=second,
             progress=progress,
         ):
             y[..., done : done + len(part)] = part.movedim(0, -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from meddenoise.noise.rician_vst import RicianStabilisation
 from meddenoise.noise.sigma_map import LocalSigma
 from meddenoise.noise.stabilise import gaussian_floor
 from meddenoise.volume import Volume
+
+if TYPE_CHECKING:
+    from meddenoise.inference.compute import Second
 
 __all__ = ["Assumed", "Rest", "assume", "unknown_traits"]
 
@@ -70,13 +74,10 @@ class Assumed:
         """Whether there is no noise to be seen."""
         return not isinstance(self.scale, LocalSigma) and bool(np.max(self.scale) == 0)
 
-    def twice(self, dims: int) -> bool:
-        """Whether a second pass is worth its time: see :class:`ReadyDenoiser`'s ``unbiased``.
-
-        Where noise is correlated, or the image has two axes, and takes little time. Not around a
-        stabilisation, whose noise leans to one side in the dark, as the network knows.
-        """
-        return self.stabiliser is None and (dims == 2 or not self.white)
+    @property
+    def second(self) -> Second:
+        """The second pass that fits, see :class:`meddenoise.pretrained.ready.ReadyDenoiser`."""
+        return "negative" if self.stabiliser is None else "shifted"
 
     @property
     def floor(self) -> float | None:

@@ -75,7 +75,7 @@ def adapted(
             spacing,
             level,
             noise.floor,
-            unbiased=noise.stabiliser is None,
+            second=noise.second,
             correlation=noise.correlation,
         )
 

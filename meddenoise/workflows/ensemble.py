@@ -13,6 +13,7 @@ from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.wavelet_mad import estimate_sigma
 
 if TYPE_CHECKING:
+    from meddenoise.inference.compute import Second
     from meddenoise.pretrained.ready import ReadyDenoiser
 
 __all__ = ["ensemble", "mean_of_both"]
@@ -60,8 +61,9 @@ def ensemble(
     from meddenoise.pretrained.ready import ReadyDenoiser
 
     network = ReadyDenoiser.load(array.ndim, device)
+    second: Second = "negative" if floor is None else "shifted"
     found = mean_of_both(
-        array, network, spacing, sigma, floor, unbiased=floor is None, correlation=correlation
+        array, network, spacing, sigma, floor, second=second, correlation=correlation
     )
     return found.astype(array.dtype)
 
@@ -73,7 +75,7 @@ def mean_of_both(
     sigma: float,
     floor: float | None,
     *,
-    unbiased: bool,
+    second: Second,
     correlation: Correlation | None,
 ) -> NDArray[np.float32]:
     """What the method ``ensemble`` gives.
@@ -84,13 +86,12 @@ def mean_of_both(
         spacing: as there.
         sigma: the noise's standard deviation in image units.
         floor: as there; above it BM4D fades in over one sigma.
-        unbiased: as :class:`meddenoise.pretrained.ready.ReadyDenoiser` has it; not around a
-            stabilisation, whose noise leans to one side in the dark, as the network knows.
+        second: as :class:`meddenoise.pretrained.ready.ReadyDenoiser` has it.
         correlation: as there.
     """
     by_blocks = get_filter("bm4d")(
         array, spacing=spacing, sigma_noise=sigma, correlation=correlation
     )
-    by_network = network(array / np.float32(sigma), unbiased=unbiased) * np.float32(sigma)
+    by_network = network(array / np.float32(sigma), second=second) * np.float32(sigma)
     share = 0.5 if floor is None else np.clip((by_network - floor) / sigma, 0, 1) / 2
     return np.asarray(by_network + share * (by_blocks - by_network), dtype=np.float32)

@@ -127,7 +127,7 @@ def denoise_ready(
                 z = noise.forward(filled.astype(noisy.dtype))
                 share = _share(progress, channel, volume.channels)
                 if adapt is None:
-                    clean = ready(z, inside, unbiased=noise.twice(volume.dims), progress=share)
+                    clean = ready(z, inside, second=noise.second, progress=share)
                 else:
                     how = f"adapted for {adapt:g} s" if noise.white else "in the mean with bm4d"
                     notes += [] if how in notes else [how]

@@ -134,8 +134,9 @@ class ReadyStreaming(Summed):
 
         before = Originals(self.scan.originals(channel))
         missing, kind, done = bool(self.sums[channel].missing), self.scan.head.array.dtype, 0
-        twice = noise.twice(self.scan.head.dims)
-        for clean in self.ready.planes(self.scan.shape, given, sums, unbiased=twice, progress=told):
+        for clean in self.ready.planes(
+            self.scan.shape, given, sums, second=noise.second, progress=told
+        ):
             count = clean.shape[2]
             block.clean(clean, done)
             values = noise.planes(done, done + count).inverse(clean).astype(kind, copy=False)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from meddenoise.config import InferenceConfig
 from meddenoise.errors import ParameterError
 from meddenoise.inference import compute as module
-from meddenoise.inference.compute import Compute
+from meddenoise.inference.compute import Compute, Second
 from meddenoise.networks import build_network
 
 
@@ -141,6 +141,34 @@ def test_the_negative_of_an_image_keeps_its_level() -> None:
     one = Compute(Scaled(), 2, torch.device("cpu"), InferenceConfig(), inputs=2)
     x = torch.rand(3, 2, 8, 6)
     (plain,) = one.planes((8, 6, 3), lambda: iter([x]), inputs=2)
-    (odd,) = one.planes((8, 6, 3), lambda: iter([x]), inputs=2, odd=True)
+    (twice,) = one.planes((8, 6, 3), lambda: iter([x]), inputs=2, second="negative")
     torch.testing.assert_close(plain, x[:, 0] * x[:, 1] + x[:, 1])
-    torch.testing.assert_close(odd, x[:, 0] * x[:, 1])
+    inner = (slice(None), slice(1, -1), slice(1, -1))
+    torch.testing.assert_close(twice[inner], (x[:, 0] * x[:, 1])[inner])
+    rim = torch.ones(8, 6, dtype=torch.bool)
+    rim[1:-1, 1:-1] = False
+    torch.testing.assert_close(twice[:, rim], plain[:, rim])
+
+
+@pytest.mark.parametrize("second", ["shifted", "negative"])
+@pytest.mark.parametrize("flips", [False, True])
+def test_a_second_pass_sees_the_grid_elsewhere(second: Second, flips: bool) -> None:
+    """The mean over all places that the grid may have is that of cells of any place."""
+
+    class Cells(nn.Module):
+        multiple, halo = (2, 2, 2), (1, 1, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for axis in (2, 3, 4):
+                mean = x.unflatten(axis, (-1, 2)).mean(axis + 1)
+                x = mean.repeat_interleave(2, axis)
+            return x
+
+    x = torch.randn(10, 1, 12, 8)
+    one = Compute(Cells(), 3, torch.device("cpu"), InferenceConfig(flips=flips))
+    found = torch.cat([*one.planes((12, 8, 10), lambda: iter(x.split(3)), second=second)])
+    once = torch.cat([*one.planes((12, 8, 10), lambda: iter(x.split(3)))])
+    inner = (slice(1, -1),) * 3
+    part = x[1:-1, :, 1:-1, 1:-1].contiguous()
+    there = torch.cat([*one.planes((10, 6, 8), lambda: iter([part]))])
+    torch.testing.assert_close(found[inner], (once[inner] + there) / 2)

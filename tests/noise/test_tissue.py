@@ -2,10 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import ndimage, stats
 
 from meddenoise.noise.curve import NoiseCurve
-from meddenoise.noise.tissue import quietest, smoothed, thinned, tissue_mask, without_magnitude
+from meddenoise.noise.tissue import (
+    boxes,
+    quietest,
+    smoothed,
+    thinned,
+    tissue_mask,
+    without_magnitude,
+)
 
 
 def curve(means: np.ndarray, levels: np.ndarray, chance: float = 0.0) -> NoiseCurve:
@@ -50,6 +57,13 @@ def test_of_weak_signals_the_clearest_quarter_is_kept() -> None:
     assert len(found.sigmas) == 5
     assert found.intensities == rician.intensities[-5:]
     assert found.sigmas == pytest.approx([1] * 5, rel=5e-3)
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 7), (2, 3), (1, 4, 4)])
+def test_boxes_are_scipy_s(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).random(shape, dtype=np.float32)
+    assert np.array_equal(boxes(values, np.minimum), ndimage.minimum_filter(values, 3))
+    assert np.array_equal(boxes(values, np.maximum), ndimage.maximum_filter(values, 3))
 
 
 def test_a_curve_without_noise_stays() -> None:

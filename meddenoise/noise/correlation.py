@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -144,8 +145,10 @@ def tissue_correlation(array: NDArray[np.floating], mask: NDArray[np.bool_]) -> 
         for other, length in enumerate(array.shape):
             if other != axis and length >= 3 * WIDTH:
                 filtered, flat = _high_pass(filtered, other), _middle(flat, other)
+        filtered, flat = np.ascontiguousarray(filtered), np.ascontiguousarray(flat)
+        finite = np.isfinite(filtered)
         for lag in range(1, LAGS + 1):
-            found[axis, lag - 1], pairs[axis, lag - 1] = _robust(filtered, flat, axis, lag)
+            found[axis, lag - 1], pairs[axis, lag - 1] = _robust(filtered, finite, flat, axis, lag)
     return _correlation(found, _ERROR_ROBUST / np.sqrt(_fewest(pairs)))
 
 
@@ -193,21 +196,28 @@ def _fewest(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _robust(
-    values: NDArray[np.float32], slope: NDArray[np.float32], axis: int, lag: int
+    values: NDArray[np.float32],
+    finite: NDArray[np.bool_],
+    slope: NDArray[np.float32],
+    axis: int,
+    lag: int,
 ) -> tuple[float, int]:
     """Of the pairs whose steeper one is flattest, and how many they are."""
     if values.shape[axis] <= lag:
         return float("nan"), 0
-    (u, v), (slope_u, slope_v) = _pair(values, axis, lag), _pair(slope, axis, lag)
-    both = np.isfinite(u) & np.isfinite(v)
-    u, v = u[both], v[both]
-    if u.size < _FEWEST:
+    first = np.zeros(values.shape, dtype=bool)
+    before = (slice(None),) * axis
+    part = (*before, slice(None, -lag))
+    first[part] = finite[part] & finite[(*before, slice(lag, None))]
+    here = np.flatnonzero(first)
+    if here.size < _FEWEST:
         return float("nan"), 0
-    if u.size > _AT_LEAST:
-        steepest = np.maximum(slope_u[both], slope_v[both])
-        count = round(max(_FLATTEST * u.size, _AT_LEAST))
-        flattest = np.argpartition(steepest, count - 1)[:count]
-        u, v = u[flattest], v[flattest]
+    there = lag * math.prod(values.shape[axis + 1 :])
+    if here.size > _AT_LEAST:
+        steepest = np.maximum(slope.take(here), slope.take(here + there))
+        count = round(max(_FLATTEST * here.size, _AT_LEAST))
+        here = here[np.argpartition(steepest, count - 1)[:count]]
+    u, v = values.take(here), values.take(here + there)
     total = float(np.median(np.abs(u + v)) / NORMAL_MAD) ** 2
     difference = float(np.median(np.abs(u - v)) / NORMAL_MAD) ** 2
     if total + difference == 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +21,8 @@ _VOXELS = 1000
 _FEWEST = 100
 # Voxels of a scan in memory that are looked at at once.
 _PART = 2**22
+# Windows along the last axis go together up to so many voxels: slabs share planes.
+_SLAB = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,20 +133,25 @@ def local_sigma(
     means = np.zeros_like(local)
     # What a coefficient sees, and around it where a flat background would be seen to begin.
     wide = WIDTH - 1 if len(shape) - 1 in axes else 0
-    for number, (slab, skipped) in enumerate(_slabs(parts, counted[-1], wide)):
+    rows = _together(counted[-1], math.prod(shape[:-1]))
+    spans = [slice(counted[-1][row[0]].start, counted[-1][row[-1]].stop) for row in rows]
+    for row, span, (slab, skipped) in zip(rows, spans, _slabs(parts, spans, wide), strict=True):
         band, counts = finest_band(slab, np.isfinite(slab), axes)
+        band = np.abs(band)
         middle = tuple(
             slice(1, n - (WIDTH - 2)) if axis in axes else slice(None)
             for axis, n in enumerate(slab.shape)
         )
-        cut = counted[-1][number]
-        row = (..., slice(skipped, skipped + cut.stop - cut.start))
-        band, counts, places = band[row], counts[row], slab[middle][row]
-        for index in np.ndindex(*local.shape[:-1]):
-            window = tuple(cuts[k] for cuts, k in zip(counted[:-1], index, strict=True))
+        places, before = slab[middle], span.start - skipped
+        for *index, number in itertools.product(*map(range, local.shape[:-1]), row):
+            cut = counted[-1][number]
+            window = (
+                *(cuts[k] for cuts, k in zip(counted[:-1], index, strict=True)),
+                slice(cut.start - before, cut.stop - before),
+            )
             here = counts[window]
             if np.count_nonzero(here) >= _FEWEST:
-                local[(*index, number)] = _middle(np.abs(band[window][here])) / NORMAL_MAD
+                local[(*index, number)] = _middle(band[window][here]) / NORMAL_MAD
                 means[(*index, number)] = places[window][here].mean() if magnitude else 0
     if np.isnan(local).all():
         raise ParameterError(
@@ -162,6 +171,16 @@ def local_sigma(
         centres = [(cut.start + cut.stop - 1) / 2 + before for cut in cuts]
         where.append(np.interp(np.arange(n), centres, range(len(cuts))))
     return LocalSigma(smooth, tuple(where))
+
+
+def _together(cuts: Sequence[slice], plane: int) -> list[range]:
+    """The numbers of cuts that are looked at in one slab: of small planes, several."""
+    rows, first = [], 0
+    for number, cut in enumerate(cuts):
+        if number > first and (cut.stop - cuts[first].start) * plane > _SLAB:
+            rows.append(range(first, number))
+            first = number
+    return [*rows, range(first, len(cuts))]
 
 
 def _slabs(

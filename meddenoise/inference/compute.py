@@ -87,6 +87,7 @@ class Compute:
         inputs: int = 1,
         lean: bool = False,
         second: Second | None = None,
+        flips: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> Iterator[Tensor]:
         """The network over ``(X, Y, Z)``, or over every plane of it in 2-D.
@@ -99,6 +100,7 @@ class Compute:
             second: the mean with what it makes of the image from its second voxel along each axis
                 on, where a network with a grid sees it otherwise: ``"shifted"``; and made negative
                 before and after: ``"negative"``.
+            flips: the mean over all mirrored copies, whatever the settings say.
             progress: called with the finished fraction.
 
         Yields:
@@ -109,13 +111,13 @@ class Compute:
             ParameterError: not even the smallest tile fits into the memory.
         """
         limit, begun = self._most_voxels(shape, inputs, lean), False
-        in_tiles = second is not None
+        in_tiles = flips or second is not None
         while True:
             plan = self.plan(shape, limit, inputs=inputs, lean=lean)
             passing = None if in_tiles else self._passing(plan, limit, inputs, lean)
             try:
                 if passing is None:
-                    launch = partial(self.launch, second=second)
+                    launch = partial(self.launch, second=second, flips=flips)
                     parts = self._over(launch, plan, planes(), shape, limit, progress)
                 else:
                     parts = self._passed(*passing, plan, planes(), shape, progress)
@@ -276,15 +278,17 @@ class Compute:
                 yield part[:left, : shape[0], : shape[1]]
                 left -= len(part)
 
-    def launch(self, x: Tensor, second: Second | None = None) -> Callable[[], Tensor]:
+    def launch(
+        self, x: Tensor, second: Second | None = None, flips: bool = False
+    ) -> Callable[[], Tensor]:
         """Begin ``(N, C, *tile)``; what comes back waits for ``(N, 1, *tile)`` float32 on the CPU.
 
-        With flips it is the mean over all mirrored copies; ``second`` as for :meth:`planes`.
+        ``second`` and ``flips`` as for :meth:`planes`.
         """
         if self.device.type != "cuda":
-            result = self._mean(x.to(self.device), second).cpu()
+            result = self._mean(x.to(self.device), second, flips).cpu()
             return lambda: result
-        there = self._mean(x.pin_memory().to(self.device, non_blocking=True), second)
+        there = self._mean(x.pin_memory().to(self.device, non_blocking=True), second, flips)
         here = torch.empty(there.shape, dtype=there.dtype, pin_memory=True)
         here.copy_(there, non_blocking=True)
         finished = torch.cuda.Event()
@@ -296,9 +300,9 @@ class Compute:
 
         return wait
 
-    def _mean(self, x: Tensor, second: Second | None) -> Tensor:
+    def _mean(self, x: Tensor, second: Second | None, flips: bool) -> Tensor:
         axes = range(2, x.ndim)
-        most = len(axes) + 1 if self.settings.flips else 1
+        most = len(axes) + 1 if flips or self.settings.flips else 1
         mirrors = [c for n in range(most) for c in itertools.combinations(axes, n)]
         total: Tensor | None = None
         with torch.inference_mode(), self._typed():

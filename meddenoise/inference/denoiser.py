@@ -336,11 +336,12 @@ class Denoiser:
         progress: Callable[[float], None] | None = None,
         *,
         second: Second | None = None,
+        flips: bool = False,
     ) -> Tensor:
         """The network over one normalised image ``(1, C, *spatial)`` on the CPU: ``(1, *spatial)``.
 
         It is padded first to the network's coarsest grid, so that mirrored copies and tiles all lie
-        on it in the same way. ``second`` as for :meth:`Compute.planes`.
+        on it in the same way. ``second`` and ``flips`` as for :meth:`Compute.planes`.
         """
         flat = x[0] if x.ndim == 5 else x[0].unsqueeze(-1)
         y = torch.empty(flat.shape[1:])
@@ -350,6 +351,7 @@ class Denoiser:
             lambda: iter(flat.movedim(-1, 0).split(_planes_a_part(flat.shape[1:]))),
             inputs=len(flat),
             second=second,
+            flips=flips,
             progress=progress,
         ):
             y[..., done : done + len(part)] = part.movedim(0, -1)

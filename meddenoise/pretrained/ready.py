@@ -88,6 +88,7 @@ class ReadyDenoiser:
         *,
         exact: bool = False,
         second: Second | None = "negative",
+        flips: bool = False,
         progress: Callable[[float], None] | None = None,
     ) -> NDArray[np.float32]:
         """Denoises.
@@ -104,6 +105,7 @@ class ReadyDenoiser:
                 (one pass is brighter there by 0.6 % of the noise, and by 3 % where that is
                 correlated, for which the network was not made); ``"shifted"`` does not: around a
                 stabilisation, whose noise leans to one side in the dark, as the network knows.
+            flips: the mean over the mirror images, in eight times the time: 0.07 dB better.
             progress: called with the finished fraction.
 
         Returns:
@@ -117,7 +119,7 @@ class ReadyDenoiser:
         rounding = self._rounding(float(np.abs(centred).max()), exact=exact)
         with torch.inference_mode(), rounding():
             found = self.denoiser.run(
-                torch.from_numpy(centred)[None, None], progress, second=second
+                torch.from_numpy(centred)[None, None], progress, second=second, flips=flips
             )[0]
         result: NDArray[np.float32] = found.float().numpy() + np.float32(zero)
         return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.workflows.ensemble import mean_of_both
+from meddenoise.workflows.ensemble import Effort, affordable, mean_of_both
 from meddenoise.workflows.refined import NOT_LEARNT
 from meddenoise.workflows.way import Progress
 
@@ -68,7 +69,9 @@ def adapted(
         the mean of the two, as it would be learnt for anatomy.
     """
 
-    def both(noisy: NDArray[np.floating], level: float) -> NDArray[np.float32]:
+    def both(
+        noisy: NDArray[np.floating], effort: Effort, level: float = 1.0
+    ) -> NDArray[np.float32]:
         return mean_of_both(
             noisy,
             network,
@@ -77,19 +80,24 @@ def adapted(
             noise.floor,
             second=noise.second,
             correlation=noise.correlation,
+            effort=effort,
         )
 
+    noisy = z.astype(np.float32)
     if not noise.white:
         warnings.warn(NOT_LEARNT, stacklevel=3)
-        return both(z.astype(np.float32), 1.0)
+        return both(noisy, affordable(both, noisy, seconds, learns=False))
     from meddenoise.training.refine import refine
 
+    began = time.perf_counter()
+    effort = affordable(both, noisy, seconds, learns=True)
     return np.asarray(
         refine(
-            z.astype(np.float32),
-            both,
+            noisy,
+            lambda array, level: both(array, effort, level),
             sigma=1.0,
             seconds=seconds,
+            gone=time.perf_counter() - began,
             spacing=spacing,
             device=network.denoiser.device.type,
             floor=noise.floor,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,11 @@ import meddenoise as md
 from meddenoise.filters import get_filter
 from meddenoise.noise.correlation import Correlation
 from meddenoise.pretrained.ready import ReadyDenoiser
-from meddenoise.workflows.ensemble import ensemble
+from meddenoise.workflows.ensemble import Effort, affordable, ensemble
 from meddenoise.workflows.refined import bm4d_refined, ensemble_refined
+
+module = importlib.import_module("meddenoise.workflows.ensemble")
+refined_module = importlib.import_module("meddenoise.workflows.refined")
 
 
 def error(array: np.ndarray, clean: np.ndarray) -> float:
@@ -50,7 +54,30 @@ def test_the_background_of_a_magnitude_is_as_flat_as_the_network_makes_it(scans:
     assert both.array[0][empty].mean() < alone.array[0][empty].mean() + 0.02 * scans.sigma
 
 
-def test_bm4d_is_told_of_correlated_noise_and_nothing_is_learnt(scans: Any) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "learns", "effort"),
+    [(1100, True, Effort(5, True)), (1000, True, Effort(5)), (300, False, Effort(5, True)),
+     (250, False, Effort(5)), (200, True, Effort()), (float("nan"), True, Effort())],
+)  # fmt: skip
+def test_the_effort_is_what_the_time_allows(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, learns: bool, effort: Effort
+) -> None:
+    """Of eight times the block that is timed, which takes 27 seconds, or 6."""
+    now = 0.0
+
+    def run(part: np.ndarray, effort: Effort) -> None:
+        nonlocal now
+        assert part.shape == (48, 48, 48)
+        now += 27 if effort.flips else 6
+
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now)
+    assert affordable(run, np.zeros((96, 96, 96)), seconds, learns=learns) == effort
+
+
+def test_bm4d_is_told_of_correlated_noise_and_nothing_is_learnt(
+    scans: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refined_module, "affordable", lambda *given, **how: Effort())
     noisy, along = scans.scan("along x").array[0], Correlation(((0.78, 0.37, 0.1), (0,), (0,)))
     how = {"spacing": (1, 1, 1), "sigma_noise": scans.sigma, "correlation": along}
     blocks = get_filter("bm4d")(noisy, **how)

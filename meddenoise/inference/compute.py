@@ -40,6 +40,9 @@ _HOLES = 1.2
 _LEAN_TILES, _LEAN_PLANES = 700 * 2**20, 550 * 2**20
 # Small volumes need no count of what they take.
 _SMALL = 2**19
+# A second pass counts from so many voxels on, and up to so many before the far end, where it ends
+# elsewhere on the grid: nearer to its own borders it is the worse of the two.
+_NEAR, _FAR = 2, 3
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -99,7 +102,7 @@ class Compute:
             lean: take as little memory as a scan that does not fit in needs.
             second: the mean with what it makes of the image from its second voxel along each axis
                 on, where a network with a grid sees it otherwise: ``"shifted"``; and made negative
-                before and after: ``"negative"``.
+                before and after: ``"negative"``. Two or three voxels at the borders have but one.
             flips: the mean over all mirrored copies, whatever the settings say.
             progress: called with the finished fraction.
 
@@ -113,7 +116,7 @@ class Compute:
         limit, begun = self._most_voxels(shape, inputs, lean), False
         in_tiles = flips or second is not None
         while True:
-            plan = self.plan(shape, limit, inputs=inputs, lean=lean)
+            plan = self.plan(shape, limit, inputs=inputs, lean=lean, rim=_FAR if second else 0)
             passing = None if in_tiles else self._passing(plan, limit, inputs, lean)
             try:
                 if passing is None:
@@ -166,9 +169,18 @@ class Compute:
         return limit
 
     def plan(
-        self, shape: Sequence[int], voxels: int, *, inputs: int = 1, lean: bool = False
+        self,
+        shape: Sequence[int],
+        voxels: int,
+        *,
+        inputs: int = 1,
+        lean: bool = False,
+        rim: int = 0,
     ) -> TilePlan:
-        """The tiles of a volume (of a plane in 2-D), padded to the network's coarsest grid."""
+        """The tiles of a volume (of a plane in 2-D), padded to the network's coarsest grid.
+
+        What lies less than ``rim`` voxels farther in than the network's halo does not count either.
+        """
         size = [-(-n // m) * m for n, m in zip(shape, self.multiple, strict=False)]
         deepest = None
         if lean and self.dims == 3:
@@ -176,7 +188,7 @@ class Compute:
             deepest = int(budget // (4 * (inputs + 0.5) * size[0] * size[1]))
         return plan_tiles(
             size,
-            halo=self.halo,
+            halo=[reach + rim for reach in self.halo],
             multiple=self.multiple,
             tile=self.settings.tile,
             voxels=voxels,
@@ -318,16 +330,21 @@ class Compute:
 
     def _shifted(self, x: Tensor, y: Tensor, second: Second) -> Tensor:
         """The mean of ``y``, which is made of ``x``, with what is made of ``x`` but for its rim."""
-        inner = (slice(None), slice(None), *[slice(1, -1)] * self.dims)
-        given = x[inner]
+        if min(x.shape[2:]) <= _NEAR + _FAR:
+            return y
+        given = x[self._within(1, 1)]
         if second == "negative":  # the image, not what else the network is told
             given = torch.cat([-given[:, :1], given[:, 1:]], dim=1)
             here = self._once(given).neg_()
         else:
             here = self._once(given)
         mean = y.clone()
-        mean[inner].add_(here).mul_(0.5)
+        mean[self._within(_NEAR, _FAR)].add_(here[self._within(_NEAR - 1, _FAR - 1)]).mul_(0.5)
         return mean
+
+    def _within(self, near: int, far: int) -> tuple[slice, ...]:
+        """All but so many voxels at the ends of each axis of ``(N, C, *tile)``."""
+        return (slice(None), slice(None), *[slice(near, -far)] * self.dims)
 
     def _once(self, x: Tensor) -> Tensor:
         y = self.network(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.noise.finest_band import NORMAL_MAD, WIDTH, finest_band
+from meddenoise.noise.finest_band import NORMAL_MAD, WIDTH, band, telling
 from meddenoise.noise.moments import koay_inversion
 
 __all__ = ["LocalSigma", "local_sigma", "sigma_map"]
@@ -136,23 +135,28 @@ def local_sigma(
     rows = _together(counted[-1], math.prod(shape[:-1]))
     spans = [slice(counted[-1][row[0]].start, counted[-1][row[-1]].stop) for row in rows]
     for row, span, (slab, skipped) in zip(rows, spans, _slabs(parts, spans, wide), strict=True):
-        band, counts = finest_band(slab, np.isfinite(slab), axes)
-        band = np.abs(band)
+        usable = np.isfinite(slab)
+        sizes = np.abs(band(slab, usable, axes))
         middle = tuple(
             slice(1, n - (WIDTH - 2)) if axis in axes else slice(None)
             for axis, n in enumerate(slab.shape)
         )
         places, before = slab[middle], span.start - skipped
-        for *index, number in itertools.product(*map(range, local.shape[:-1]), row):
+        for number in row:
             cut = counted[-1][number]
-            window = (
-                *(cuts[k] for cuts, k in zip(counted[:-1], index, strict=True)),
-                slice(cut.start - before, cut.stop - before),
-            )
-            here = counts[window]
-            if np.count_nonzero(here) >= _FEWEST:
-                local[(*index, number)] = _middle(band[window][here]) / NORMAL_MAD
-                means[(*index, number)] = places[window][here].mean() if magnitude else 0
+            along = slice(cut.start - before, cut.stop - before)
+            # What is a flat background is asked of each row of windows for itself.
+            seen = (..., slice(max(along.start - wide, 0), along.stop + 2 * wide))
+            counts = telling(slab[seen], usable[seen], axes)
+            first = min(along.start, wide)
+            counts = counts[..., first : first + cut.stop - cut.start]
+            for index in np.ndindex(*local.shape[:-1]):
+                window = tuple(cuts[k] for cuts, k in zip(counted[:-1], index, strict=True))
+                here = counts[window]
+                if np.count_nonzero(here) >= _FEWEST:
+                    there = (*window, along)
+                    local[(*index, number)] = _middle(sizes[there][here]) / NORMAL_MAD
+                    means[(*index, number)] = places[there][here].mean() if magnitude else 0
     if np.isnan(local).all():
         raise ParameterError(
             "There is too little image for a map of its noise: no window with 100 valid places."

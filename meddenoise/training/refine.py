@@ -154,7 +154,6 @@ def refine(
     seed: int = 0,
     device: str = "auto",
     floor: float | None = None,
-    gone: float = 0.0,
     progress: Progress | None = None,
 ) -> Refined:
     """Denoise by a filter, and spend the rest of the time on learning what it left undone.
@@ -187,7 +186,6 @@ def refine(
         device: for the network.
         floor: where the filtered image is below, nothing is corrected, and up to one sigma above
             only in part.
-        gone: so many of the seconds went before.
         progress: called with the finished fraction.
 
     Raises:
@@ -201,7 +199,6 @@ def refine(
     noisy = np.asarray(array, dtype=np.float32)
     filtered = np.asarray(first(noisy, sigma), dtype=np.float32)
     spent = time.perf_counter() - began
-    began -= gone
     alone = Refined(filtered.astype(array.dtype), 0, 0.0, False)
     axis = int(np.argmax(noisy.shape))
     kept = _HELD * noisy.shape[axis] // 100
@@ -209,7 +206,7 @@ def refine(
         return alone
     seen, unseen = np.split(noisy, [noisy.shape[axis] - kept], axis=axis)
     # Measuring the noise takes the filter once more, of large scans over a part.
-    if gone + spent * (1 + min(ENOUGH / noisy.size, 1)) >= seconds:
+    if spent * (1 + min(ENOUGH / noisy.size, 1)) >= seconds:
         return alone
     like = ResidualNoise.measured(noisy, filtered, lambda y: first(y, sigma), floor)
     left = seconds - (time.perf_counter() - began)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.workflows.ensemble import Effort, affordable, mean_of_both
+from meddenoise.workflows.ensemble import Effort, mean_of_both
 from meddenoise.workflows.refined import NOT_LEARNT
 from meddenoise.workflows.way import Progress
 
@@ -86,18 +85,16 @@ def adapted(
     noisy = z.astype(np.float32)
     if not noise.white:
         warnings.warn(NOT_LEARNT, stacklevel=3)
-        return both(noisy, affordable(both, noisy, seconds, learns=False))
+        return both(noisy, Effort.within(z.shape, seconds, learns=False))
     from meddenoise.training.refine import refine
 
-    began = time.perf_counter()
-    effort = affordable(both, noisy, seconds, learns=True)
+    effort = Effort.within(z.shape, seconds, learns=True)
     return np.asarray(
         refine(
             noisy,
             lambda array, level: both(array, effort, level),
             sigma=1.0,
             seconds=seconds,
-            gone=time.perf_counter() - began,
             spacing=spacing,
             device=network.denoiser.device.type,
             floor=noise.floor,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from meddenoise.inference.compute import Second
     from meddenoise.pretrained.ready import ReadyDenoiser
 
-__all__ = ["Effort", "affordable", "ensemble", "mean_of_both"]
+__all__ = ["Effort", "ensemble", "mean_of_both"]
 
-# Of a scan, a block of so many voxels to a side is timed.
-_TIMED = {2: 256, 3: 48}
 # The share of the time that the mean of both may take, alone and before a network learns.
 _ALONE, _BEFORE = 0.8, 0.2
 
@@ -30,8 +28,8 @@ _ALONE, _BEFORE = 0.8, 0.2
 class Effort:
     """What the mean of both takes its time for.
 
-    On four heads with 10 % noise: 0.05 dB for three times BM4D's time by a search of 5, and beyond
-    it 0.02 dB for eight times the network's.
+    On four heads with 10 % noise: 0.05 dB for twice BM4D's time by a search of 5, and beyond it
+    0.02 dB for eight times the network's (in 2-D four).
 
     Attributes:
         search: BM4D's.
@@ -41,8 +39,29 @@ class Effort:
     search: int = 3
     flips: bool = False
 
+    @classmethod
+    def within(cls, shape: Sequence[int], seconds: float, *, learns: bool) -> Effort:
+        """The most that the time is sure to allow.
 
-_EFFORTS = (Effort(5, True), Effort(5), Effort())
+        By the size alone, so that the same words give the same result on any machine.
+
+        Args:
+            shape: of the scan.
+            seconds: for it.
+            learns: a network learns from it afterwards.
+        """
+        most = (_BEFORE if learns else _ALONE) * seconds * 1e6
+        for effort, cost in _COSTS[len(shape)]:
+            if cost * math.prod(shape) <= most:
+                return effort
+        return cls()
+
+
+# Microseconds a voxel, on one core of 2023.
+_COSTS = {
+    2: ((Effort(5, True), 30.0), (Effort(5), 22.0)),
+    3: ((Effort(5, True), 30.0), (Effort(5), 15.0)),
+}
 
 
 @register_filter("ensemble", noise=True)
@@ -76,7 +95,8 @@ def ensemble(
         floor: darker voxels are the network's own; around a Rician stabilisation those of an SNR
             below 2, whose noise is not Gaussian even then: BM4D takes it for signal.
         search: as ``bm4d`` has it; 5 is 0.05 dB better and takes it twice the time.
-        flips: let the network see all mirror images: 0.02 dB better in eight times its time.
+        flips: let the network see all mirror images: 0.02 dB better in eight times its time (2-D:
+            four).
 
     Returns:
         An array of the same shape and dtype.
@@ -139,30 +159,3 @@ def mean_of_both(
     by_network = by_network * np.float32(sigma)
     share = 0.5 if floor is None else np.clip((by_network - floor) / sigma, 0, 1) / 2
     return np.asarray(by_network + share * (by_blocks - by_network), dtype=np.float32)
-
-
-def affordable(
-    run: Callable[[NDArray[np.floating], Effort], object],
-    array: NDArray[np.floating],
-    seconds: float,
-    *,
-    learns: bool,
-) -> Effort:
-    """The most effort that the time allows.
-
-    Args:
-        run: the mean of both, of any part of the scan.
-        array: ``(X, Y)`` or ``(X, Y, Z)``; a block in its middle is run twice, and timed once.
-        seconds: for the scan.
-        learns: a network learns from it afterwards.
-    """
-    most = (_BEFORE if learns else _ALONE) * seconds
-    side = _TIMED[array.ndim]
-    block = array[tuple(slice(max(0, (n - side) // 2), (n + side) // 2) for n in array.shape)]
-    run(block, _EFFORTS[-1])  # the first time sets things up
-    for effort in _EFFORTS[:-1]:
-        began = time.perf_counter()
-        run(block, effort)
-        if (time.perf_counter() - began) * array.size / block.size <= most:
-            return effort
-    return _EFFORTS[-1]

@@ -3,7 +3,6 @@ scan what it left undone."""
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from meddenoise.filters import get_filter, register_filter
 from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.wavelet_mad import estimate_sigma
-from meddenoise.workflows.ensemble import Effort, affordable, ensemble
+from meddenoise.workflows.ensemble import Effort
 
 if TYPE_CHECKING:
     from meddenoise.training.refine import Filter
@@ -90,17 +89,11 @@ def ensemble_refined(
         ModelError: the weights that ship are missing or altered.
     """
     to_both: dict[str, Any] = {"correlation": correlation, "device": device, "floor": floor}
-    began, some = time.perf_counter(), float(np.std(array)) or 1.0
-
-    def timed(part: NDArray[np.floating], effort: Effort) -> None:
-        ensemble(part, spacing=spacing, sigma_noise=some, **asdict(effort), **to_both)
-
     learns = correlation is None or not correlation.axes
-    effort = affordable(timed, array, seconds, learns=learns)
+    effort = Effort.within(array.shape, seconds, learns=learns)
     first = partial(_filtered, "ensemble", spacing=spacing, **asdict(effort), **to_both)
-    gone = time.perf_counter() - began
     how = {"seconds": seconds, "spacing": spacing, "seed": seed, "device": device, "floor": floor}
-    return _refined(array, first, sigma_noise, correlation, {**how, "gone": gone})
+    return _refined(array, first, sigma_noise, correlation, how)
 
 
 def _filtered(

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from scipy.ndimage import generic_filter
 
 from meddenoise.errors import ParameterError
 from meddenoise.noise.sigma_map import _medians, _middle, local_sigma, sigma_map
+
+module = importlib.import_module("meddenoise.noise.sigma_map")
 
 
 def ramp(shape: tuple[int, ...], low: float, high: float) -> np.ndarray:
@@ -52,6 +56,18 @@ def test_an_edge_that_fills_a_window_is_no_noise() -> None:
     found = sigma_map(noisy)
     assert found[:20].mean() == pytest.approx(3, rel=0.05)
     assert found[60:].mean() == pytest.approx(3, rel=0.05)
+
+
+def test_windows_are_looked_at_together_or_one_row_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of two flat backgrounds each is the commonest value of some rows only."""
+    noisy = np.random.default_rng(4).standard_normal((60, 60, 60))
+    noisy[:30, :, :30], noisy[:, :20, 40:] = 0, 7
+    together = sigma_map(noisy)
+    monkeypatch.setattr(module, "_SLAB", 1)
+    np.testing.assert_array_equal(together, sigma_map(noisy))
+    assert together[40, 40].min() > 0.8
 
 
 def test_what_does_not_count_gets_the_nearest() -> None:

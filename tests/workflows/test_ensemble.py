@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,8 @@ import meddenoise as md
 from meddenoise.filters import get_filter
 from meddenoise.noise.correlation import Correlation
 from meddenoise.pretrained.ready import ReadyDenoiser
-from meddenoise.workflows.ensemble import Effort, affordable, ensemble
+from meddenoise.workflows.ensemble import Effort, ensemble
 from meddenoise.workflows.refined import bm4d_refined, ensemble_refined
-
-module = importlib.import_module("meddenoise.workflows.ensemble")
-refined_module = importlib.import_module("meddenoise.workflows.refined")
 
 
 def error(array: np.ndarray, clean: np.ndarray) -> float:
@@ -55,29 +51,32 @@ def test_the_background_of_a_magnitude_is_as_flat_as_the_network_makes_it(scans:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "learns", "effort"),
-    [(1100, True, Effort(5, True)), (1000, True, Effort(5)), (300, False, Effort(5, True)),
-     (250, False, Effort(5)), (200, True, Effort()), (float("nan"), True, Effort())],
-)  # fmt: skip
+    ("shape", "seconds", "learns", "effort"),
+    [
+        ((64, 64, 48), 60, True, Effort(5, True)),
+        ((96, 96, 80), 60, True, Effort(5)),
+        ((96, 96, 80), 60, False, Effort(5, True)),
+        ((256, 256, 200), 60, False, Effort()),
+        ((256, 256, 200), 600, False, Effort(5, True)),
+        ((256, 256), 12, True, Effort(5, True)),
+        ((256, 256), 8, True, Effort(5)),
+        ((40, 40, 40), float("nan"), True, Effort()),
+    ],
+)
 def test_the_effort_is_what_the_time_allows(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, learns: bool, effort: Effort
+    shape: tuple[int, ...], seconds: float, learns: bool, effort: Effort
 ) -> None:
-    """Of eight times the block that is timed, which takes 27 seconds, or 6."""
-    now = 0.0
-
-    def run(part: np.ndarray, effort: Effort) -> None:
-        nonlocal now
-        assert part.shape == (48, 48, 48)
-        now += 27 if effort.flips else 6
-
-    monkeypatch.setattr(module.time, "perf_counter", lambda: now)
-    assert affordable(run, np.zeros((96, 96, 96)), seconds, learns=learns) == effort
+    assert Effort.within(shape, seconds, learns=learns) == effort
 
 
-def test_bm4d_is_told_of_correlated_noise_and_nothing_is_learnt(
-    scans: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(refined_module, "affordable", lambda *given, **how: Effort())
+def test_more_effort_is_better(scans: Any) -> None:
+    noisy, clean, sigma = scans.scan("white").array[0], scans.anatomy(), scans.sigma
+    how = {"spacing": (1, 1, 1), "sigma_noise": sigma, "device": "cpu"}
+    quick, longer = ensemble(noisy, **how), ensemble(noisy, **how, search=5, flips=True)
+    assert error(longer, clean) < error(quick, clean)
+
+
+def test_bm4d_is_told_of_correlated_noise_and_nothing_is_learnt(scans: Any) -> None:
     noisy, along = scans.scan("along x").array[0], Correlation(((0.78, 0.37, 0.1), (0,), (0,)))
     how = {"spacing": (1, 1, 1), "sigma_noise": scans.sigma, "correlation": along}
     blocks = get_filter("bm4d")(noisy, **how)
@@ -86,7 +85,7 @@ def test_bm4d_is_told_of_correlated_noise_and_nothing_is_learnt(
     assert np.allclose(found, (blocks + network) / 2, atol=1e-3)
     for method, first in ((bm4d_refined, blocks), (ensemble_refined, found)):
         with pytest.warns(UserWarning, match="correlated.*the training is left out"):
-            refined = method(noisy, **how, seconds=5.0, device="cpu")
+            refined = method(noisy, **how, seconds=1.0, device="cpu")
         assert np.array_equal(refined, first)
 
 

@@ -7,15 +7,25 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from meddenoise.data.synthetic.band import Band
 from meddenoise.data.synthetic.fields import uniform
 from meddenoise.noise.gaussian import gaussian
-from meddenoise.noise.mri.kspace import kspace_filter
 from meddenoise.noise.mri.rician import rician
 from meddenoise.noise.mri.varying import smooth_field, varying
 from meddenoise.noise.poisson_gaussian import poisson_gaussian
 from meddenoise.noise.rician_vst import RicianStabilisation
 
-__all__ = ["KINDS", "Pair", "correlated", "counted", "scanned", "stabilised", "uneven", "white"]
+__all__ = [
+    "KINDS",
+    "Band",
+    "Pair",
+    "correlated",
+    "counted",
+    "scanned",
+    "stabilised",
+    "uneven",
+    "white",
+]
 
 Pair = tuple[Tensor, Tensor]
 """A noisy image and the one to find; of the same shape, with noise of a deviation of about 1."""
@@ -36,40 +46,30 @@ def uneven(clean: Tensor, generator: torch.Generator) -> Pair:
 
 def correlated(clean: Tensor, generator: torch.Generator) -> Pair:
     """Mildly alike from voxel to voxel, as after zero filling, apodisation or a CT kernel."""
-    h = torch.ones(())
-    for size in clean.shape:
-        one = kspace_filter(
-            [size],
-            zero_filling=uniform(1.0, 1.3, generator),
-            apodisation=uniform(0.0, 0.7, generator),
-            phase_axis=0,
-        )
-        h = h[..., None] * one
-    return clean + _filtered(clean, h, generator), clean
+    band = Band(
+        tuple((uniform(1.0, 1.3, generator), uniform(0.0, 0.7, generator)) for _ in clean.shape)
+    )
+    seen = band.image(clean)
+    return seen + band.noise(clean, generator), seen
 
 
 def scanned(clean: Tensor, generator: torch.Generator) -> Pair:
     """All at once, as of a scanner: alike along some axes, uneven, of a level known to 15 %, and
     mostly of a magnitude that was stabilised."""
-    h = torch.ones(())
-    for size in clean.shape:
-        filling = uniform(1.0, 1.35, generator) if uniform(0, 1, generator) < 0.6 else 1.0
-        h = h[..., None] * kspace_filter([size], zero_filling=filling, phase_axis=0)
+    fillings = (
+        uniform(1.0, 1.35, generator) if uniform(0, 1, generator) < 0.6 else 1.0
+        for _ in clean.shape
+    )
+    band = Band(tuple((filling, 0.0) for filling in fillings))
     middle, variation = uniform(0.85, 1.15, generator), uniform(1.0, 2.2, generator)
     level = middle * variation ** (smooth_field(clean, generator) - 0.5)
-    noise = level * _filtered(clean, h, generator)
+    noise = level * band.noise(clean, generator)
+    seen = band.image(clean)
     if uniform(0, 1, generator) < 0.4:
-        return clean + noise, clean
-    positive = clean.clamp(min=0)
-    other = level * _filtered(clean, h, generator)
+        return seen + noise, seen
+    positive = seen.clamp(min=0)
+    other = level * band.noise(clean, generator)
     return _stabilised(torch.hypot(positive + noise, other), positive)
-
-
-def _filtered(like: Tensor, h: Tensor, generator: torch.Generator) -> Tensor:
-    """Noise of deviation 1 that went through a filter of the image's spectrum."""
-    h = h.to(like.device)
-    noise = gaussian(torch.zeros_like(like), 1.0, generator=generator)
-    return torch.fft.ifftn(torch.fft.fftn(noise) * h / h.square().mean().sqrt()).real
 
 
 def stabilised(clean: Tensor, generator: torch.Generator) -> Pair:

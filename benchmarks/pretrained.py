@@ -14,7 +14,10 @@ the stabilisation (``bm4d, stabilised``), which is the fairest to compare with.
 **Real noise.** ``pairs/dti_2x11``: three directions, judged by the second scan of the same, as
 ``real_noise.py`` does. ``pairs/L096`` and ``L143``: the quarter dose, judged by the full dose in
 2-D slice by slice. ``dicom/mr_t1_siemens`` and ``ms_raw``, which have no second scan: whether
-structure is in the residual (:mod:`meddenoise.evaluation.residual`: 1 for noise alone).
+structure is in the residual (:mod:`meddenoise.evaluation.residual`: 1 for noise alone), in units of
+the noise, stabilised and by its map, as that test wants it and the tool itself does it: in the
+Siemens scan the noise is 4.8 at one end and 17.6 at the other. In the image's own units, where that
+counts as structure, beside it.
 
 Nothing real was trained on. The T1- and T2-weighted heads at 10 % helped to choose settings of the
 generator; see ``docs/model_card.md``. ``--quick``: two smaller heads at 10 %, one direction, L096.
@@ -34,7 +37,6 @@ from common import Report, add_data, arguments
 from filters import (
     CT_CROP,
     HEADS,
-    QUICK_CT_CROP,
     WINDOW,
     Bench,
     Case,
@@ -54,26 +56,25 @@ DIRECTIONS = (6, 7, 8)
 SLOWER = 50.0
 
 
-def abdomen(data: Path, quick: bool) -> Case:
+def abdomen(data: Path) -> Case:
     """A quarter of the dose of an abdominal CT that was resampled to 3 mm."""
     import meddenoise as md
-    from meddenoise.noise import estimate
 
     scan = md.read(data / "ct" / "abdomen_3mm.nii.gz")
     scan = replace(scan, units="HU", modality="CT")
     shape = scan.array.shape[1:]
-    size = [min(a, b) for a, b in zip(shape, QUICK_CT_CROP if quick else CT_CROP, strict=True)]
+    size = [min(a, b) for a, b in zip(shape, CT_CROP, strict=True)]
     clean = central(scan.array[0], size)
     part = md.Volume.from_array(clean, spacing=scan.spacing, units="HU", modality="CT")
     # Resampled noise has no kernel to be measured: what is added is white, of the strength that
     # three quarters less dose add to 15 HU.
-    noisy = md.simulate(part, "gaussian", sigma=15 * 3**0.5, seed=0).array[0]
-    seen = md.Volume.from_array(noisy, spacing=scan.spacing, units="HU", modality="CT")
+    sigma = 15 * 3**0.5
+    noisy = md.simulate(part, "gaussian", sigma=sigma, seed=0).array[0]
     return Case(
         "abdomen, 1/4 dose",
         clean,
         noisy,
-        estimate(seen).sigma,
+        sigma,
         spacing=scan.spacing,
         units="HU",
         modality="CT",
@@ -197,6 +198,7 @@ def residuals(report: Report, data: Path, quick: bool) -> None:
     """Real scans without a second one."""
     import meddenoise as md
     from meddenoise.evaluation.residual import LIMIT, residual_structure
+    from meddenoise.pretrained.assumed import assume
 
     scans = {"mr_t1_siemens": data / "dicom" / "mr_t1_siemens"}
     if not quick:
@@ -208,10 +210,15 @@ def residuals(report: Report, data: Path, quick: bool) -> None:
             scan.array[0], [min(n, 128 if n > 64 else n) for n in scan.array.shape[1:]]
         )
         volume = md.Volume.from_array(middle, spacing=scan.spacing, modality="MR")
+        noise = assume(volume)
         for method in (OURS, "bm4d", "median"):
-            ratio = residual_structure(middle, by(method, volume).array[0], mask=middle > 0).ratio
+            clean = by(method, volume).array[0]
+            pair = [noise.forward(np.maximum(image, 0)) for image in (middle, clean)]
+            ratio = residual_structure(*pair, mask=middle > 0).ratio
             limit = {"at_most": LIMIT} if method == OURS else {}
             report.add(f"{name}, {method}: residual at edges by elsewhere", ratio, "", **limit)
+            ratio = residual_structure(middle, clean, mask=middle > 0).ratio
+            report.add(f"{name}, {method}: the same, noise of any strength", ratio, "")
 
 
 def main() -> None:
@@ -223,7 +230,7 @@ def main() -> None:
     seconds = options.adapt or (15.0 if options.quick else 60.0)
     bench = Bench.opened("pretrained", options, options.peer_env)
     cases = list(heads(options.data, False, FOUR))
-    cases += [ct(options.data, options.quick), abdomen(options.data, options.quick)]
+    cases += [ct(options.data, False), abdomen(options.data)]
     if options.quick:
         kept = [c for c in cases if c.modality == "CT" or "10 %" in c.name]
         cases = [smaller(c) for c in kept if not c.name.startswith(("colin27", "seg3d"))]

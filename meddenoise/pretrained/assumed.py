@@ -3,7 +3,7 @@ scans."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,13 +25,15 @@ from meddenoise.volume import Volume
 if TYPE_CHECKING:
     from meddenoise.inference.compute import Second
 
-__all__ = ["Assumed", "Rest", "assume", "unknown_traits"]
+__all__ = ["Assumed", "Rest", "assume", "thick_axis", "unknown_traits"]
 
 # What the network was trained for; see configs/pretrain_3d.yaml and data/synthetic.
 # In percent of the noisy scan's 99.9th percentile, which strong noise raises.
 _WEAKEST, _STRONGEST = 0.5, 22.0
 _CORRELATED = 0.5
 _THICKEST = 4.0
+# From there on slices are looked at one by one as well.
+_THICK = 2.5
 _MODALITIES = ("", "MR", "CT")
 
 # A map is taken where it differs so much from end to end: by less it may be chance and anatomy.
@@ -259,9 +261,24 @@ def unknown_traits(found: NoiseEstimate, volume: Volume, sigma: float | None = N
     ]
     if strong:
         doubts.append(f"noise that is strongly correlated, as this is along {' and '.join(strong)}")
-    if max(volume.spacing) > _THICKEST * min(volume.spacing):
+    thick = thick_axis(volume.spacing)
+    across = [size for axis, size in enumerate(volume.spacing) if axis != thick]
+    if max(across) > _THICKEST * min(across):
         sizes = " x ".join(f"{s:.3g}" for s in volume.spacing)
         doubts.append(f"voxels as unequal as {sizes} mm")
     if volume.modality not in _MODALITIES:
         doubts.append(f"the modality {volume.modality}")
     return doubts
+
+
+def thick_axis(spacing: Sequence[float]) -> int | None:
+    """The axis across thick slices, 2.5 times as long there as along any other; ``None`` if none.
+
+    Args:
+        spacing: voxel size in mm, per axis.
+    """
+    if len(spacing) != 3:
+        return None
+    axis = int(np.argmax(spacing))
+    widest = max(size for other, size in enumerate(spacing) if other != axis)
+    return axis if spacing[axis] >= _THICK * widest else None

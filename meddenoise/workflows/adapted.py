@@ -18,6 +18,7 @@ from meddenoise.workflows.way import Progress
 if TYPE_CHECKING:
     from meddenoise.pretrained.assumed import Assumed
     from meddenoise.pretrained.ready import ReadyDenoiser
+    from meddenoise.pretrained.thick import ThickSliced
 
 __all__ = ["adapted", "check_adapt"]
 
@@ -41,7 +42,7 @@ def check_adapt(seconds: float | None, method: str | None, model: object) -> Non
 
 def adapted(
     z: NDArray[np.floating],
-    network: ReadyDenoiser,
+    network: ReadyDenoiser | ThickSliced,
     noise: Assumed,
     *,
     spacing: Sequence[float],

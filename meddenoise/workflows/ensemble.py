@@ -17,6 +17,7 @@ from meddenoise.noise.wavelet_mad import estimate_sigma
 if TYPE_CHECKING:
     from meddenoise.inference.compute import Second
     from meddenoise.pretrained.ready import ReadyDenoiser
+    from meddenoise.pretrained.thick import ThickSliced
 
 __all__ = ["Effort", "ensemble", "mean_of_both"]
 
@@ -108,9 +109,13 @@ def ensemble(
     sigma = estimate_sigma(array, correlation=correlation) if sigma_noise is None else sigma_noise
     if sigma == 0:
         return array.copy()
+    from meddenoise.pretrained.assumed import thick_axis
     from meddenoise.pretrained.ready import ReadyDenoiser
+    from meddenoise.pretrained.thick import ready_for
 
-    network = ReadyDenoiser.load(array.ndim, device)
+    needed = (2, 3) if thick_axis(spacing) is not None else (array.ndim,)
+    network = ready_for({dims: ReadyDenoiser.load(dims, device) for dims in needed}, spacing)
+    assert network is not None
     second: Second = "negative" if floor is None else "shifted"
     found = mean_of_both(
         array,
@@ -127,7 +132,7 @@ def ensemble(
 
 def mean_of_both(
     array: NDArray[np.floating],
-    network: ReadyDenoiser,
+    network: ReadyDenoiser | ThickSliced,
     spacing: Sequence[float],
     sigma: float,
     floor: float | None,

@@ -60,14 +60,12 @@ class Block:
 
     def __init__(self, shape: Sequence[int]) -> None:
         *self._across, self._along = looked_at(shape)
-        self._noisy: list[NDArray[np.floating]] = []
+        self._noisy: dict[int, NDArray[np.floating]] = {}
         self._clean: list[NDArray[np.floating]] = []
 
     def noisy(self, part: NDArray[np.floating], first: int) -> None:
-        """Planes ``(X, Y, n)`` from ``first`` on; the pass begins anew at 0."""
-        if first == 0:
-            self._noisy.clear()
-        self._noisy.append(self._inside(part, first))
+        """Planes ``(X, Y, n)`` from ``first`` on; the same may come more than once."""
+        self._noisy[first] = self._inside(part, first)
 
     def clean(self, part: NDArray[np.floating], first: int) -> None:
         """The same of the result."""
@@ -80,7 +78,8 @@ class Block:
 
     def pair(self) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Both, put together."""
-        return np.concatenate(self._noisy, axis=-1), np.concatenate(self._clean, axis=-1)
+        noisy = [self._noisy[first] for first in sorted(self._noisy)]
+        return np.concatenate(noisy, axis=-1), np.concatenate(self._clean, axis=-1)
 
 
 def warn_of_structure(

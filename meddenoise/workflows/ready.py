@@ -102,7 +102,9 @@ def denoise_ready(
     Raises:
         ParameterError: a scan of another number of axes, or noise that cannot be estimated.
     """
-    ready = networks.get(volume.dims)
+    from meddenoise.pretrained.thick import ready_for
+
+    ready = ready_for(networks, volume.spacing)
     if ready is None:
         raise ParameterError(
             f"The image is {volume.dims}-D, and the network that ships with meddenoise is for "

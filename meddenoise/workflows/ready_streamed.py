@@ -17,6 +17,7 @@ from meddenoise.noise.scan_level import one_channel
 from meddenoise.noise.sigma_map import LocalSigma, local_sigma
 from meddenoise.pretrained.assumed import Assumed, Rest, assume
 from meddenoise.pretrained.ready import ReadyDenoiser
+from meddenoise.pretrained.thick import ThickSliced
 from meddenoise.volume import Volume
 from meddenoise.workflows.looked_at import Block, is_series, voxels_looked_at, warn_of_structure
 
@@ -32,7 +33,7 @@ class ReadyStreaming(Summed):
     the mean and where there is no number are found in passes over all of it.
 
     Args:
-        ready: the network for three axes.
+        ready: the network for three axes, or that and the one for slices along the last axis.
         scan: on disk.
         sigma, stabilise, coils: as for :func:`meddenoise.workflows.ready.denoise_ready`.
 
@@ -42,7 +43,7 @@ class ReadyStreaming(Summed):
 
     def __init__(
         self,
-        ready: ReadyDenoiser,
+        ready: ReadyDenoiser | ThickSliced,
         scan: PlaneScan,
         *,
         sigma: float | None = None,

@@ -200,12 +200,20 @@ def _by_what_ships(
         )
 
     def streamed(scan: PlaneScan) -> Streamed:
+        from meddenoise.pretrained.thick import ThickSliced, ready_for
         from meddenoise.workflows.ready_streamed import ReadyStreaming
 
+        ready = ready_for(networks, scan.head.spacing) or networks[3]
+        if isinstance(ready, ThickSliced) and ready.axis != 2:
+            warnings.warn(
+                "The scan's thick slices lie across the planes that it is stored in, and it is too "
+                "large to be held: the network for volumes goes over it alone, without the one for "
+                "slices.",
+                stacklevel=2,
+            )
+            ready = ready.whole
         known = None if sigma is None else level(scan.middle(voxels_looked_at(scan.head.channels)))
-        return ReadyStreaming(
-            networks[3], scan, sigma=known, stabilise=stabilise, coils=around.coils
-        )
+        return ReadyStreaming(ready, scan, sigma=known, stabilise=stabilise, coils=around.coils)
 
     # What is learnt from a scan needs all of it.
     by_planes = streamed if 3 in networks and adapt is None else None

@@ -108,7 +108,7 @@ def test_where_there_is_no_noise_there_is_nothing_to_do() -> None:
     [
         (scan(sigma=200.0), "more than 22 %"),
         (scan("correlated"), "strongly correlated"),
-        (scan(spacing=(0.5, 0.5, 5.0)), "0.5 x 0.5 x 5 mm"),
+        (scan(spacing=(0.5, 5.0, 5.0)), "0.5 x 5 x 5 mm"),
         (replace(scan(), modality="PT"), "modality PT"),
     ],
 )

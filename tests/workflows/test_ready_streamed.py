@@ -99,6 +99,26 @@ def test_strength_sigma_and_what_was_taken_away(
     np.testing.assert_allclose(taken, (noisy.array - full) / 2, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["white", "rician"])
+def test_thick_slices(tmp_path: Path, scans: Any, both: Both, kind: str) -> None:
+    noisy = scans.scan(kind).array[0]
+    scan = md.Volume.from_array(noisy[:, :, ::2], spacing=(1, 1, 4), modality="MR")
+    whole, made, _ = both(md.write(scan, tmp_path / "scan.nii"))
+    alike(whole, made)
+
+
+def test_thick_slices_across_the_planes(
+    tmp_path: Path, scans: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network for volumes goes over them alone, and that is said."""
+    scan = md.Volume.from_array(scans.scan("white").array[0][::2], spacing=(4, 1, 1))
+    path = md.write(scan, tmp_path / "scan.nii")
+    monkeypatch.setattr(streamed, "STREAM_FROM", 1)
+    [made] = denoise_files(path, tmp_path / "made.nii", device="cpu")
+    assert any("across the planes" in note for note in made.notes)
+    assert float(np.std(md.read(tmp_path / "made.nii").array - scan.array)) > 4
+
+
 def test_a_constant_scan_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streamed, "STREAM_FROM", 1)
     flat = md.write(md.Volume.from_array(np.full((8, 8, 8), 7.0)), tmp_path / "flat.nii")

@@ -19,6 +19,9 @@ _SCALE = 1.0
 # What counts as edges and as flat, by the strength of the gradient of the denoised image.
 _EDGES, _FLAT = 0.9, 0.5
 _FEWEST = 500
+# Where the residual's power over so many voxels is less than that share of what it is where it is
+# strong, there was no noise to take away: air that a scanner has smoothed or masked.
+_WINDOW, _SILENT, _STRONG = 5, 0.01, 0.9
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,12 @@ def residual_structure(
             ``sigma``. Magnitude images want a stabilisation first.
         denoised: the same shape and unit.
         sigma: the noise's standard deviation, or any multiple of it: a number or a map.
-        mask: bool, the voxels that count; what was not changed at all never does.
+        mask: bool, the voxels that count; what was hardly changed never does.
 
     Raises:
         ParameterError: shapes that differ, or fewer than 500 voxels at edges.
     """
-    from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+    from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, uniform_filter
 
     if noisy.shape != denoised.shape or noisy.ndim not in (2, 3):
         raise ParameterError(
@@ -76,6 +79,9 @@ def residual_structure(
     if mask is not None:
         counted &= mask
     inside = np.where(counted, residual, 0.0)
+    power = uniform_filter(np.square(inside), _WINDOW)
+    if counted.any():
+        counted &= power > _SILENT * np.quantile(power[counted], _STRONG)
     averaged = gaussian_filter(inside, _SCALE)
     edges = gaussian_gradient_magnitude(np.asarray(denoised, dtype=np.float64) / sigma, _SCALE)
     # Not where the averages reach beyond what counts.

@@ -45,6 +45,18 @@ def test_correlated_noise_is_no_structure() -> None:
     assert residual_structure(clean + noise / noise.std(), clean).ratio == pytest.approx(1, abs=0.2)
 
 
+def test_air_that_was_smoothed_does_not_count() -> None:
+    """Hardly anything was taken away there, where it is flattest."""
+    clean, noisy = scene()
+    air = np.zeros(clean.shape, dtype=bool)
+    air[:, :30] = True
+    rest = np.where(air, 1e-4, 1.0)
+    found = residual_structure(np.where(air, 0, clean) + rest * (noisy - clean), clean * ~air)
+    assert found.ratio == pytest.approx(1, abs=0.2)
+    blurred = gaussian_filter(np.where(air, 0, noisy), 0.7)
+    assert residual_structure(np.where(air, 0, noisy), blurred).structured
+
+
 def test_a_map_levels_uneven_noise() -> None:
     """Strong noise where the edges are looks like structure, unless the map tells."""
     rng = np.random.default_rng(2)

@@ -100,12 +100,12 @@ class ReadyDenoiser:
             exact: compute in float32 in any case; else in bfloat16 where that is faster and the
                 image has no intensities of which it would round off more than the noise allows.
             second: a second pass, its blocks one voxel further on each axis, in twice the time:
-                0.13 to 0.19 dB better on heads. ``"negative"`` takes that of the negative image, so
-                that the result (but for a rim of two or three voxels, where one pass counts) is
-                no brighter or darker than the scan where there is noise alone
-                (one pass is brighter there by 0.6 % of the noise, and by 3 % where that is
-                correlated, for which the network was not made); ``"shifted"`` does not: around a
-                stabilisation, whose noise leans to one side in the dark, as the network knows.
+                0.13 to 0.19 dB better in the middle of heads. ``"negative"`` takes that of the
+                negative image, so that the result (but for a rim of two or three voxels, where one
+                pass counts) is no brighter or darker than the scan where there is noise alone; one
+                pass is brighter there by 0.6 % of the noise, and by 3 % where that is correlated,
+                for which the network was not made. ``"shifted"`` does not: around a stabilisation,
+                whose noise leans to one side in the dark, as the network knows.
             flips: the mean over the mirror images, in eight times the time (2-D: four): 0.07 dB
                 better.
             progress: called with the finished fraction.

@@ -1,4 +1,4 @@
-"""What a scanner does to an anatomy before any noise: shading, blur, thick slices."""
+"""What a scanner does to an anatomy before any noise: shading, blur, wide voxels, thick slices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from torch.nn import functional as F
 from meddenoise.data.synthetic.fields import uniform
 from meddenoise.noise.mri.varying import smooth_field
 
-__all__ = ["blurred", "shaded", "thick_slices"]
+__all__ = ["blurred", "resolved", "shaded", "thick_slices"]
+
+# Of a voxel's width, the deviation of a Gaussian that is about as wide.
+_APERTURE = 0.35
 
 
 def shaded(image: Tensor, generator: torch.Generator) -> Tensor:
@@ -38,6 +41,19 @@ def blurred(image: Tensor, sigmas: Sequence[float]) -> Tensor:
         apply = F.conv3d if image.ndim == 3 else F.conv2d
         x = apply(F.pad(x, pads, mode="replicate"), kernel)
     return x[0, 0]
+
+
+def resolved(image: Tensor, shape: Sequence[int]) -> Tensor:
+    """By fewer and wider voxels, each with a share of whatever lies around its middle.
+
+    Args:
+        image: along each axis at least as many voxels as ``shape``.
+        shape: of the result.
+    """
+    widths = [size / new for size, new in zip(image.shape, shape, strict=True)]
+    seen = blurred(image, [_APERTURE * width if width > 1 else 0.0 for width in widths])
+    mode = "trilinear" if image.ndim == 3 else "bilinear"
+    return F.interpolate(seen[None, None], size=tuple(shape), mode=mode)[0, 0]
 
 
 def thick_slices(image: Tensor, axis: int, thickness: int) -> Tensor:

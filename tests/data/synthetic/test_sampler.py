@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch
 from meddenoise.data.synthetic import SyntheticSampler
+from meddenoise.data.synthetic.scanner import resolved
 from meddenoise.errors import ParameterError
 
 
@@ -61,6 +64,26 @@ def test_slices_may_be_thick() -> None:
         [b.spacing.amax(1) / b.spacing.amin(1) for b in batches(sampler(8, 8, 8), 12)]
     )
     assert set(ratios.tolist()) == {1.0, 2.0, 3.0}
+
+
+@pytest.mark.parametrize("patch", [(16, 16, 16), (16, 12)])
+def test_half_of_them_see_finer_anatomies_than_their_voxels(
+    patch: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def noted(image: Tensor, shape: Sequence[int]) -> Tensor:
+        seen.append(image.shape[0] / shape[0])
+        return resolved(image, shape)
+
+    monkeypatch.setattr("meddenoise.data.synthetic.sampler.resolved", noted)
+    batches(sampler(*patch), 12)
+    assert 6 < len(seen) / 2 < 36  # of 48; an image and its body each
+    assert 1 < min(seen) < 1.4 < max(seen) < 2
+    # As large as an anatomy: there is nothing finer.
+    seen.clear()
+    batches(sampler(*[32] * len(patch)), 4)
+    assert not seen
 
 
 def test_zero_is_within_the_range() -> None:

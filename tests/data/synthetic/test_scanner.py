@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from meddenoise.data.draws import generator
-from meddenoise.data.synthetic.scanner import blurred, shaded, thick_slices
+from meddenoise.data.synthetic.scanner import blurred, resolved, shaded, thick_slices
 
 
 def test_blur_keeps_the_mean_and_widens_a_point() -> None:
@@ -32,3 +32,27 @@ def test_thick_slices_are_means() -> None:
     assert thick.shape == (2, 2, 2)
     torch.testing.assert_close(thick[0, 0], torch.tensor([1.0, 4.0]))
     assert thick_slices(image, 0, 1) is image
+
+
+def test_wider_voxels_keep_the_mean_and_mix_what_is_fine() -> None:
+    checks = (torch.arange(48) % 2).float().expand(48, 48)
+    seen = resolved(checks, (24, 24))
+    assert seen.shape == (24, 24)
+    # Lines of a voxel each are grey in voxels of two.
+    torch.testing.assert_close(seen[2:-2, 2:-2], torch.full((20, 20), 0.5), atol=0.02, rtol=0)
+    volume = torch.rand(36, 20, 24, generator=generator("v"))
+    seen = resolved(volume, (20, 20, 20))
+    assert float(seen.mean()) == pytest.approx(float(volume.mean()), abs=0.01)
+    assert float(seen.std()) < 0.8 * float(volume.std())
+
+
+def test_voxels_of_the_same_width_change_nothing() -> None:
+    volume = torch.rand(9, 8, 7, generator=generator("v"))
+    torch.testing.assert_close(resolved(volume, volume.shape), volume)
+
+
+def test_a_place_stays_where_it_is_in_wider_voxels() -> None:
+    ramp = torch.arange(60.0).expand(60, 60)
+    seen = resolved(ramp, (40, 40))
+    middles = (torch.arange(40) + 0.5) * 1.5 - 0.5
+    torch.testing.assert_close(seen[5, 3:-3], middles[3:-3], atol=1e-3, rtol=0)

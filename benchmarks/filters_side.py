@@ -31,6 +31,7 @@ ALONE = " alone"
 STABILISED = ", stabilised"
 AUTO = re.compile(r"auto(?:, ([0-9.]+) s)?")
 READY = "the network that ships"
+TOLD_SIGMA = f"{READY}, told sigma"
 ADAPTED = re.compile(rf"{READY}, adapted for ([0-9.]+) s")
 
 Method = Callable[[np.ndarray, dict[str, Any]], np.ndarray]
@@ -83,7 +84,10 @@ def auto(name: str) -> Method:
 
 
 def ready(name: str) -> Method:
-    """No method and no model, as a user begins; told nothing but what a file's header says."""
+    """No method and no model, as a user begins; told nothing but what a file's header says.
+
+    ``, told sigma``: the strength of the noise that was added, as the filters are.
+    """
     import meddenoise as md
 
     match = ADAPTED.fullmatch(name)
@@ -93,7 +97,9 @@ def ready(name: str) -> Method:
         known = {"units": case["units"], "modality": case["modality"]}
         # What is denoised once to set things up needs no longer than that.
         adapt = None if match is None or noisy.size < SMALL else float(match[1])
-        return md.denoise(md.Volume.from_array(noisy, affine=affine, **known), adapt=adapt).array[0]
+        sigma = case["sigma"] if name == TOLD_SIGMA else None
+        volume = md.Volume.from_array(noisy, affine=affine, **known)
+        return md.denoise(volume, adapt=adapt, sigma=sigma).array[0]
 
     return run
 

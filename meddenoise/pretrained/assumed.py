@@ -25,7 +25,7 @@ from meddenoise.volume import Volume
 if TYPE_CHECKING:
     from meddenoise.inference.compute import Second
 
-__all__ = ["Assumed", "Rest", "assume", "thick_axis", "unknown_traits"]
+__all__ = ["NO_ONE_SIGMA", "Assumed", "Rest", "assume", "thick_axis", "unknown_traits"]
 
 # What the network was trained for; see configs/pretrain_3d.yaml and data/synthetic.
 # In percent of the noisy scan's 99.9th percentile, which strong noise raises.
@@ -42,6 +42,12 @@ _UNEVEN = 1.8
 _MAP_RANGE = (0.4, 2.5)
 # Of the 99.9th percentile: less is no noise, but what floats cannot tell.
 _ROUNDING = 1e-6
+
+NO_ONE_SIGMA = (
+    "The noise is that of counted photons, which depends on the intensity, so that no one sigma "
+    "describes it: leave --sigma out, or say --stabilise none."
+)
+"""What is said of a sigma for noise that has none."""
 
 _AUTO = "--method auto looks at the scan and chooses, and with --budget trains on it"
 
@@ -151,7 +157,7 @@ def assume(
             or a sigma for photon noise.
     """
     try:
-        found = estimate(volume, coils=coils, with_map=sigma is None)
+        found = estimate(_taken_for(volume, stabilise), coils=coils, with_map=sigma is None)
     except InputError as fault:
         raise ParameterError(f"{fault} Say --sigma and --method instead.") from None
     values = volume.array[volume.valid]
@@ -186,6 +192,13 @@ def assume(
     return Assumed(scale, stabiliser, along, tuple(said), doubts)
 
 
+def _taken_for(volume: Volume, stabilise: str | None) -> Volume:
+    """With the noise that is said, whatever the header says of the scan."""
+    if stabilise == "rician":
+        return replace(volume, modality="MR")
+    return replace(volume, modality="NM", units="") if stabilise == "anscombe" else volume
+
+
 def _way(found: NoiseEstimate, lowest: float) -> str:
     if found.model == "rician" and lowest >= 0:
         return "rician"
@@ -200,10 +213,7 @@ def _of_all(rest: Rest, found: NoiseEstimate, volume: Volume) -> LocalSigma:
 
 def _anscombe(found: NoiseEstimate, sigma: float | None) -> Anscombe:
     if sigma is not None:
-        raise ParameterError(
-            "The noise is that of counted photons, which depends on the intensity, so that no one "
-            "sigma describes it: leave --sigma out, or say --stabilise none."
-        )
+        raise ParameterError(NO_ONE_SIGMA)
     if found.photons is None:
         raise ParameterError(
             "The variance of the scan's noise is not seen to grow in a line with the intensity, as "

@@ -1,4 +1,4 @@
-"""Thick slices: the network for volumes and the one for images, slice by slice, together."""
+"""Thick or few slices: the network for volumes and the one for images, slice by slice, together."""
 
 from __future__ import annotations
 
@@ -18,20 +18,26 @@ from meddenoise.pretrained.ready import ReadyDenoiser
 
 __all__ = ["ThickSliced", "ready_for"]
 
+# So many slices say as little of each other as thick ones do.
+_FEW = 2
+
 
 def ready_for(
-    networks: Mapping[int, ReadyDenoiser], spacing: Sequence[float]
+    networks: Mapping[int, ReadyDenoiser], spacing: Sequence[float], shape: Sequence[int]
 ) -> ReadyDenoiser | ThickSliced | None:
     """What of the networks that ship is for a scan.
 
     Args:
         networks: by the number of axes that they are for.
         spacing: voxel size in mm, per axis of the scan.
+        shape: its voxels per axis.
 
     Returns:
-        One of them, or of thick slices both together; ``None`` if there is none.
+        One of them, or of thick slices, or of two, both together; ``None`` if there is none.
     """
     axis = thick_axis(spacing)
+    if len(shape) == 3 and min(shape) <= _FEW:
+        axis = int(np.argmin(shape))
     if axis is not None and 2 in networks and 3 in networks:
         return ThickSliced(networks[3], networks[2], axis)
     return networks.get(len(spacing))

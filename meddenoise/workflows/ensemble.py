@@ -109,12 +109,12 @@ def ensemble(
     sigma = estimate_sigma(array, correlation=correlation) if sigma_noise is None else sigma_noise
     if sigma == 0:
         return array.copy()
-    from meddenoise.pretrained.assumed import thick_axis
     from meddenoise.pretrained.ready import ReadyDenoiser
     from meddenoise.pretrained.thick import ready_for
 
-    needed = (2, 3) if thick_axis(spacing) is not None else (array.ndim,)
-    network = ready_for({dims: ReadyDenoiser.load(dims, device) for dims in needed}, spacing)
+    needed = (2, 3) if array.ndim == 3 else (2,)
+    loaded = {dims: ReadyDenoiser.load(dims, device) for dims in needed}
+    network = ready_for(loaded, spacing, array.shape)
     assert network is not None
     second: Second = "negative" if floor is None else "shifted"
     found = mean_of_both(

@@ -104,7 +104,7 @@ def denoise_ready(
     """
     from meddenoise.pretrained.thick import ready_for
 
-    ready = ready_for(networks, volume.spacing)
+    ready = ready_for(networks, volume.spacing, volume.shape)
     if ready is None:
         raise ParameterError(
             f"The image is {volume.dims}-D, and the network that ships with meddenoise is for "
@@ -116,14 +116,15 @@ def denoise_ready(
     series = is_series(volume)
     known = {"sigma": sigma, "stabilise": stabilise, "coils": coils or 1}
     shared = _assumed(volume, volume.channels, known) if series else None
+    silent = False  # of a series all is said once
     for channel in range(volume.channels):
         inside = valid[channel]
         noisy = volume.array[channel]
         if inside.any() and np.ptp(noisy[inside]) > 0:
             noise = shared or _assumed(one_channel(volume, channel), volume.channels, known)
-            told = noise.said if channel == 0 or not series else ()
-            if told:
-                warnings.warn(" ".join((*told, *noise.doubts)), stacklevel=2)
+            if not silent:
+                warnings.warn(" ".join((*noise.said, *noise.doubts)), stacklevel=2)
+            silent = series
             if not noise.silent:
                 filled = np.where(inside, noisy, noisy[inside].mean(dtype=np.float64))
                 z = noise.forward(filled.astype(noisy.dtype))

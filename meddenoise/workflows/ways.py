@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meddenoise.errors import ParameterError
-from meddenoise.filters import apply_filter, filter_options
+from meddenoise.filters import apply_filter, filter_options, get_filter
 from meddenoise.volume import Volume
 from meddenoise.workflows import refined as refined  # registers a method
 from meddenoise.workflows.adapted import check_adapt
 from meddenoise.workflows.around import Around
 from meddenoise.workflows.blended import blended
 from meddenoise.workflows.filter_streamed import FilterStreaming, reach_of
+from meddenoise.workflows.one_slice import by_image
 from meddenoise.workflows.units import checked_units, hint_of_units
 from meddenoise.workflows.way import Progress, Way
 
@@ -203,7 +204,9 @@ def _by_what_ships(
         from meddenoise.pretrained.thick import ThickSliced, ready_for
         from meddenoise.workflows.ready_streamed import ReadyStreaming
 
-        ready = ready_for(networks, scan.head.spacing) or networks[3]
+        ready = ready_for(networks, scan.head.spacing, scan.shape) or networks[3]
+        if scan.shape[2] == 1 and 2 in networks:
+            ready = networks[2]
         if isinstance(ready, ThickSliced) and ready.axis != 2:
             warnings.warn(
                 "The scan's thick slices lie across the planes that it is stored in, and it is too "
@@ -217,7 +220,8 @@ def _by_what_ships(
 
     # What is learnt from a scan needs all of it.
     by_planes = streamed if 3 in networks and adapt is None else None
-    way = Way("the network that ships with meddenoise", run, by_planes)
+    one_by_one = by_image(run) if 2 in networks else run
+    way = Way("the network that ships with meddenoise", one_by_one, by_planes)
     return around.debiased(way, level)
 
 
@@ -291,7 +295,7 @@ def _by_filter(
     correlation: Correlation | None,
 ) -> Way:
     """Wrong names and options are said before anything is read."""
-    from meddenoise.filters.registry import checked_options
+    from meddenoise.filters.registry import checked_options, is_joint
 
     checked = checked_options(name, options)
     if around.debias and checked.get("rician"):
@@ -312,11 +316,14 @@ def _by_filter(
             **options,
         )
 
+    # A filter of the user's may be for three axes, and a correlation is told of three.
+    own = get_filter(name).__module__.startswith("meddenoise.") and not is_joint(name)
+    by = by_image(run) if own and correlation is None else run
     reach = None if around.stabilises else reach_of(name, checked)
     if reach is None:
-        return Way(name, run)
+        return Way(name, by)
     seen = reach
-    return Way(name, run, lambda scan: FilterStreaming(scan, name, checked, seen))
+    return Way(name, by, lambda scan: FilterStreaming(scan, name, checked, seen))
 
 
 def _by_choice(
@@ -334,12 +341,15 @@ def _by_choice(
     around.check_method("none", AUTO)
 
     def run(volume: Volume, progress: Progress | None) -> Volume:
+        from meddenoise.pretrained.assumed import NO_ONE_SIGMA
         from meddenoise.workflows.choosing import choose
 
         sigma = level(volume)
         choice = choose(volume, budget=budget, sigma=sigma)
         warnings.warn(" ".join(choice.why), stacklevel=2)
         stabilise = around.stabilise or ("none" if around.debias else choice.stabilise)
+        if stabilise == "anscombe" and sigma is not None:
+            raise ParameterError(NO_ONE_SIGMA)
         coils = around.coils or 1
         chosen = dict(choice.options)
         if "device" in filter_options(choice.method):
@@ -348,14 +358,14 @@ def _by_choice(
             volume,
             choice.method,
             # Every filter can be told, but a filter of 4-D scans knows better.
-            sigma_noise=sigma if stabilise != "anscombe" else None,
+            sigma_noise=sigma,
             correlation=choice.correlation,
             stabilise=stabilise,
             coils=coils,
             **chosen,
         )
 
-    return around.debiased(Way(AUTO, run), level)
+    return around.debiased(Way(AUTO, by_image(run)), level)
 
 
 def _compare_kinds(denoiser: Denoiser, volume: Volume) -> None:

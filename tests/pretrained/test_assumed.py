@@ -98,6 +98,19 @@ def test_photon_noise_is_stabilised() -> None:
         assume(md.Volume.from_array(photons, modality="DX"), sigma=3.0)
 
 
+def test_a_stabilisation_that_is_said_tells_of_the_noise() -> None:
+    # Nothing in the header says that photons were counted, or that it is a magnitude.
+    waves = gaussian_filter(np.random.default_rng(3).normal(size=(56, 56, 56)), 6)
+    clean = 200 + 150 * waves / np.abs(waves).max()
+    photons = 4 * np.random.default_rng(2).poisson(clean / 4).astype(np.float32)
+    found = assume(md.Volume.from_array(photons), stabilise="anscombe")
+    assert isinstance(found.stabiliser, Anscombe)
+    assert found.stabiliser.gain == pytest.approx(4, rel=0.4)
+    magnitude = assume(replace(scan("rician"), modality=""), stabilise="rician")
+    assert isinstance(magnitude.scale, float)
+    assert magnitude.scale == pytest.approx(float(np.max(assume(scan("rician")).scale)), rel=0.01)
+
+
 def test_where_there_is_no_noise_there_is_nothing_to_do() -> None:
     found = assume(md.Volume.from_array(anatomy().astype(np.float32)))
     assert found.silent or float(np.max(found.scale)) < 0.5

@@ -41,14 +41,18 @@ def test_the_axis_across_thick_slices(spacing: tuple[float, ...], axis: int | No
 
 
 def test_what_is_for_a_scan(networks: dict[int, ReadyDenoiser]) -> None:
-    assert ready_for(networks, (1, 1, 1)) is networks[3]
-    assert ready_for(networks, (1, 1)) is networks[2]
-    both = ready_for(networks, (1, 5, 1))
+    assert ready_for(networks, (1, 1, 1), (9, 9, 9)) is networks[3]
+    assert ready_for(networks, (1, 1), (9, 9)) is networks[2]
+    both = ready_for(networks, (1, 5, 1), (9, 9, 9))
     assert isinstance(both, ThickSliced)
     assert both.axis == 1
     assert "slice by slice" in both.note
-    assert ready_for({3: networks[3]}, (1, 1, 5)) is networks[3]
-    assert ready_for({2: networks[2]}, (1, 1, 5)) is None
+    few = ready_for(networks, (1, 1, 1), (9, 9, 2))
+    assert isinstance(few, ThickSliced)
+    assert few.axis == 2
+    assert ready_for(networks, (1, 1, 1), (9, 9, 3)) is networks[3]
+    assert ready_for({3: networks[3]}, (1, 1, 5), (9, 9, 9)) is networks[3]
+    assert ready_for({2: networks[2]}, (1, 1, 5), (9, 9, 9)) is None
 
 
 @pytest.mark.parametrize("axis", [0, 2])

@@ -102,6 +102,15 @@ def test_every_channel_is_denoised(scans: Any) -> None:
     assert error(scans, two.with_array(clean.array[1:] / 3)) < 0.25
 
 
+def test_of_a_series_that_begins_blank_the_noise_is_said_once(scans: Any) -> None:
+    series = np.stack([scans.scan("white", k).array[0, :, :24, :24] for k in range(8)])
+    series[0] = 0
+    with pytest.warns(UserWarning, match="The noise is taken") as said:
+        clean = md.denoise(md.Volume.from_array(series), device="cpu")
+    assert sum("The noise is taken" in str(one.message) for one in said) == 1
+    assert not clean.array[0].any()
+
+
 def test_what_was_not_measured_stays(scans: Any) -> None:
     noisy = scans.scan("white")
     array = noisy.array.copy()

@@ -59,9 +59,11 @@ def residual_structure(
 
     Args:
         noisy: ``(X, Y)`` or ``(X, Y, Z)``, with noise of the same strength everywhere but for
-            ``sigma``. Magnitude images want a stabilisation first.
+            ``sigma``. Magnitude images want a stabilisation first. Voxels that are not finite in
+            either image do not count.
         denoised: the same shape and unit.
-        sigma: the noise's standard deviation, or any multiple of it: a number or a map.
+        sigma: the noise's standard deviation, or any multiple of it: a number or a map, of which
+            only what is above 0 counts.
         mask: bool, the voxels that count; what was hardly changed never does.
 
     Raises:
@@ -74,7 +76,11 @@ def residual_structure(
             f"The residual of images of shapes {noisy.shape} and {denoised.shape} cannot be "
             "looked at: give one (X, Y) or (X, Y, Z) for both."
         )
-    residual = (noisy.astype(np.float64) - denoised) / sigma
+    levels = np.broadcast_to(np.asarray(sigma, dtype=np.float64), noisy.shape)
+    known = np.isfinite(noisy) & np.isfinite(denoised) & np.isfinite(levels) & (levels > 0)
+    residual, shown = np.zeros((2, *noisy.shape))
+    residual[known] = (noisy[known].astype(np.float64) - denoised[known]) / levels[known]
+    shown[known] = denoised[known] / levels[known]
     counted = residual != 0
     if mask is not None:
         counted &= mask
@@ -83,16 +89,26 @@ def residual_structure(
     if counted.any():
         counted &= power > _SILENT * np.quantile(power[counted], _STRONG)
     averaged = gaussian_filter(inside, _SCALE)
-    edges = gaussian_gradient_magnitude(np.asarray(denoised, dtype=np.float64) / sigma, _SCALE)
     # Not where the averages reach beyond what counts.
     counted &= gaussian_filter(counted.astype(np.float32), 2 * _SCALE) > 0.95
     if np.count_nonzero(counted) * (1 - _EDGES) < _FEWEST:
         raise ParameterError(
             f"There are fewer than {_FEWEST} voxels at edges: the residual says nothing."
         )
+    edges = gaussian_gradient_magnitude(_filled(shown, known), _SCALE)
     strong, weak = np.quantile(edges[counted], (_EDGES, _FLAT))
     at_edges = counted & (edges >= strong)
     flat = counted & (edges <= weak)
     noise = float(np.mean(averaged[flat] ** 2))
     ratio = float(np.mean(averaged[at_edges] ** 2)) / max(noise, np.finfo(np.float64).tiny)
     return ResidualTest(ratio, int(np.count_nonzero(at_edges)))
+
+
+def _filled(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The values, and the nearest known one elsewhere: a hole is no edge."""
+    from scipy.ndimage import distance_transform_edt
+
+    if known.all():
+        return values
+    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return np.asarray(values[tuple(nearest)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,7 +27,8 @@ def mppca(
 
     In every patch the volumes' eigenvalues below the Marchenko-Pastur bound are dropped; the
     bound comes from the eigenvalues themselves (Veraart et al., NeuroImage 142:394, 2016). Some
-    thousand voxels a second.
+    thousand voxels a second. Blank volumes stay as they are, and copies of a volume come out as it
+    does: eigenvalues of 0, which they have, would move the bound.
 
     Args:
         array: ``(C, X, Y, Z)``, finite, at least two channels.
@@ -35,22 +37,52 @@ def mppca(
             instead.
         patch_radius: in voxels, patches being ``2 patch_radius + 1`` wide, and as wide as the
             image at most. By default 2, or more if there would be no more voxels than volumes.
+            Of volumes only those count that are compared.
 
     Returns:
         An array of the same shape and dtype.
 
     Raises:
-        ParameterError: patch_radius below 1.
+        ParameterError: patch_radius below 1; all volumes but one are blank or copies of it.
         MissingDependency: DIPY is not installed.
     """
+    if patch_radius is not None and patch_radius < 1:
+        raise ParameterError(f"patch_radius is {patch_radius}: it is at least 1.")
+    alike = _alike(array)
+    if sigma_noise == 0 or not alike:
+        return array.copy()
+    if len(alike) == 1:
+        raise ParameterError(
+            f"All {len(array)} volumes but one are blank or copies of it, so that 'mppca' has none "
+            "to compare: take another method."
+        )
+    if len(alike) == len(array):
+        return _filtered(array, sigma_noise, patch_radius)
+    result = array.copy()
+    cleaned = _filtered(array[[which[0] for which in alike]], sigma_noise, patch_radius)
+    for volume, which in zip(cleaned, alike, strict=True):
+        result[which] = volume
+    return result
+
+
+def _alike(array: NDArray[np.floating]) -> list[list[int]]:
+    """The volumes that are not blank, each with its exact copies."""
+    found: dict[bytes, list[int]] = {}
+    for number, volume in enumerate(array):
+        if np.ptp(volume) > 0:
+            told = hashlib.blake2b(np.ascontiguousarray(volume).data).digest()
+            found.setdefault(told, []).append(number)
+    return list(found.values())
+
+
+def _filtered(
+    array: NDArray[np.floating], sigma_noise: float | None, patch_radius: int | None
+) -> NDArray[np.floating]:
+    """Volumes that differ, by DIPY."""
     if patch_radius is None:
         patch_radius = 2
         while (2 * patch_radius + 1) ** 3 <= len(array):
             patch_radius += 1
-    elif patch_radius < 1:
-        raise ParameterError(f"patch_radius is {patch_radius}: it is at least 1.")
-    if sigma_noise == 0:
-        return array.copy()
     local = from_dipy("denoise.localpca", method="mppca")
     # DIPY clips at 0 what it returns; components do not depend on where 0 is.
     low, high = float(array.min()), float(array.max())

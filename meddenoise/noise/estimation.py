@@ -61,7 +61,8 @@ class NoiseEstimate:
         tissue: sigma where there is signal.
         mppca: sigma by MP-PCA; ``None`` but for 4-D scans.
         photons: gain and offset, for ``"poisson_gaussian"``.
-        map: float32, the spatial shape: local sigma, if asked for.
+        map: float32, the spatial shape: local sigma, if asked for and the image is large enough.
+        no_map: why there is none, though it was asked for; else ``""``.
         reference: the 99.9th percentile, which percentages of noise are of; not a number
             for HU, whose zero is no lack of signal.
     """
@@ -75,6 +76,7 @@ class NoiseEstimate:
     mppca: float | None = None
     photons: PhotonTransfer | None = None
     map: NDArray[np.float32] | None = None
+    no_map: str = ""
     reference: float = float("nan")
 
     @property
@@ -119,6 +121,8 @@ class NoiseEstimate:
             told["mppca_sigma"] = self.mppca
         if self.photons is not None:
             told |= {"gain": self.photons.gain, "variance_at_zero": self.photons.variance}
+        if self.no_map:
+            told["no_map"] = self.no_map
         return told | {"advice": self.advice}
 
 
@@ -135,7 +139,7 @@ def estimate(
     (:mod:`meddenoise.noise.tissue`). The background counts where both agree within 25 %, else the
     tissue: real backgrounds are often processed. Where the noise is correlated, the finest band
     sees little of it, and the tissue's sigma is corrected for that. Of a 4-D scan with at least 6
-    volumes, MP-PCA gives sigma, and the first volume all else, the map too.
+    volumes that are not blank, MP-PCA gives sigma, and the first of them all else, the map too.
 
     The model follows from the modality where that is known, and from the values:
 
@@ -151,7 +155,8 @@ def estimate(
         modality: DICOM's word (``"MR"``), for an array or a volume that does not say.
         coils: of a sum-of-squares magnitude image.
         with_map: make the map of local sigma as well (:func:`meddenoise.noise.sigma_map.sigma_map`,
-            and where noise is correlated, corrected as sigma is).
+            and where noise is correlated, corrected as sigma is). An image that is too small for
+            one has its sigma all the same.
 
     Raises:
         ParameterError: the scan is constant, has no finite voxel, is too small, or its values are
@@ -172,20 +177,19 @@ def estimate(
     seen = _in_tissue(values, mask, modality, empty, there, signed, coils)
     magnitude = seen.model == "rician"
     sigma, correlation, empty = _settled(seen, empty, there, _long(values))
-    repeats = None
-    if volume.dims == 3 and volume.channels >= FEWEST_VOLUMES:
-        # Too few windows: the first volume says what it can.
-        with suppress(ParameterError):
-            repeats = mppca_sigma(volume.array, mask=mask, magnitude=magnitude, coils=coils)
-            sigma = repeats
+    repeats = _by_volumes(volume, mask, magnitude, coils)
+    sigma = sigma if repeats is None else repeats
     if sigma < np.finfo(np.float32).eps * largest:
         sigma = 0.0  # rounding
-    local = None
+    local, no_map = None, ""
     if with_map:
-        local = sigma_map(
-            values, mask=valid, spacing=volume.spacing, magnitude=magnitude, coils=coils
-        )
-        local /= np.float32(correlation.response(_long(values)) ** 0.5)
+        try:
+            local = sigma_map(
+                values, mask=valid, spacing=volume.spacing, magnitude=magnitude, coils=coils
+            )
+            local /= np.float32(correlation.response(_long(values)) ** 0.5)
+        except ParameterError as fault:  # too small for a map, not for sigma
+            no_map = str(fault)
     few, counted = thinned(values, valid)
     return NoiseEstimate(
         sigma=sigma,
@@ -197,6 +201,7 @@ def estimate(
         mppca=repeats,
         photons=seen.photons,
         map=local,
+        no_map=no_map,
         reference=np.nan if volume.units == "HU" else reference_intensity(few[counted]),
     )
 
@@ -287,8 +292,7 @@ def _first(volume: Volume) -> tuple[NDArray[np.floating], NDArray[np.bool_], flo
     """The first channel with something in it, its measured voxels, and their largest size."""
     found = False
     for values, valid in zip(volume.array, volume.valid, strict=True):
-        low = float(np.min(values, where=valid, initial=np.inf))
-        high = float(np.max(values, where=valid, initial=-np.inf))
+        low, high = _range(values, valid)
         if max(-low, high) > _LARGEST and low <= high:
             raise ParameterError(
                 f"The image has values from {low:.3g} to {high:.3g}, too large to estimate its "
@@ -302,6 +306,28 @@ def _first(volume: Volume) -> tuple[NDArray[np.floating], NDArray[np.bool_], flo
         if found
         else "The image has no finite voxel: there is no noise to estimate."
     )
+
+
+def _range(values: NDArray[np.floating], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """The lowest and the highest value; infinite, and the other way round, where there is none."""
+    low = float(np.min(values, where=valid, initial=np.inf))
+    return low, float(np.max(values, where=valid, initial=-np.inf))
+
+
+def _by_volumes(
+    volume: Volume, mask: NDArray[np.bool_], magnitude: bool, coils: int
+) -> float | None:
+    """Sigma by MP-PCA over the volumes with something in them; ``None`` where it cannot be told."""
+    if volume.dims != 3 or volume.channels < FEWEST_VOLUMES:
+        return None
+    # A blank volume (a dropped one) has no noise, and none of its voxels may be known.
+    ranges = [_range(*one) for one in zip(volume.array, volume.valid, strict=True)]
+    full = [low < high for low, high in ranges]
+    array = volume.array if all(full) else volume.array[full]
+    # Too few volumes or windows: the first volume says what it can.
+    with suppress(ParameterError):
+        return mppca_sigma(array, mask=mask, magnitude=magnitude, coils=coils)
+    return None
 
 
 def _model(

@@ -17,6 +17,8 @@ FEWEST_VOLUMES = 6
 
 _WINDOWS = 2000
 _FEWEST = 10
+# Of the eigenvalues: where more than that share is 0, no noise is there.
+_NULL = 0.25
 
 
 def mppca_sigma(
@@ -31,7 +33,8 @@ def mppca_sigma(
     In a small window the volumes (directions, time points) are nearly the same few signals plus
     noise: the small eigenvalues of their covariance follow the Marchenko-Pastur law, whose width
     gives sigma (Veraart et al., NeuroImage 142:394, 2016). The median over windows spread evenly
-    over the tissue. It assumes noise that is independent between voxels and volumes.
+    over the tissue. It assumes noise that is independent between voxels and volumes: volumes that
+    are constant in a window, or copies of others, do not count there.
 
     Args:
         array: ``(C, X, Y, Z)``, at least 6 volumes, any unit.
@@ -43,7 +46,8 @@ def mppca_sigma(
         sigma in image units.
 
     Raises:
-        ParameterError: fewer volumes, no 4-D array, or too little of the image to look at.
+        ParameterError: fewer volumes, no 4-D array, or too little of the image to look at (the
+            whole of one that is 6 volumes by copies only).
     """
     if array.ndim != 4 or len(array) < FEWEST_VOLUMES:
         raise ParameterError(
@@ -55,12 +59,15 @@ def mppca_sigma(
         known &= mask
     sigmas, means = [], []
     for window in _windows(known, len(array)):
-        voxels = array[(slice(None), *window)].reshape(len(array), -1).astype(np.float64)
+        voxels = _noisy(array[(slice(None), *window)].reshape(len(array), -1).astype(np.float64))
+        if len(voxels) < FEWEST_VOLUMES:
+            continue
         sigmas.append(marchenko_pastur_sigma(voxels))
         means.append(voxels.mean())
     if len(sigmas) < _FEWEST:
         raise ParameterError(
-            "There is too little image for MP-PCA: fewer than 10 windows of valid voxels."
+            "There is too little image for MP-PCA: fewer than 10 windows of valid voxels in 6 "
+            "volumes that differ."
         )
     found = np.array(sigmas)
     if magnitude and (found > 0).all():
@@ -79,16 +86,29 @@ def marchenko_pastur_sigma(matrix: NDArray[np.float64]) -> float:
     the right-hand side is sigma^2 (Veraart et al. 2016, eq. 10 to 12, with the p columns counted
     that the signals take).
 
+    Eigenvalues of 0 (a row that is 0, one that follows from others) are left out, and r is less by
+    their number: no noise is as small. If they are more than a quarter, sigma is 0.
+
     Args:
         matrix: ``(rows, columns)``, either may be longer.
     """
     rows, columns = sorted(matrix.shape)
     x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     values = np.maximum(np.linalg.eigvalsh(x @ x.T / columns)[::-1], 0)
+    known = int(np.count_nonzero(values > rows * np.finfo(np.float64).eps * values[0]))
+    if known < (1 - _NULL) * rows:
+        return 0.0
+    rows, values = known, values[:known]
     p = np.arange(rows)
     by_mean = np.cumsum(values[::-1])[::-1] / ((rows - p) * (columns - p) / columns)
     by_width = (values - values[-1]) / (4 * np.sqrt((rows - p) * (columns - p)) / columns)
     return float(np.sqrt(by_mean[np.argmax(by_width < by_mean)]))
+
+
+def _noisy(voxels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rows with noise of their own: not constant, and each that is repeated once."""
+    different = {row.tobytes(): row for row in voxels[np.ptp(voxels, axis=1) > 0]}
+    return np.array(list(different.values())).reshape(len(different), -1)
 
 
 def _windows(known: NDArray[np.bool_], volumes: int) -> list[tuple[slice, ...]]:

@@ -97,7 +97,7 @@ def adapted(
             sigma=1.0,
             seconds=seconds,
             spacing=spacing,
-            device=network.denoiser.device.type,
+            device=str(network.denoiser.device),
             floor=noise.floor,
             progress=progress,
         ).image,

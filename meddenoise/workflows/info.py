@@ -112,6 +112,8 @@ def _noise(volume: Volume, target: Path | None, *, overwrite: bool) -> dict[str,
         if target is not None:
             raise
         return {"sigma": None, "reason": str(fault)}
+    if noise.no_map:
+        raise ParameterError(f"{noise.no_map} Leave the map out.")
     told = {**noise.as_dict(), "units": volume.units}
     hint = hint_of_units(volume)
     if hint:

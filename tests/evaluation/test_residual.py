@@ -67,6 +67,36 @@ def test_a_map_levels_uneven_noise() -> None:
     assert residual_structure(noisy, clean, sigma=strength).ratio < LIMIT
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_does_not_count(value: float) -> None:
+    clean, noisy = scene()
+    blurred = gaussian_filter(noisy, 0.7)
+    for denoised in (clean, blurred):
+        expected = residual_structure(noisy, denoised)
+        lost = denoised.copy()
+        lost[20, 20, 28] = value
+        mask = np.isfinite(lost)
+        for one, other in ((noisy, lost), (np.where(mask, noisy, value), lost)):
+            for where in (None, mask):
+                found = residual_structure(one, other, mask=where)
+                assert found.ratio == pytest.approx(expected.ratio, rel=0.01)
+    lost[:, :, 40:] = value  # and no hole is an edge
+    assert residual_structure(noisy, lost).voxels > 3000
+    assert residual_structure(noisy, np.where(mask, clean, value)).ratio < LIMIT
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
+def test_only_a_level_above_0_counts(value: float) -> None:
+    clean, noisy = scene()
+    sigma = np.full(clean.shape, 2.0)
+    expected = residual_structure(noisy, clean, sigma=sigma).ratio
+    sigma[20:22, 20, 28] = value
+    found = residual_structure(noisy, clean, sigma=sigma).ratio
+    assert found == pytest.approx(expected, rel=0.02)
+    with pytest.raises(ParameterError, match="fewer than 500 voxels"):
+        residual_structure(noisy, clean, sigma=value)
+
+
 def test_in_the_plane_and_with_a_mask() -> None:
     rng = np.random.default_rng(3)
     clean = 10.0 * (gaussian_filter(rng.normal(size=(160, 160)), 5) > 0)

@@ -37,6 +37,37 @@ def test_where_zero_is_does_not_matter() -> None:
     assert shifted.max() < 0  # DIPY alone makes everything 0
 
 
+@pytest.mark.parametrize("sigma", [None, 1.0])
+def test_blank_and_repeated_volumes_do_not_change_the_others(sigma: float | None) -> None:
+    _, noisy = scan()
+    expected = mppca(noisy[:26], spacing=(2, 2, 2), sigma_noise=sigma)
+    noisy[26], noisy[27], noisy[28:] = 0, 7, noisy[3]
+    filtered = mppca(noisy, spacing=(2, 2, 2), sigma_noise=sigma)
+    # DIPY's sums are shifted by the lowest value, which is the same.
+    np.testing.assert_array_equal(filtered[:26], expected)
+    np.testing.assert_array_equal(filtered[26:28], noisy[26:28])
+    np.testing.assert_array_equal(filtered[28:], expected[[3, 3]])
+
+
+def test_nothing_to_compare() -> None:
+    _, noisy = scan()
+    blank = np.zeros_like(noisy)
+    np.testing.assert_array_equal(mppca(blank, spacing=(2, 2, 2)), blank)
+    blank[[2, 5]] = noisy[0]
+    with pytest.raises(ParameterError, match="All 30 volumes but one"):
+        mppca(blank, spacing=(2, 2, 2))
+
+
+def test_a_lost_volume_comes_out_as_it_was() -> None:
+    _, noisy = scan()
+    whole = apply_filter(Volume(noisy, np.eye(4)), "mppca").array
+    noisy[4] = np.nan
+    found = apply_filter(Volume(noisy, np.eye(4)), "mppca").array
+    assert np.isnan(found[4]).all()
+    others = np.arange(30) != 4
+    assert np.sqrt(np.mean((found - whole)[others] ** 2)) < 0.1
+
+
 def test_thin_scans_and_padding() -> None:
     _, noisy = scan()
     array = noisy[:, :, :, :2].copy()

@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 import meddenoise as md
 from meddenoise.errors import ParameterError
 from meddenoise.noise import NoiseEstimate, estimate, estimate_sigma, simulate
+from meddenoise.noise.mppca import mppca_sigma
 from meddenoise.volume import Volume
 
 
@@ -119,6 +120,53 @@ def test_a_series_of_volumes_by_mppca() -> None:
     told = estimate(Volume.from_array(noisy[:, 14:24, 14:24, 10:20]))
     assert told.mppca is None
     assert told.sigma == pytest.approx(25, rel=0.15)
+
+
+@pytest.mark.parametrize("value", [0, 7, np.nan])
+@pytest.mark.parametrize("lost", [[0], [5], [0, 5, 11]])
+def test_lost_volumes_of_a_series_do_not_count(lost: list[int], value: float) -> None:
+    rng = np.random.default_rng(4)
+    clean = ball((40, 40, 30)) * rng.uniform(0.5, 1, (12, 1, 1, 1))
+    noisy = clean + 25 * rng.standard_normal(clean.shape)
+    noisy[lost] = value
+    told = estimate(Volume.from_array(noisy))
+    assert told.mppca == told.sigma == pytest.approx(25, rel=0.05)
+    noisy[1:8] = value  # five or four are left, which is too few
+    told = estimate(Volume.from_array(noisy))
+    assert told.mppca is None
+    assert told.sigma == pytest.approx(25, rel=0.05)
+
+
+def test_a_repeated_volume_of_a_series_counts_once() -> None:
+    rng = np.random.default_rng(4)
+    clean = ball((40, 40, 30)) * rng.uniform(0.5, 1, (12, 1, 1, 1))
+    noisy = clean + 25 * rng.standard_normal(clean.shape)
+    expected = estimate(Volume.from_array(noisy[:11])).mppca
+    noisy[11] = noisy[3]
+    assert estimate(Volume.from_array(noisy)).mppca == pytest.approx(expected, rel=1e-6)
+    noisy[5:] = noisy[0]
+    told = estimate(Volume.from_array(noisy))  # five that differ
+    assert told.mppca is None
+    assert told.sigma == pytest.approx(25, rel=0.05)
+
+
+def test_a_series_without_noise_has_none() -> None:
+    clean = ball((40, 40, 30)) * np.random.default_rng(4).uniform(0.5, 1, (12, 1, 1, 1))
+    assert mppca_sigma(clean[:, 8:-8, 8:-8, 6:-6] + 9) < 1e-3
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (12, 12), (7, 7, 7)])
+def test_an_image_too_small_for_a_map_has_its_sigma(shape: tuple[int, ...]) -> None:
+    noisy = np.random.default_rng(9).normal(100, 5, shape)
+    told = estimate(noisy, with_map=True)
+    assert told.map is None
+    assert told.no_map.startswith("There is too little image for a map")
+    assert told.sigma == estimate(noisy).sigma == pytest.approx(5, rel=0.4)
+    assert told.as_dict()["no_map"] == told.no_map
+    assert estimate(noisy).no_map == ""
+    assert "no_map" not in estimate(noisy).as_dict()
+    with pytest.warns(UserWarning, match="taken to be Gaussian"):
+        assert md.denoise(Volume.from_array(noisy)).array.std() < 0.9 * noisy.std()
 
 
 def test_a_radiograph_counts_photons() -> None:

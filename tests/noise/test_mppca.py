@@ -62,6 +62,41 @@ def test_only_the_mask_and_what_is_finite_count() -> None:
         mppca_sigma(noisy, mask=~mask)
 
 
+def test_rows_without_noise_of_their_own_do_not_count() -> None:
+    rng = np.random.default_rng(6)
+    found: dict[str, list[float]] = {"blank": [], "copied": [], "without their mean": []}
+    for _ in range(40):
+        signals = 20 * rng.standard_normal((22, 2)) @ rng.standard_normal((2, 125))
+        rows = signals + rng.standard_normal((22, 125))
+        less = rows - rows.mean(axis=0)
+        found["without their mean"].append(marchenko_pastur_sigma(less))
+        rows[7] = rows[6]
+        found["copied"].append(marchenko_pastur_sigma(rows))
+        rows[[6, 7]] = 0
+        found["blank"].append(marchenko_pastur_sigma(rows))
+    assert {name: np.mean(each) for name, each in found.items()} == pytest.approx(
+        dict.fromkeys(found, 1), rel=0.04
+    )
+
+
+def test_no_noise_is_none() -> None:
+    rng = np.random.default_rng(7)
+    clean = rng.standard_normal((22, 3)) @ rng.standard_normal((3, 125))
+    assert marchenko_pastur_sigma(clean) == 0
+    assert marchenko_pastur_sigma(np.zeros((22, 125))) == 0
+
+
+def test_volumes_that_are_blank_in_places_or_copied() -> None:
+    clean = series(12, (30, 30, 20))
+    noisy = clean + 20 * np.random.default_rng(8).standard_normal(clean.shape)
+    noisy[5, :, :, :12] = 0
+    noisy[6, :, 10:] = 7
+    noisy[8:10] = noisy[3]
+    assert mppca_sigma(noisy) == pytest.approx(20, rel=0.04)
+    with pytest.raises(ParameterError, match="6 volumes that differ"):
+        mppca_sigma(noisy[[0, 1, 2, 3, 4, 8, 9]])
+
+
 def test_what_cannot_be_compared() -> None:
     for shape in ((5, 20, 20, 20), (20, 20, 20)):
         with pytest.raises(ParameterError, match="at least 6 volumes"):

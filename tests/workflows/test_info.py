@@ -90,6 +90,9 @@ def test_what_has_no_map(tmp_path: Path) -> None:
         info(tmp_path / "in", noise_map=tmp_path / "other.nii.gz")
     with pytest.raises(ParameterError, match="constant"):
         info(tmp_path / "in/b.nii.gz", noise_map=tmp_path / "other.nii.gz")
+    small = md.write(md.Volume.from_array(noisy(7, 7, 7)), tmp_path / "small.nii.gz")
+    with pytest.raises(ParameterError, match="too little image for a map"):
+        info(small, noise_map=tmp_path / "other.nii.gz")
     (tmp_path / "m.safetensors").write_bytes(b"")
     with pytest.raises(ParameterError, match="is a model"):
         info(tmp_path / "m.safetensors", noise_map=tmp_path / "other.nii.gz")

@@ -68,7 +68,8 @@ def denoise(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Write input minus result there: a file; for several scans or DICOM, a directory.",
+            help="Write input minus result there: a file; for several scans or DICOM, a directory. "
+            "Of pictures as .tif, as PNG holds nothing negative.",
         ),
     ] = None,
     set_: Annotated[
@@ -268,7 +269,8 @@ def _tell(outcomes: list[Outcome], as_json: bool) -> None:
         where = "" if outcome.input in error else f"{outcome.input}: "
         print(f"meddenoise: {where}{error}", file=sys.stderr)
     if failed:
-        tried = sum(outcome.output is not None for outcome in outcomes) + len(failed)
+        # A scan may have both: its result is there, and its noise is not.
+        tried = sum(bool(outcome.output or outcome.error) for outcome in outcomes)
         print(f"meddenoise: {len(failed)} of {tried} scans failed.", file=sys.stderr)
         raise typer.Exit(2)
 

@@ -18,7 +18,7 @@ from meddenoise.io.ahead import ahead
 from meddenoise.io.planes import PlaneScan
 from meddenoise.io.sidecars import sidecars_beside
 from meddenoise.volume import Volume
-from meddenoise.workflows.places import Job, check_place
+from meddenoise.workflows.places import Job, check_place, is_there
 from meddenoise.workflows.streamed import open_large, write_streamed
 from meddenoise.workflows.ways import Progress, Way, way_to_denoise
 from meddenoise.workflows.whole import check_room, said_of_whole
@@ -68,6 +68,10 @@ def _carried(job: Job, volume: Volume, target: Path) -> Sidecars:
     return carry_sidecars(volume, target)
 
 
+def _as_it_is(job: Job, outcome: Outcome) -> Outcome:
+    return outcome
+
+
 @dataclass(frozen=True)
 class Opened:
     """A scan that is ready to be denoised.
@@ -96,12 +100,14 @@ class Batch:
         overwrite: replace existing outputs (never inputs).
         writing: what else :func:`meddenoise.io.write` takes.
         sidecars: what is written beside the result of a job; by default what lies beside its scan.
+        after: called when the result of a job is there, made or found; the outcome to be told.
     """
 
     way: Way
     overwrite: bool = False
     writing: dict[str, Any] = field(default_factory=dict)
     sidecars: Callable[[Job, Volume, Path], Sidecars] = _carried
+    after: Callable[[Job, Outcome], Outcome] = _as_it_is
 
     def all(self, jobs: Sequence[Job], progress: Progress | None = None) -> list[Outcome]:
         """One outcome a job; one that fails does not stop the others.
@@ -126,6 +132,8 @@ class Batch:
             if isinstance(found, Opened):
                 made = {outcome.output for outcome in outcomes}
                 found = self.tried(job, found, share, made=made, inputs=kept)
+            if found.output is None and found.error is None:  # passed over
+                found = self.after(job, found)
             outcomes.append(found)
             if share:
                 share(1.0)
@@ -158,12 +166,8 @@ class Batch:
             return Outcome(str(job.scan.path), None, spent, error=str(fault))
 
     def finished(self, job: Job, target: Path, inputs: Collection[str]) -> Outcome | None:
-        """That the result is there already; ``None`` if it is not, or is to be replaced.
-
-        Results appear whole or not at all, so what is there is whole.
-        """
-        whole = target.is_file() or (target.is_dir() and any(target.iterdir()))
-        if self.overwrite or not whole or os.path.realpath(target) in inputs:
+        """That the result is there already; ``None`` if it is not, or is to be replaced."""
+        if self.overwrite or not is_there(target) or os.path.realpath(target) in inputs:
             return None
         note = f"Passed over: {target} is there already; --overwrite does it again."
         return Outcome(str(job.scan.path), None, 0.0, notes=(note,))
@@ -237,7 +241,7 @@ class Batch:
         heard = (
             *_oddities(volume), *opened.notes, *(str(w.message) for w in said), *_written(report)
         )  # fmt: skip
-        return Outcome(
+        outcome = Outcome(
             input=str(job.scan.path),
             output=str(report.path),
             seconds=time.perf_counter() - began,
@@ -246,6 +250,7 @@ class Batch:
             clipped=report.clipped,
             notes=(*heard, *sidecars.notes),
         )
+        return self.after(job, outcome)
 
 
 def inputs_of(jobs: Sequence[Job]) -> frozenset[str]:

@@ -19,8 +19,7 @@ from meddenoise.workflows.batch import (
     way_to_denoise,
 )
 from meddenoise.workflows.cohort import denoise_cohort
-from meddenoise.workflows.kept_noise import check_places
-from meddenoise.workflows.kept_noise import keep_noise as write_noise
+from meddenoise.workflows.kept_noise import KeptNoise
 from meddenoise.workflows.places import plan
 from meddenoise.workflows.shards import parse_shard, shard_of
 
@@ -149,6 +148,7 @@ def denoise_files(
         strength: as there.
         units: as there, of all scans.
         keep_noise: where to write input minus result: a file, or for several scans a directory.
+            It has negative numbers: PNG cannot hold them, and pictures get ``.tif`` in a directory.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         overwrite: replace existing outputs (never inputs).
@@ -185,17 +185,17 @@ def denoise_files(
         "units": units,
     }
     way = way_to_denoise(**how)
-    jobs = plan(source, output, series=series)
+    besides = () if keep_noise is None else (keep_noise,)
+    jobs = plan(source, output, series=series, besides=besides)
+    noise = KeptNoise.of(jobs, source, keep_noise, series=series, overwrite=overwrite)
     if share is not None:
         jobs = shard_of(jobs, share)
-    batch = Batch(way, overwrite, writing)
-    residuals = [] if keep_noise is None else plan(source, keep_noise, series=series)
-    if share is not None:
-        residuals = shard_of(residuals, share)
-    check_places(residuals, overwrite=overwrite)
+    noise.check(jobs, resumes=len(jobs) > 1 or share is not None or cluster is not None)
+    batch = Batch(way, overwrite, writing, after=noise.keep)
     outcomes = denoise_cohort(
         jobs, batch, how, shared=share is not None, cluster=cluster, progress=progress
     )
-    if keep_noise is None:
+    if cluster is None:
         return outcomes
-    return write_noise(residuals, outcomes, overwrite=overwrite)
+    # Workers write results only.
+    return [noise.keep(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True)]

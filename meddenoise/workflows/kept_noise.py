@@ -2,100 +2,222 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.errors import InputError
+from meddenoise.errors import GeometryError, InputError, OutputError
 from meddenoise.io import WriteReport, read, write_report
 from meddenoise.io.ahead import ahead, behind
+from meddenoise.io.formats import format_of_name
 from meddenoise.io.parts import Taken
-from meddenoise.io.planes import open_planes
+from meddenoise.io.planes import PlaneScan, open_planes
 from meddenoise.volume import Volume
-from meddenoise.workflows.batch import Outcome
-from meddenoise.workflows.places import Job, check_place
+from meddenoise.workflows.batch import Outcome, inputs_of
+from meddenoise.workflows.places import Job, check_place, is_there, plan_beside
 from meddenoise.workflows.streamed import open_large
 
-__all__ = ["check_places", "keep_noise"]
+__all__ = ["KeptNoise"]
 
 _NOTE = "what denoising took away"
+# Pictures whose pixels are positive; TIFF has floats.
+_UNSIGNED = ("png", "jpeg")
 
 
-def check_places(jobs: Sequence[Job], *, overwrite: bool) -> None:
-    """Raise where a residual cannot go, before anything is denoised.
-
-    Raises:
-        OutputError: something is in the way.
-    """
-    for job in jobs:
-        check_place(job.scan.path, job.target, overwrite=overwrite)
-
-
-def keep_noise(
-    jobs: Sequence[Job], outcomes: Sequence[Outcome], *, overwrite: bool
-) -> list[Outcome]:
-    """Write input minus result for every scan that was denoised.
+@dataclass(frozen=True)
+class KeptNoise:
+    """Where what is taken away of each scan goes: input minus result.
 
     The difference is of the files, so that it is what changed for whoever reads them. It is in the
-    scan's units, in floats where the format has them.
+    scan's units, in floats; in DICOM in signed integers.
 
-    Args:
-        jobs: where each residual goes.
-        outcomes: of the same scans, in the same order.
+    Attributes:
+        places: by the job of a result, that of its residual; of all scans of the call.
         overwrite: replace existing files.
-
-    Returns:
-        The outcomes, with the residual's place among the notes, or an error.
     """
-    return [
-        outcome if outcome.output is None else _kept(job, outcome, overwrite=overwrite)
-        for job, outcome in zip(jobs, outcomes, strict=True)
-    ]
+
+    places: dict[Job, Job]
+    overwrite: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        jobs: Sequence[Job],
+        source: str | os.PathLike[str],
+        output: str | os.PathLike[str] | None,
+        *,
+        series: str | None = None,
+        overwrite: bool = False,
+    ) -> KeptNoise:
+        """For the scans that were planned; for none of them if no output is given.
+
+        Raises:
+            OutputError: a place that cannot be, or that of something else.
+        """
+        if output is None:
+            return cls({}, overwrite)
+        residuals = [_in_floats(job) for job in plan_beside(jobs, source, output, series=series)]
+        _check_apart(jobs, residuals)
+        return cls(dict(zip(jobs, residuals, strict=True)), overwrite)
+
+    def check(self, jobs: Sequence[Job], *, resumes: bool) -> None:
+        """Raise where a residual cannot go, before anything is denoised.
+
+        Args:
+            jobs: those that are done now.
+            resumes: a scan whose result is there is passed over, and so is its residual.
+
+        Raises:
+            OutputError: something is in the way.
+        """
+        for job in jobs:
+            residual = self.places.get(job)
+            if residual is None:
+                continue
+            target = residual.likely
+            passed = resumes and not self.overwrite and is_there(job.likely)
+            if not (passed and is_there(target)):
+                check_place(job.scan.path, target, overwrite=self.overwrite)
+
+    def keep(self, job: Job, outcome: Outcome) -> Outcome:
+        """Write what was taken away of a scan whose result is there.
+
+        Of a scan that was passed over it is made if it is missing.
+
+        Returns:
+            The outcome, with the residual's place among the notes, or an error.
+        """
+        residual = self.places.get(job)
+        passed = outcome.output is None
+        if residual is None or outcome.error is not None or (passed and is_there(residual.likely)):
+            return outcome
+        try:
+            report = self._written(job, residual, outcome)
+        except InputError as fault:
+            result = outcome.output or job.likely
+            return replace(outcome, error=f"{result} is written, but not its noise: {fault}")
+        return (
+            outcome if report is None else replace(outcome, notes=(*outcome.notes, *_said(report)))
+        )
+
+    def _written(self, job: Job, residual: Job, outcome: Outcome) -> WriteReport | None:
+        """Plane by plane if scan and result are large; ``None`` if it is there already."""
+        scan = residual.scan
+        large = open_large(residual)
+        noisy = read(scan.path, series=scan.series) if large is None else large[0].head
+        target = residual.target_for(noisy)
+        result = job.target_for(noisy) if outcome.output is None else Path(outcome.output)
+        if outcome.output is None and is_there(target):
+            return None
+        if os.path.realpath(target) == os.path.realpath(result):
+            raise OutputError(f"{target} is the result: choose another place for the noise.")
+        clean = None if large is None else open_planes(result)
+        if large is not None and clean is not None:
+            return self._streamed(large[0], clean, target)
+        if large is not None:
+            noisy = read(scan.path, series=scan.series)
+        return self._whole(noisy, read(result), target)
+
+    def _whole(self, noisy: Volume, clean: Volume, target: Path) -> WriteReport:
+        _check_alike(noisy, clean)
+        change = _change(noisy.array, noisy.valid, clean.array.reshape(noisy.array.shape))
+        residual = _head(noisy, target).with_array(change, note=_NOTE)
+        return write_report(residual, target, overwrite=self.overwrite, dtype="float32")
+
+    def _streamed(self, noisy: PlaneScan, clean: PlaneScan, target: Path) -> WriteReport:
+        _check_alike(noisy.head, clean.head)
+
+        def planes() -> Iterator[NDArray[np.floating]]:
+            for channel in range(noisy.head.channels):
+                results = Taken(ahead(clean.planes(channel)))
+                for part, measured in noisy.originals(channel):
+                    yield _change(part, measured, results.next(part.shape[2]))
+
+        head = _head(noisy.head, target).with_array(noisy.head.array, note=_NOTE)
+        return behind(
+            lambda parts: write_report(
+                head, target, planes=parts, overwrite=self.overwrite, dtype="float32"
+            ),
+            planes(),
+        )
 
 
-def _kept(job: Job, outcome: Outcome, *, overwrite: bool) -> Outcome:
-    assert outcome.output is not None  # the caller asked
-    try:
-        report = _streamed(job, Path(outcome.output), overwrite=overwrite)
-        if report is None:
-            report = _whole(job, Path(outcome.output), overwrite=overwrite)
-    except InputError as fault:
-        return replace(outcome, error=f"{outcome.output} is written, but not its noise: {fault}")
-    return replace(outcome, notes=(*outcome.notes, f"What was taken away is in {report.path}."))
+def _in_floats(job: Job) -> Job:
+    """In a directory, a picture's residual has the picture's name and a format with floats.
+
+    Raises:
+        OutputError: a format that holds nothing negative was asked for.
+    """
+    kind, extension = format_of_name(job.target)
+    if job.named and kind in _UNSIGNED:
+        raise OutputError(
+            f"{job.target}: {extension} cannot hold negative numbers, and what is taken away has "
+            "them: let the name after --keep-noise end in .tif or .nii.gz."
+        )
+    if job.named or job.scan.format not in _UNSIGNED:
+        return job
+    stem = job.target.name[: -len(extension)] if kind in _UNSIGNED else job.target.name
+    return replace(job, target=job.target.with_name(f"{stem}.tif"), named=True)
 
 
-def _whole(job: Job, output: Path, *, overwrite: bool) -> WriteReport:
-    noisy = read(job.scan.path, series=job.scan.series)
-    target, clean = job.target_for(noisy), read(output)
-    change = _change(noisy.array, noisy.valid, clean.array)
-    residual = replace(noisy, padding=None).with_array(change, note=_NOTE)
-    return write_report(residual, target, overwrite=overwrite, dtype=_dtype(noisy, target))
+def _check_apart(jobs: Sequence[Job], residuals: Sequence[Job]) -> None:
+    """Residuals, results and inputs replace each other nowhere, nor lie in each other.
+
+    Raises:
+        OutputError: they would.
+    """
+    inputs = inputs_of(jobs)
+    results = {os.path.realpath(job.likely) for job in jobs}
+    # A series is a directory: what lay in it would be read as a part of it.
+    around = {str(above) for result in results for above in Path(result).parents}
+    seen: set[str] = set()
+    for residual in residuals:
+        target, real = residual.likely, os.path.realpath(residual.likely)
+        within = results.intersection(str(above) for above in Path(real).parents)
+        if real in inputs:
+            raise OutputError(f"{target} is an input, and inputs are never overwritten.")
+        if real in results or real in around or within:
+            raise OutputError(
+                f"{target} is the place of a result, or one of the two lies in the other: choose "
+                "another place after --keep-noise."
+            )
+        if real in seen:
+            raise OutputError(
+                f"{target} would hold what was taken away of two scans of the same name: denoise "
+                "them in two calls, with two places after --keep-noise."
+            )
+        seen.add(real)
 
 
-def _streamed(job: Job, output: Path, *, overwrite: bool) -> WriteReport | None:
-    """Plane by plane, if scan and result are large and can be read so."""
-    found = open_large(job)
-    clean = None if found is None else open_planes(output)
-    if found is None or clean is None:
-        return None
-    noisy, target = found
+def _check_alike(noisy: Volume, clean: Volume) -> None:
+    """Formats differ in whether a picture has a third axis, and in nothing else.
 
-    def planes() -> Iterator[NDArray[np.floating]]:
-        for channel in range(noisy.head.channels):
-            results = Taken(ahead(clean.planes(channel)))
-            for part, measured in noisy.originals(channel):
-                yield _change(part, measured, results.next(part.shape[2]))
+    Raises:
+        GeometryError: the result has other axes than the scan.
+    """
+    sizes = [(v.channels, *v.shape, *[1] * (3 - v.dims)) for v in (noisy, clean)]
+    if sizes[0] != sizes[1]:
+        one, other = (" x ".join(map(str, size)) for size in sizes)
+        raise GeometryError(
+            f"the scan has {one} voxels (channels first) and its result {other}: what was taken "
+            "away is no difference of the two. Write the result in the scan's own format."
+        )
 
-    head = noisy.head.with_array(noisy.head.array, note=_NOTE)
-    return behind(
-        lambda parts: write_report(
-            head, target, planes=parts, overwrite=overwrite, dtype=_dtype(head, target)
-        ),
-        planes(),
-    )
+
+def _head(noisy: Volume, target: Path) -> Volume:
+    """The scan for writing its residual: without padding, and with a sign."""
+    source = noisy.source
+    if getattr(source, "format", "") == "dicom":
+        from meddenoise.io.dicom.signed import signed
+        from meddenoise.io.dicom.source import DicomSource
+
+        assert isinstance(source, DicomSource)
+        source = signed(source)
+    return replace(noisy, padding=None, source=source)
 
 
 def _change(
@@ -106,6 +228,11 @@ def _change(
         return np.where(measured, noisy - clean, 0).astype(noisy.dtype)
 
 
-def _dtype(noisy: Volume, target: Path) -> str:
-    dicom = getattr(noisy.source, "format", "") == "dicom" and target.suffix == ""
-    return "same" if dicom else "float32"
+def _said(report: WriteReport) -> tuple[str, ...]:
+    where = f"What was taken away is in {report.path}."
+    if not report.clipped:
+        return (where,)
+    return (
+        f"{where} {report.clipped:,} of its {report.voxels:,} voxels lay beyond what "
+        f"{report.dtype} holds and were clipped.",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +12,12 @@ from meddenoise.io import ScanFile, extension_for, list_scans
 from meddenoise.io.formats import EXTENSIONS, format_of_name
 from meddenoise.volume import Volume
 
-__all__ = ["Job", "check_place", "plan"]
+__all__ = ["Job", "check_place", "is_there", "plan", "plan_beside"]
 
 _Path = str | os.PathLike[str]
+
+# What is read but not written, and what is written instead.
+_INSTEAD = {".jpg": ".png", ".jpeg": ".png", ".mhd": ".mha", ".nhdr": ".nrrd"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,14 @@ class Job:
     target: Path
     named: bool
 
+    @property
+    def likely(self) -> Path:
+        """:meth:`target_for`, as far as the target's name tells before the scan is read."""
+        _, own = format_of_name(self.target)
+        if self.named or own not in _INSTEAD:
+            return self.target
+        return self.target.with_name(self.target.name[: -len(own)] + _INSTEAD[own])
+
     def target_for(self, volume: Volume) -> Path:
         """The target, in a format that can be written (JPEG loses detail, MHD is two files)."""
         extension = extension_for(volume)
@@ -44,24 +55,51 @@ class Job:
         return self.target.with_name(stem + extension)
 
 
-def plan(source: _Path, output: _Path, *, series: str | None = None) -> list[Job]:
+def plan(
+    source: _Path, output: _Path, *, series: str | None = None, besides: Sequence[_Path] = ()
+) -> list[Job]:
     """Every scan in ``source`` and where its result goes.
 
     One scan goes to ``output`` if that names a file of a known format, or if the scan is a
     DICOM series; else, like each of several scans, into the directory ``output`` under its own
-    name. Scans that lie in ``output`` already, from an earlier call, are passed over.
+    name. Scans that lie in ``output`` already, from an earlier call, are passed over, and so are
+    those in the directories ``besides``, where that call wrote as well.
 
     Args:
         source: a scan, a DICOM directory, a directory of scans, or a glob.
         output: a file or a directory.
         series: which DICOM series, where a directory holds several.
+        besides: what else is written.
 
     Raises:
         FileError: there is no scan.
         OutputError: a file for several scans, an unknown extension, or the input's own place.
     """
-    place, into = Path(source).expanduser(), Path(output).expanduser()
-    scans = _chosen(list_scans(place, series=series), place, into, series)
+    place = Path(source).expanduser()
+    written = [Path(path).expanduser() for path in (output, *besides)]
+    scans = _chosen(list_scans(place, series=series), place, written, series)
+    return _placed(scans, place, output, series)
+
+
+def plan_beside(
+    jobs: Sequence[Job], source: _Path, output: _Path, *, series: str | None = None
+) -> list[Job]:
+    """The very scans of some jobs, in their order, with places of their own in another output.
+
+    Args:
+        jobs: all that :func:`plan` made.
+        source: what it made them of.
+        output: a file or a directory, as there.
+        series: as there.
+
+    Raises:
+        OutputError: as there.
+    """
+    return _placed([job.scan for job in jobs], Path(source).expanduser(), output, series)
+
+
+def _placed(scans: Sequence[ScanFile], place: Path, output: _Path, series: str | None) -> list[Job]:
+    into = Path(output).expanduser()
     if len({scan.path for scan in scans}) == 1:
         # One scan; or several series in one directory, where reading says which there are.
         return [_single(scans[0], place, into, series, os.fspath(output).endswith(os.sep))]
@@ -100,11 +138,15 @@ def _single(scan: ScanFile, place: Path, into: Path, series: str | None, slash: 
 
 
 def _chosen(
-    scans: Iterable[ScanFile], place: Path, into: Path, series: str | None
+    scans: Iterable[ScanFile], place: Path, written: Iterable[Path], series: str | None
 ) -> list[ScanFile]:
-    """Without what is in the output directory."""
-    inside = place.is_dir() and into.is_dir() and not _same(into, place)
-    found = [s for s in scans if not (inside and into.resolve() in s.path.resolve().parents)]
+    """Without what is in the output directories."""
+    inside = {
+        into.resolve()
+        for into in written
+        if into.is_dir() and place.is_dir() and place.resolve() in into.resolve().parents
+    }
+    found = [s for s in scans if not inside.intersection(s.path.resolve().parents)]
     if found and (series is None or found[0].format == "dicom"):
         return found
     if series is not None:
@@ -112,6 +154,11 @@ def _chosen(
     raise FileError(
         f"There is no scan in {place}: it needs DICOM, NIfTI, NRRD, MHA, zarr or images."
     )
+
+
+def is_there(target: Path) -> bool:
+    """Whether a result is there: results appear whole or not at all, so what is there is whole."""
+    return target.is_file() or (target.is_dir() and any(target.iterdir()))
 
 
 def check_place(source: Path, target: Path, *, overwrite: bool) -> None:

@@ -6,6 +6,8 @@ import importlib.util
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.estimation import NoiseEstimate, estimate
 from meddenoise.noise.level import reference_intensity
@@ -47,7 +49,8 @@ class Choice:
 def choose(volume: Volume, *, budget: float | None = None, sigma: float | None = None) -> Choice:
     """The method for a scan, by its noise.
 
-    - A series of 6 volumes and more, where DIPY is installed: MP-PCA, which compares the volumes.
+    - A series of 6 volumes and more that are not blank, where DIPY is installed: MP-PCA, which
+      compares the volumes.
     - Any other scan: the mean of BM4D, which is told how the noise is correlated, and the network
       that ships, or BM4D alone where that network does not know such scans.
     - With time, where noise is independent between voxels: a network that learns from the scan what
@@ -74,9 +77,10 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
     if stabilise != "none":
         kind = "Rician" if stabilise == "rician" else "photon"
         seen.append(f"Its {kind} noise is stabilised, and its bias goes with it.")
-    if volume.dims == 3 and volume.channels >= FEWEST_VOLUMES:
+    compared = _compared(volume)
+    if volume.dims == 3 and compared >= FEWEST_VOLUMES:
         if importlib.util.find_spec("dipy") is not None:
-            seen.append(f"Its {volume.channels} volumes are compared with each other.")
+            seen.append(f"Its {compared} volumes are compared with each other.")
             seen.append("Taken: mppca.")
             return Choice("mppca", stabilise, tuple(seen))
         seen.append(
@@ -104,6 +108,12 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
     seen.append(f"Taken: {named}, refined by a network trained on the scan, {budget:g} s in all.")
     each = {"seconds": budget / volume.channels}
     return Choice(f"{method}_refined", stabilise, tuple(seen), each, along)
+
+
+def _compared(volume: Volume) -> int:
+    """How many channels have something in them."""
+    pairs = zip(volume.array, volume.valid, strict=True)
+    return sum(bool(valid.any() and np.ptp(image[valid]) > 0) for image, valid in pairs)
 
 
 def _correlation(noise: NoiseEstimate) -> str:

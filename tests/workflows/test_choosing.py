@@ -68,7 +68,11 @@ def test_a_series_is_compared_with_itself(scans: Any) -> None:
     draws = np.random.default_rng(2)
     clean = np.stack([scans.anatomy() * scale for scale in np.linspace(0.7, 1.3, 8)])
     volume = md.Volume.from_array(clean + scans.sigma * draws.standard_normal(clean.shape))
-    assert choose(volume).method == "mppca"
+    found = choose(volume)
+    assert found.method == "mppca"
+    assert "Its 8 volumes are compared" in " ".join(found.why)
+    volume.array[:4] = 0
+    assert choose(volume).method == "ensemble"
 
 
 def test_a_level_that_is_said_is_taken_over(scans: Any) -> None:

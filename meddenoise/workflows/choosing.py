@@ -127,7 +127,7 @@ def _correlation(noise: NoiseEstimate) -> str:
 
 def visible(noise: NoiseEstimate, volume: Volume) -> bool:
     """Whether it is more than rounding."""
-    return noise.sigma > _ROUNDING * reference_intensity(volume.array[volume.valid])
+    return noise.sigma > _ROUNDING * abs(reference_intensity(volume.array[volume.valid]))
 
 
 def noise_seen(noise: NoiseEstimate, sigma: float | None = None) -> str:

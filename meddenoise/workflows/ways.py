@@ -18,6 +18,7 @@ from meddenoise.workflows.adapted import check_adapt
 from meddenoise.workflows.around import Around
 from meddenoise.workflows.blended import blended
 from meddenoise.workflows.filter_streamed import FilterStreaming, reach_of
+from meddenoise.workflows.looked_at import is_series
 from meddenoise.workflows.one_slice import by_image
 from meddenoise.workflows.units import checked_units, hint_of_units
 from meddenoise.workflows.way import Progress, Way
@@ -365,7 +366,12 @@ def _by_choice(
             **chosen,
         )
 
-    return around.debiased(Way(AUTO, by_image(run)), level)
+    def by(volume: Volume, progress: Progress | None) -> Volume:
+        # The volumes of a series are compared with each other, however few slices they have.
+        way = run if is_series(volume) else by_image(run)
+        return way(volume, progress)
+
+    return around.debiased(Way(AUTO, by), level)
 
 
 def _compare_kinds(denoiser: Denoiser, volume: Volume) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,17 @@ def test_a_filter_of_the_users_gets_three_axes(monkeypatch: pytest.MonkeyPatch) 
 
     md.denoise(volume, method="seen_axes")
     assert seen == [(3, 3)]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("dipy") is None, reason="needs dipy")
+def test_the_volumes_of_a_series_are_compared_in_one_slice_too() -> None:
+    clean, _ = slice_of()
+    rng = np.random.default_rng(3)
+    series = np.stack([clean * (1 + k / 8) + rng.normal(0, 10, clean.shape) for k in range(8)])
+    volume = md.Volume.from_array(series[..., None].astype(np.float32))
+    with pytest.warns(UserWarning, match="Taken: mppca"):
+        found = md.denoise(volume, method="auto", device="cpu")
+    assert float(np.sqrt(np.mean((found.array[0, ..., 0] - clean) ** 2))) < 6
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -88,7 +88,7 @@ def told_noise(
 
 def _channels(volume: Volume) -> list[NoiseEstimate | None]:
     """The noise of each; None where it cannot be told (a channel constant, or too small)."""
-    if volume.dims == 3 and volume.channels >= FEWEST_VOLUMES:
+    if volume.channels >= FEWEST_VOLUMES:
         return [_or_none(volume)] * volume.channels
     return [_or_none(one_channel(volume, channel)) for channel in range(volume.channels)]
 

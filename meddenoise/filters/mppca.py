@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.filters.extras import from_dipy
 from meddenoise.filters.registry import register_filter
+from meddenoise.noise.mppca import distinct_volumes
 
 __all__ = ["mppca"]
 
@@ -48,7 +48,7 @@ def mppca(
     """
     if patch_radius is not None and patch_radius < 1:
         raise ParameterError(f"patch_radius is {patch_radius}: it is at least 1.")
-    alike = _alike(array)
+    alike = distinct_volumes(array)
     if sigma_noise == 0 or not alike:
         return array.copy()
     if len(alike) == 1:
@@ -63,16 +63,6 @@ def mppca(
     for volume, which in zip(cleaned, alike, strict=True):
         result[which] = volume
     return result
-
-
-def _alike(array: NDArray[np.floating]) -> list[list[int]]:
-    """The volumes that are not blank, each with its exact copies."""
-    found: dict[bytes, list[int]] = {}
-    for number, volume in enumerate(array):
-        if np.ptp(volume) > 0:
-            told = hashlib.blake2b(np.ascontiguousarray(volume).data).digest()
-            found.setdefault(told, []).append(number)
-    return list(found.values())
 
 
 def _filtered(

@@ -318,12 +318,14 @@ def _by_volumes(
     volume: Volume, mask: NDArray[np.bool_], magnitude: bool, coils: int
 ) -> float | None:
     """Sigma by MP-PCA over the volumes with something in them; ``None`` where it cannot be told."""
-    if volume.dims != 3 or volume.channels < FEWEST_VOLUMES:
+    if volume.channels < FEWEST_VOLUMES:
         return None
     # A blank volume (a dropped one) has no noise, and none of its voxels may be known.
     ranges = [_range(*one) for one in zip(volume.array, volume.valid, strict=True)]
     full = [low < high for low, high in ranges]
     array = volume.array if all(full) else volume.array[full]
+    if volume.dims == 2:  # a series of one slice
+        array, mask = array[..., None], mask[..., None]
     # Too few volumes or windows: the first volume says what it can.
     with suppress(ParameterError):
         return mppca_sigma(array, mask=mask, magnitude=magnitude, coils=coils)

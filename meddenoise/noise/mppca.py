@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.noise.moments import koay_inversion
 
-__all__ = ["FEWEST_VOLUMES", "marchenko_pastur_sigma", "mppca_sigma"]
+__all__ = ["FEWEST_VOLUMES", "distinct_volumes", "marchenko_pastur_sigma", "mppca_sigma"]
 
 FEWEST_VOLUMES = 6
 """With fewer there is hardly an eigenvalue that is noise only."""
@@ -103,6 +104,23 @@ def marchenko_pastur_sigma(matrix: NDArray[np.float64]) -> float:
     by_mean = np.cumsum(values[::-1])[::-1] / ((rows - p) * (columns - p) / columns)
     by_width = (values - values[-1]) / (4 * np.sqrt((rows - p) * (columns - p)) / columns)
     return float(np.sqrt(by_mean[np.argmax(by_width < by_mean)]))
+
+
+def distinct_volumes(array: NDArray[np.floating]) -> list[list[int]]:
+    """The volumes that are not blank, each with its exact copies.
+
+    Args:
+        array: ``(C, ...)``, finite.
+
+    Returns:
+        Of each its number and those of its copies, in order.
+    """
+    found: dict[bytes, list[int]] = {}
+    for number, volume in enumerate(array):
+        if np.ptp(volume) > 0:
+            told = hashlib.blake2b(np.ascontiguousarray(volume).data).digest()
+            found.setdefault(told, []).append(number)
+    return list(found.values())
 
 
 def _noisy(voxels: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -135,7 +135,7 @@ def find_stabilisation(
         )
     if method == "rician":
         check_magnitude(volume.array[volume.valid])
-    series = volume.dims == 3 and len(full) >= FEWEST_VOLUMES
+    series = len(full) >= FEWEST_VOLUMES
     one = _fit(seen, method, None, coils, found) if series and sigma is None else None
     for channel in full:
         fitted[channel] = one or _fit(one_channel(volume, channel), method, sigma, coils, found)

@@ -132,9 +132,8 @@ class Batch:
             if isinstance(found, Opened):
                 made = {outcome.output for outcome in outcomes}
                 found = self.tried(job, found, share, made=made, inputs=kept)
-            if found.output is None and found.error is None:  # passed over
-                found = self.after(job, found)
-            outcomes.append(found)
+            # Now that neither the scan nor its result is held any more.
+            outcomes.append(found if found.error is not None else self.after(job, found))
             if share:
                 share(1.0)
         return outcomes
@@ -241,7 +240,7 @@ class Batch:
         heard = (
             *_oddities(volume), *opened.notes, *(str(w.message) for w in said), *_written(report)
         )  # fmt: skip
-        outcome = Outcome(
+        return Outcome(
             input=str(job.scan.path),
             output=str(report.path),
             seconds=time.perf_counter() - began,
@@ -250,7 +249,6 @@ class Batch:
             clipped=report.clipped,
             notes=(*heard, *sidecars.notes),
         )
-        return self.after(job, outcome)
 
 
 def inputs_of(jobs: Sequence[Job]) -> frozenset[str]:

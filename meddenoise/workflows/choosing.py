@@ -11,7 +11,7 @@ import numpy as np
 from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.estimation import NoiseEstimate, estimate
 from meddenoise.noise.level import reference_intensity
-from meddenoise.noise.mppca import FEWEST_VOLUMES
+from meddenoise.noise.mppca import FEWEST_VOLUMES, distinct_volumes
 from meddenoise.pretrained.assumed import unknown_traits
 from meddenoise.volume import Volume
 
@@ -49,8 +49,8 @@ class Choice:
 def choose(volume: Volume, *, budget: float | None = None, sigma: float | None = None) -> Choice:
     """The method for a scan, by its noise.
 
-    - A series of 6 volumes and more that are not blank, where DIPY is installed: MP-PCA, which
-      compares the volumes.
+    - A series of 6 volumes and more that are neither blank nor copies of others, where DIPY is
+      installed: MP-PCA, which compares the volumes.
     - Any other scan: the mean of BM4D, which is told how the noise is correlated, and the network
       that ships, or BM4D alone where that network does not know such scans.
     - With time, where noise is independent between voxels: a network that learns from the scan what
@@ -77,7 +77,7 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
     if stabilise != "none":
         kind = "Rician" if stabilise == "rician" else "photon"
         seen.append(f"Its {kind} noise is stabilised, and its bias goes with it.")
-    compared = _compared(volume)
+    compared = _compared(volume) if volume.channels >= FEWEST_VOLUMES else 0
     if volume.dims == 3 and compared >= FEWEST_VOLUMES:
         if importlib.util.find_spec("dipy") is not None:
             seen.append(f"Its {compared} volumes are compared with each other.")
@@ -111,9 +111,8 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
 
 
 def _compared(volume: Volume) -> int:
-    """How many channels have something in them."""
-    pairs = zip(volume.array, volume.valid, strict=True)
-    return sum(bool(valid.any() and np.ptp(image[valid]) > 0) for image, valid in pairs)
+    """How many channels there are to compare: not blank, and no copy of another."""
+    return len(distinct_volumes(np.where(volume.valid, volume.array, 0)))
 
 
 def _correlation(noise: NoiseEstimate) -> str:

@@ -46,5 +46,5 @@ def denoise_cohort(
             progress=progress,
         )
     if len(jobs) == 1 and not shared:
-        return [batch.one(jobs[0], progress)]
+        return [batch.after(jobs[0], batch.one(jobs[0], progress))]
     return batch.all(jobs, progress)

@@ -210,9 +210,9 @@ def _by_what_ships(
             ready = networks[2]
         if isinstance(ready, ThickSliced) and ready.axis != 2:
             warnings.warn(
-                "The scan's thick slices lie across the planes that it is stored in, and it is too "
-                "large to be held: the network for volumes goes over it alone, without the one for "
-                "slices.",
+                "The scan's slices, thick or two, lie across the planes that it is stored in, and "
+                "it is too large to be held: the network for volumes goes over it alone, without "
+                "the one for slices.",
                 stacklevel=2,
             )
             ready = ready.whole
@@ -342,6 +342,7 @@ def _by_choice(
     around.check_method("none", AUTO)
 
     def run(volume: Volume, progress: Progress | None) -> Volume:
+        from meddenoise.filters.registry import is_joint
         from meddenoise.pretrained.assumed import NO_ONE_SIGMA
         from meddenoise.workflows.choosing import choose
 
@@ -351,25 +352,27 @@ def _by_choice(
         stabilise = around.stabilise or ("none" if around.debias else choice.stabilise)
         if stabilise == "anscombe" and sigma is not None:
             raise ParameterError(NO_ONE_SIGMA)
-        coils = around.coils or 1
         chosen = dict(choice.options)
         if "device" in filter_options(choice.method):
             chosen["device"] = device
-        return apply_filter(
-            volume,
-            choice.method,
-            # Every filter can be told, but a filter of 4-D scans knows better.
-            sigma_noise=sigma,
-            correlation=choice.correlation,
-            stabilise=stabilise,
-            coils=coils,
-            **chosen,
-        )
+
+        def filtered(seen: Volume, _: Progress | None) -> Volume:
+            return apply_filter(
+                seen,
+                choice.method,
+                # Every filter can be told, but a filter of 4-D scans knows better.
+                sigma_noise=sigma,
+                correlation=choice.correlation,
+                stabilise=stabilise,
+                coils=around.coils or 1,
+                **chosen,
+            )
+
+        return (filtered if is_joint(choice.method) else by_image(filtered))(volume, progress)
 
     def by(volume: Volume, progress: Progress | None) -> Volume:
         # The volumes of a series are compared with each other, however few slices they have.
-        way = run if is_series(volume) else by_image(run)
-        return way(volume, progress)
+        return (run if is_series(volume) else by_image(run))(volume, progress)
 
     return around.debiased(Way(AUTO, by), level)
 

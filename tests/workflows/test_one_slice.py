@@ -13,6 +13,7 @@ import meddenoise as md
 from meddenoise.errors import ParameterError
 from meddenoise.filters import register_filter, registry
 from meddenoise.noise.correlation import Correlation
+from meddenoise.noise.estimation import estimate
 from meddenoise.workflows.one_slice import as_image
 from meddenoise.workflows.ways import way_to_denoise
 
@@ -109,6 +110,12 @@ def test_the_volumes_of_a_series_are_compared_in_one_slice_too() -> None:
     with pytest.warns(UserWarning, match="Taken: mppca"):
         found = md.denoise(volume, method="auto", device="cpu")
     assert float(np.sqrt(np.mean((found.array[0, ..., 0] - clean) ** 2))) < 6
+    # Whatever denoises each by itself knows the noise of all.
+    image = as_image(volume)
+    assert image is not None
+    assert estimate(image).mppca == estimate(volume).mppca == pytest.approx(10, rel=0.1)
+    each = md.denoise(volume, method="bm4d")
+    assert f"noise sigma estimated as {estimate(volume).sigma:.4g}" in each.history[-1]
 
 
 @pytest.mark.filterwarnings("ignore")

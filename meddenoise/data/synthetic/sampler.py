@@ -25,6 +25,7 @@ __all__ = ["SyntheticSampler"]
 _HELD_OUT = 10**9
 # In voxels of an anatomy. Wider ones were no better in trials.
 _WIDEST = 1.8
+_ROUNDING = 1e-6
 
 
 class SyntheticSampler:
@@ -139,7 +140,7 @@ class SyntheticSampler:
         shape = [n * (thickness if a == axis else 1) for a, n in enumerate(self.patch)]
         wide = self._width(generator) if thickness == 1 else 1.0
         # In the plane, the third axis is one voxel thick.
-        sizes = [math.ceil(n * wide) for n in shape] + [1] * (3 - dims)
+        sizes = [math.ceil(n * wide - _ROUNDING) for n in shape] + [1] * (3 - dims)
         where: list[Tensor] = [torch.empty(0)] * 3
         for place, size in zip(order, sizes, strict=True):
             where[place] = _run(size, anatomy.shape[place], generator)

@@ -28,12 +28,15 @@ class DicomSource(HeaderSource):
         restored: for each frame with padding, by (channel, slice): flat indices ``(n,)`` into
             its pixels and the stored values ``(n,)`` that are put back there.
         looked_through: whether ``restored`` is all there is, and not only what headers tell.
+        alone: frames that lie in the same files and are none of these are written as 0, not as they
+            are.
     """
 
     frames: tuple[tuple[Frame, ...], ...] = field(repr=False)
     series: str
     restored: dict[tuple[int, int], tuple[NDArray, NDArray]] = field(default_factory=dict)
     looked_through: bool = True
+    alone: bool = False
 
     @property
     def format(self) -> str:

@@ -168,6 +168,7 @@ def _write_instances(
             instance = identity.instance(file, stored)
             with _damage_named(file):
                 new = {frame.index for _, _, frame in where[file.path]}
+                new = set(range(file.frame_count)) if source.alone else new
                 dataset = derive(file, stored, series, instance, new)
             save(dataset, part / name if name else part)
     return clipped
@@ -203,7 +204,8 @@ def _stored(
     stored: NDArray = np.empty((file.frame_count, *file.size), kind)
     if len(frames) * math.prod(frames[0][2].size) != stored.size:
         # Frames of other volumes in the same file stay, and what a mosaic does not fill.
-        stored[...] = _unchanged(file)
+        nothing, _ = frames[0][2].storage.encode(np.zeros((1, 1, 1)))
+        stored[...] = nothing if source.alone else _unchanged(file)
     clipped = 0
     for channel, number, frame in frames:
         values = slices(channel, number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 
 from meddenoise import io
 from meddenoise.errors import AmbiguousInput
+from meddenoise.io.dicom.signed import signed
+from meddenoise.io.dicom.source import DicomSource
 
 EnhancedMaker = Callable[..., Path]
 SAGITTAL = (0, 1, 0, 0, 0, -1)
@@ -213,6 +216,28 @@ def test_stacks_are_volumes_of_their_own_and_the_other_one_stays(
         said_of_it = group.DerivationImageSequence[0].DerivationDescription
         assert ("noise reduction" if is_new else "copied as it was") in said_of_it
     assert said(out) == said(path) == set()
+
+
+def test_what_was_taken_from_one_stack_has_nothing_of_the_other(
+    make_enhanced: EnhancedMaker, frame: Callable[..., object], tmp_path: Path
+) -> None:
+    slices = [
+        frame(pixels(stack % 2 + n % 2), (0, 0, 100.0 * stack + 5 * n), stack=stack, place=n + 1)
+        for stack in (1, 2)
+        for n in range(3)
+    ]
+    path = make_enhanced("CT", slices)
+    volume = io.read(path, series="1.2.3.4.5#2")
+    assert isinstance(volume.source, DicomSource)
+    residual = replace(volume, source=signed(volume.source))
+    change = np.where(np.arange(volume.array.size) % 2, -7, 5).reshape(volume.array.shape)
+    out = io.write(residual.with_array(change.astype(np.float32)), tmp_path / "out.dcm")
+    header = pydicom.dcmread(out)
+    other, same = (io.read(out, series=f"{header.SeriesInstanceUID}#{n}").array for n in (1, 2))
+    np.testing.assert_array_equal(same, change)
+    assert not other.any()
+    assert not any("FrameVOILUTSequence" in g for g in header.PerFrameFunctionalGroupsSequence)
+    assert "FrameVOILUTSequence" not in header.SharedFunctionalGroupsSequence[0]
 
 
 def test_slabs_that_lie_one_upon_the_other_are_one_volume(

@@ -41,6 +41,23 @@ def test_negative_values_come_back(
     assert volume.source.instances[0].header.PixelRepresentation == before.PixelRepresentation
 
 
+def test_values_stored_far_above_0_keep_their_room_below_and_above(
+    make_series: Callable[..., Path], tmp_path: Path
+) -> None:
+    stored = np.full((3, 4, 5), 2**15, np.uint16)
+    place = make_series(stored, RescaleSlope=1, RescaleIntercept=-(2**15), WindowWidth=9)
+    volume = io.read(place)
+    assert isinstance(volume.source, DicomSource)
+    steps = np.where(np.arange(volume.array.size) % 2, -20_000.0, 20_000.0)
+    values = steps.reshape(volume.array.shape)
+    report = io.write_report(
+        replace(volume, source=signed(volume.source)).with_array(values), tmp_path / "out"
+    )
+    assert (report.clipped, report.dtype) == (0, "uint16")
+    np.testing.assert_array_equal(io.read(tmp_path / "out").array, values)
+    assert "WindowWidth" not in pydicom.dcmread(report.files[0])
+
+
 def test_there_is_no_padding_any_more(make_series: Callable[..., Path], tmp_path: Path) -> None:
     stored = np.full((3, 4, 5), 7, np.uint16)
     stored[:, :2] = 0

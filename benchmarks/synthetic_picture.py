@@ -32,7 +32,7 @@ def main() -> None:
     from meddenoise.data.synthetic.contrast import ct_contrast, mr_contrast, paint
 
     count, size = 6, 96
-    source = SyntheticSampler((size, size), seed=given.seed, pool=count)
+    source = SyntheticSampler((60, 60), seed=given.seed, pool=count)
     titles = ("an MR contrast", "another", "HU", "a patch, with noise", "its truth")
     figure, axes = plt.subplots(len(titles), count, figsize=(1.6 * count, 1.6 * len(titles)))
     plane = [torch.arange(size), torch.arange(size), torch.tensor([size // 2])]

@@ -125,7 +125,7 @@ class KeptNoise:
     def _whole(self, noisy: Volume, clean: Volume, target: Path) -> WriteReport:
         _check_alike(noisy, clean)
         change = _change(noisy.array, noisy.valid, clean.array.reshape(noisy.array.shape))
-        residual = _head(noisy, target).with_array(change, note=_NOTE)
+        residual = _head(noisy).with_array(change, note=_NOTE)
         return write_report(residual, target, overwrite=self.overwrite, dtype="float32")
 
     def _streamed(self, noisy: PlaneScan, clean: PlaneScan, target: Path) -> WriteReport:
@@ -137,7 +137,7 @@ class KeptNoise:
                 for part, measured in noisy.originals(channel):
                     yield _change(part, measured, results.next(part.shape[2]))
 
-        head = _head(noisy.head, target).with_array(noisy.head.array, note=_NOTE)
+        head = _head(noisy.head).with_array(noisy.head.array, note=_NOTE)
         return behind(
             lambda parts: write_report(
                 head, target, planes=parts, overwrite=self.overwrite, dtype="float32"
@@ -208,7 +208,7 @@ def _check_alike(noisy: Volume, clean: Volume) -> None:
         )
 
 
-def _head(noisy: Volume, target: Path) -> Volume:
+def _head(noisy: Volume) -> Volume:
     """The scan for writing its residual: without padding, and with a sign."""
     source = noisy.source
     if getattr(source, "format", "") == "dicom":

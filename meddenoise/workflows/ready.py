@@ -116,15 +116,15 @@ def denoise_ready(
     series = is_series(volume)
     known = {"sigma": sigma, "stabilise": stabilise, "coils": coils or 1}
     shared = _assumed(volume, volume.channels, known) if series else None
-    silent = False  # of a series all is said once
+    said = False
     for channel in range(volume.channels):
         inside = valid[channel]
         noisy = volume.array[channel]
         if inside.any() and np.ptp(noisy[inside]) > 0:
             noise = shared or _assumed(one_channel(volume, channel), volume.channels, known)
-            if not silent:
+            if not (said and series):  # of a series all is said once
                 warnings.warn(" ".join((*noise.said, *noise.doubts)), stacklevel=2)
-            silent = series
+            said = True
             if not noise.silent:
                 filled = np.where(inside, noisy, noisy[inside].mean(dtype=np.float64))
                 z = noise.forward(filled.astype(noisy.dtype))

@@ -25,6 +25,7 @@ __all__ = ["SyntheticSampler"]
 _HELD_OUT = 10**9
 # In voxels of an anatomy. Wider ones were no better in trials.
 _WIDEST = 1.8
+# An anatomy's size over a patch's, times the patch's, may come out above the anatomy's.
 _ROUNDING = 1e-6
 
 
@@ -156,9 +157,9 @@ class SyntheticSampler:
             image = blurred(image, [uniform(0, 1.0, generator) for _ in range(dims)])
         body = body.permute(order).reshape(image.shape)
         if wide > 1:
-            image, body = resolved(image, shape), resolved(body, shape)
+            image = resolved(image, shape)
         if masked:  # cut out by a mask, whose rim is sharp
-            inside = body > 0.5
+            inside = (resolved(body, shape) if wide > 1 else body) > 0.5
             image = torch.where(inside, shaded(image, generator), 0.0)
         image = thick_slices(image, axis, thickness)
         if is_ct:

@@ -167,8 +167,8 @@ def _write_instances(
             clipped += here
             instance = identity.instance(file, stored)
             with _damage_named(file):
-                new = {frame.index for _, _, frame in where[file.path]}
-                new = set(range(file.frame_count)) if source.alone else new
+                whole = range(file.frame_count)
+                new = {*whole} if source.alone else {f.index for _, _, f in where[file.path]}
                 dataset = derive(file, stored, series, instance, new)
             save(dataset, part / name if name else part)
     return clipped
@@ -204,8 +204,7 @@ def _stored(
     stored: NDArray = np.empty((file.frame_count, *file.size), kind)
     if len(frames) * math.prod(frames[0][2].size) != stored.size:
         # Frames of other volumes in the same file stay, and what a mosaic does not fill.
-        nothing, _ = frames[0][2].storage.encode(np.zeros((1, 1, 1)))
-        stored[...] = nothing if source.alone else _unchanged(file)
+        stored[...] = _nothing(frames[0][2]) if source.alone else _unchanged(file)
     clipped = 0
     for channel, number, frame in frames:
         values = slices(channel, number)
@@ -229,6 +228,11 @@ def _padding(
     if found is None and not source.looked_through and frame.padding is not None:
         found = padding_of(frame.of(decode(frame.file, codecs)), frame)
     return (None, None) if found is None else found
+
+
+def _nothing(frame: Frame) -> NDArray:
+    """What is stored for a physical 0."""
+    return frame.storage.encode(np.zeros((1, 1, 1)))[0]
 
 
 def _unchanged(file: DicomFile) -> NDArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import shutil
 import time
 import zlib
@@ -29,8 +30,10 @@ _ABOUT = "about.json"
 _TYPES = {"<f4": "float32", "<f8": "float64", "|b1": "bool"}
 # What a killed process was writing is nobody's after so many seconds.
 _ABANDONED = 24 * 3600
-# So often an entry is written that is not found afterwards.
+# So often an entry is written that is not found afterwards, and at most so many seconds (doubled
+# each time) are waited in between: processes that write the same entry step aside by chance.
 _TRIES = 5
+_PAUSE = 0.02
 
 
 class VoxelCache:
@@ -134,14 +137,17 @@ class VoxelCache:
             return found
         arrays, about = make()
         refused = None
-        for _ in range(_TRIES):
+        for tried in range(_TRIES):
             try:
                 with atomic_directory(place, overwrite=True) as part:
                     _fill(part, arrays, about)
             except OutputError as fault:
                 refused = fault  # or another process was quicker: then its entry is as good
-            # For a moment it is not there while another process puts its own in place.
             found = _opened(place)
+            if found is None:
+                # For a moment it is not there while another process puts its own in place.
+                time.sleep(random.uniform(0, _PAUSE * 2**tried))
+                found = _opened(place)
             if found is not None:
                 return found
         raise refused or OutputError(
@@ -192,8 +198,8 @@ def _opened(place: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | Non
             if array is None or zlib.crc32(array.reshape(-1).view(np.uint8).data) != each["crc32"]:
                 return None
             arrays[name] = array
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):
+        return None  # a RuntimeError is torch's, of a file that has gone since it was measured
     return arrays, told
 
 

@@ -165,22 +165,36 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
         part.mkdir()
         yield part
         _check_room(target, overwrite=overwrite)
-        if target.exists():
-            os.rename(target, old)
-        try:
-            os.rename(part, target)
-        except OSError:
-            if old.exists():
-                os.rename(old, target)
-            raise
+        _replace(part, target, old)
     except OSError as error:
-        if _is_about_output(error, part, target):
+        if _is_about_output(error, part, target, old):
             raise _refused(target, error) from error
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace(part: Path, target: Path, old: Path) -> None:
+    """Move a directory to its place; what was there waits as ``old`` until that is done."""
+    if target.exists():
+        os.rename(target, old)
+    try:
+        os.rename(part, target)
+    except OSError:
+        if old.exists():
+            _put_back(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_back(old: Path, target: Path) -> None:
+    """Move a directory back to its place, unless another process has put one there since."""
+    try:
+        os.rename(old, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def check_output(path: str | os.PathLike[str]) -> None:

@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from meddenoise.data.voxel_cache import VoxelCache
 from meddenoise.errors import OutputError
@@ -107,6 +109,25 @@ def test_a_damaged_entry_is_made_anew(tmp_path: Path, file: Path, damage: object
     assert np.array_equal(again.array, read(file).array, equal_nan=True)
     cached(tmp_path / "cache", file, reader)
     assert reader.times == 2  # and is whole again
+
+
+def test_an_entry_that_goes_while_it_is_opened_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process replaces it after its size was measured."""
+    cache, given = VoxelCache(tmp_path / "cache"), np.arange(6, dtype=np.float32)
+    cache.array(given)
+    opened, gone = torch.from_file, []
+
+    def late(name: str, **options: Any) -> torch.Tensor:
+        if not gone:
+            gone.append(name)
+            Path(name).unlink()
+        return opened(name, **options)
+
+    monkeypatch.setattr("torch.from_file", late)
+    assert np.array_equal(cache.array(given), given)
+    assert gone
 
 
 def test_changing_an_array_does_not_change_the_file(tmp_path: Path) -> None:

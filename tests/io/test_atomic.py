@@ -143,6 +143,30 @@ def test_a_failing_directory_leaves_the_old_one(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["series"]
 
 
+def test_another_process_that_was_quicker_is_left_in_peace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "entry"
+    target.mkdir()
+    (target / "old").write_text("")
+    move = os.rename
+
+    def beaten(source: Path, to: Path) -> None:
+        move(source, to)
+        if source == target:  # the place is free for a moment, and another one takes it
+            target.mkdir()
+            (target / "theirs").write_text("")
+
+    monkeypatch.setattr("os.rename", beaten)
+    with (
+        pytest.raises(OutputError, match="entry cannot be written"),
+        atomic_directory(target, overwrite=True) as part,
+    ):
+        (part / "ours").write_text("")
+    assert os.listdir(target) == ["theirs"]
+    assert os.listdir(tmp_path) == ["entry"]
+
+
 def test_an_empty_directory_is_taken(tmp_path: Path) -> None:
     (tmp_path / "series").mkdir()
     with atomic_directory(tmp_path / "series") as part:

@@ -32,12 +32,24 @@ def decode(request: dict[str, Any]) -> Any:
 
 
 def _picture(request: dict[str, Any]) -> Any:
-    """What Pillow makes of a picture."""
+    """What Pillow makes of a picture, not turned as a TIFF's Orientation asks it to."""
     import numpy as np
     from PIL import Image
 
     with Image.open(request["path"]) as picture:
-        return np.asarray(picture)
+        turned = getattr(picture, "tag_v2", {}).get(274)  # once it is loaded, Pillow forgets it
+        return np.ascontiguousarray(_as_stored(np.asarray(picture), turned))
+
+
+def _as_stored(pixels: Any, turned: Any) -> Any:
+    """``(rows, columns)`` turned back: Orientation 1 to 8 is undone."""
+    if turned in (5, 6, 7, 8):
+        pixels = pixels.T
+    # What begins on the other side: 2 and 3 to the right, 3 and 4 at the bottom; after the
+    # transposition 7 and 8 to the right, 6 and 7 at the bottom.
+    if turned in (2, 3, 7, 8):
+        pixels = pixels[:, ::-1]
+    return pixels[::-1] if turned in (3, 4, 6, 7) else pixels
 
 
 def _dicom(request: dict[str, Any]) -> Any:

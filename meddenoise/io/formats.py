@@ -106,6 +106,9 @@ def not_a_scan(path: Path, kind: str | None) -> FileError:
         )
     if path.stat().st_size == 0:
         return DamagedScan(f"{path} is empty.")
+    header = _header_beside(path)
+    if header is not None:
+        return FileError(f"{path} holds the voxels of a pair: name its header, {header}.")
     named, extension = format_of_name(path)
     if named is not None:
         return FileError(
@@ -114,6 +117,15 @@ def not_a_scan(path: Path, kind: str | None) -> FileError:
         )
     known = ", ".join(EXTENSIONS)
     return FileError(f"{path} is no scan in a format read here (DICOM, {known}).")
+
+
+def _header_beside(path: Path) -> Path | None:
+    """The ``.hdr`` of an ``.img``, which is a name for a pair of Analyze 7.5 or NIfTI."""
+    stem, dot, _ = path.name.lower().partition(".img")
+    if not dot:
+        return None
+    found = (path.with_name(path.name[: len(stem)] + end) for end in (".hdr", ".hdr.gz", ".HDR"))
+    return next((header for header in found if header.is_file()), None)
 
 
 def _gunzip_head(head: bytes) -> bytes:

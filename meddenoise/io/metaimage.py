@@ -41,6 +41,8 @@ from meddenoise.volume import Volume
 
 __all__ = ["MetaSource", "metaimage_planes", "read_metaimage", "write_metaimage"]
 
+_MOST_REST = 1 << 24
+
 
 @dataclass(frozen=True, kw_only=True)
 class MetaSource(HeaderSource):
@@ -161,16 +163,25 @@ def _read_data(
         stream.seek(skip)
     if not compressed:
         return binary.read_array(stream, layout, kind, path)
+    return np.frombuffer(_unpacked(stream.read(), nbytes, path), kind).reshape(layout)
+
+
+def _unpacked(packed: bytes, nbytes: int, path: Path) -> bytes:
+    """So many bytes of voxels from a zlib stream that is whole."""
     unpacker = zlib.decompressobj()
     try:
-        data = unpacker.decompress(stream.read(), nbytes)
+        data = unpacker.decompress(packed, nbytes)
+        # The checksum comes after the last byte, and is looked at when all is unpacked.
+        rest = unpacker.decompress(unpacker.unconsumed_tail, _MOST_REST)
     except zlib.error as error:
         raise DamagedScan(f"{path} is damaged: {error}.") from error
     if len(data) != nbytes:
         raise DamagedScan(
             f"{path} is truncated: {nbytes:,} bytes of voxels claimed, {len(data):,}."
         )
-    return np.frombuffer(data, kind).reshape(layout)
+    if not unpacker.eof and len(rest) < _MOST_REST:
+        raise DamagedScan(f"{path} is truncated: the checksum of its voxels is missing.")
+    return data
 
 
 def _read_text(stream: Any, path: Path, layout: tuple[int, ...], kind: np.dtype) -> NDArray:

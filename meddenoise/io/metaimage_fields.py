@@ -37,7 +37,7 @@ MOST_HEADER = 1 << 16
 _ALIASES = {
     "direction": ("TransformMatrix", "Orientation", "Rotation"),
     "origin": ("Offset", "Position", "Origin"),
-    "spacing": ("ElementSpacing",),
+    "spacing": ("ElementSpacing", "ElementSize"),  # the size counts where no spacing is said
     "msb": ("BinaryDataByteOrderMSB", "ElementByteOrderMSB"),
 }
 

@@ -228,15 +228,34 @@ def _affine(header: Any, path: Path) -> NDArray[np.float64]:
 
     try:
         with np.errstate(all="ignore"):  # what is not finite is refused with the volume
-            affine = np.array(header.get_best_affine(), dtype=np.float64)
+            affine = np.array(_with_sizes(header).get_best_affine(), dtype=np.float64)
             affine[:3] *= _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
     except (HeaderDataError, ValueError) as error:
         raise DamagedScan(f"{path}: the header's orientation is damaged: {error}.") from error
     return affine
 
 
+def _with_sizes(header: Any) -> Any:
+    """A copy whose voxel sizes mean what NIfTI readers take them for; nibabel refuses some.
+
+    A handedness (pixdim[0]) of 0 is 1, as nifti1.h has it; a size below 0 counts without its
+    sign; and an axis of a single voxel, which a picture does not even have, may leave its size out.
+    """
+    mended = header.copy()
+    sizes = np.array(header["pixdim"])
+    sizes[0] = -1.0 if sizes[0] < 0 else 1.0
+    sizes[1:4] = np.abs(sizes[1:4])
+    shape = np.array(header["dim"][1:4])
+    shape[int(header["dim"][0]) :] = 1
+    sizes[1:4][(shape == 1) & (sizes[1:4] == 0)] = 1.0
+    mended["pixdim"] = sizes
+    return mended
+
+
 def _oddities(header: Any, rest: int) -> tuple[str, ...]:
     found = []
+    if (header["pixdim"][1:4] < 0).any() and not int(header["sform_code"]):
+        found.append("Voxel sizes below 0 in the header are taken without their sign.")
     if not int(header["sform_code"]) and not int(header["qform_code"]):
         found.append("No orientation in the header (sform and qform codes are 0).")
     if rest:
@@ -306,11 +325,13 @@ def _prefix_for(
     else:
         header = source.header()
         rest = source.prefix[int(header["sizeof_hdr"]) :] or bytes(4)
-        fitting = same_grid(source, volume) and source.channels == volume.channels
-        if fitting and storage == source.storage and not source.paired:
+        there, whole = same_grid(source, volume), source.channels == volume.channels
+        if there and whole and storage == source.storage and not source.paired:
             return source.prefix, source.byteorder
-        if not fitting:
+        if not there:
             _set_grid(header, volume)
+        elif not whole:  # fewer volumes lie where all did: both transforms stay
+            _set_shape(header, volume)
     if source is None or storage != source.storage:
         header["datatype"] = _CODES[storage.dtype]
         header["bitpix"] = storage.dtype.itemsize * 8
@@ -334,8 +355,7 @@ def _new_header(volume: Volume) -> Any:
 
 def _set_grid(header: Any, volume: Volume) -> None:
     """Dimensions, voxel sizes and both transforms (the quaternion cannot hold a shear)."""
-    spatial = (*volume.shape, *([1] * (3 - volume.dims)))
-    header.set_data_shape((*spatial, volume.channels) if volume.channels > 1 else spatial)
+    _set_shape(header, volume)
     scale = 1 / _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
     affine = np.diag([scale, scale, scale, 1.0]) @ volume.affine
     if np.abs(affine).max() > _LARGEST:
@@ -346,3 +366,8 @@ def _set_grid(header: Any, volume: Volume) -> None:
     header["pixdim"][1:4] = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     header.set_sform(affine, code=int(header["sform_code"]) or 1)
     header.set_qform(affine, code=int(header["qform_code"]) or 1, strip_shears=True)
+
+
+def _set_shape(header: Any, volume: Volume) -> None:
+    spatial = (*volume.shape, *([1] * (3 - volume.dims)))
+    header.set_data_shape((*spatial, volume.channels) if volume.channels > 1 else spatial)

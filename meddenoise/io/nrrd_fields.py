@@ -43,7 +43,12 @@ ENCODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2"
 # What a channel axis may be called; other kinds are vectors, colours or tensors.
 _CHANNEL_KINDS = {"list", "none", "???", "time", "point", ""}
 _LIST_OF_VECTORS = {"vector"}  # DWI files of some writers call their list of directions so
-_UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001, "µm": 0.001, "μm": 0.001}
+_UNITS = {
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 1.0),
+    **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "micrometer", "micrometers"), 0.001),
+    "cm": 10.0, "m": 1000.0, "nm": 1e-6,
+}  # fmt: skip
+_NO_UNIT = {"", "none", "???"}
 
 
 def parse_fields(text: str, path: Path) -> dict[str, Any]:
@@ -110,14 +115,14 @@ def axes_of(
         vectors = np.pad(vectors, ((0, 0), (0, 1)))
     origin = _origin(fields, path)
     flips, oddities = _to_ras(fields, path)
-    scale = _mm_per_unit(fields, path)
+    scale, unknown = _mm_per_unit(fields.get("space units"), 3)
     affine = np.eye(4)
     affine[:3, : len(vectors)] = vectors.T * scale[:, None]
     if len(vectors) == 2:
         affine[:3, 2] = _third_axis(vectors)
     affine[:3, 3] = origin * scale
     with np.errstate(invalid="ignore"):  # what is not finite is refused with the volume
-        return _numbered(fields, spatial, count, path), flips @ affine, oddities
+        return _numbered(fields, spatial, count, path), flips @ affine, (*oddities, *unknown)
 
 
 def _origin(fields: dict[str, Any], path: Path) -> NDArray[np.float64]:
@@ -148,10 +153,14 @@ def _axes_without_space(
     if spacings.shape != (count,):
         raise DamagedScan(f"{path}: {spacings.size} spacings are given for {count} axes.")
     spacings = np.where(np.isfinite(spacings) & (spacings != 0), spacings, 1.0)
-    sizes = [float(abs(spacings[axis])) for axis in spatial] + [1.0] * (3 - len(spatial))
+    units = list(np.atleast_1d(fields.get("units", ())))
+    there = [units[axis] for axis in spatial] if len(units) == count else None
+    scale, unknown = _mm_per_unit(there, len(spatial))
+    lengths = np.abs(spacings[spatial]) * scale
+    sizes = [*(float(length) for length in lengths), *([1.0] * (3 - len(spatial)))]
     affine = np.diag([-sizes[0], -sizes[1], sizes[2], 1.0])
     note = ("No orientation in the header; the axes are taken to run left, posterior, superior.",)
-    return _numbered(fields, spatial, count, path), affine, note
+    return _numbered(fields, spatial, count, path), affine, (*note, *unknown)
 
 
 def _kinds(fields: dict[str, Any], count: int) -> list[str]:
@@ -197,9 +206,10 @@ def _to_ras(fields: dict[str, Any], path: Path) -> tuple[NDArray[np.float64], tu
     return np.diag([-1.0, -1.0, 1.0, 1.0]), (note,)
 
 
-def _mm_per_unit(fields: dict[str, Any], path: Path) -> NDArray[np.float64]:
-    units = fields.get("space units")
-    if units is None:
-        return np.ones(3)
-    factors = [_UNITS.get(str(unit).strip().strip('"'), 1.0) for unit in np.atleast_1d(units)]
-    return np.array((factors + [1.0] * 3)[:3])
+def _mm_per_unit(units: Any, count: int) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """What a length along each of so many axes is in mm, and what unit is not known here."""
+    said = [] if units is None else [str(unit).strip().strip('"') for unit in np.atleast_1d(units)]
+    said = [*said, *([""] * count)][:count]
+    unknown = [unit for unit in dict.fromkeys(said) if unit not in {*_UNITS, *_NO_UNIT}]
+    notes = tuple(f"The unit of length {unit!r} is not known: taken for mm." for unit in unknown)
+    return np.array([_UNITS.get(unit, 1.0) for unit in said]), notes

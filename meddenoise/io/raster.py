@@ -28,6 +28,8 @@ _REFUSED = {
 _MOST_PIXELS = 1 << 30
 _MOST_EXPANSION = 2048  # deflate, LZW and JPEG reach half of it
 _FREE_BYTES = 1 << 20
+_LEAST_SHADES = 16
+_ORIENTATION = 274  # the tag, of TIFF and EXIF
 _TIFF_PLAIN = {1, 8, 32946, 32773}  # none, deflate, PackBits: tifffile needs no codec
 
 
@@ -39,18 +41,25 @@ class RasterSource(HeaderSource):
         kind: ``"png"``, ``"tiff"`` or ``"jpeg"``.
         dpi: dots per inch, if stated.
         inverted: TIFF's "white is zero"; values are kept as stored.
+        turned: how viewers turn it, the Orientation of TIFF and EXIF, 1 to 8; 1 is not at all.
+            Pixels are kept as stored.
     """
 
     kind: str
     dpi: tuple[float, float] | None = None
     inverted: bool = False
+    turned: int = 1
 
     @property
     def format(self) -> str:
         return self.kind
 
     def details(self) -> dict[str, Any]:
-        return {"dpi": list(self.dpi) if self.dpi else None, "white_is_zero": self.inverted}
+        return {
+            "dpi": list(self.dpi) if self.dpi else None,
+            "white_is_zero": self.inverted,
+            "orientation": self.turned,
+        }
 
 
 def read_raster(path: Path, kind: str) -> Volume:
@@ -60,9 +69,9 @@ def read_raster(path: Path, kind: str) -> Volume:
         FileError: damaged, or with colour, a palette, transparency or several pages.
     """
     if kind == "tiff":
-        pixels, dpi, inverted = _read_tiff(path)
+        pixels, dpi, inverted, turned = _read_tiff(path)
     else:
-        (pixels, dpi), inverted = _read_with_pillow(path), False
+        (pixels, dpi, turned), inverted = _read_with_pillow(path), False
     storage = Storage.of(pixels.dtype if pixels.dtype.itemsize != 2 or pixels.dtype.kind != "f"
                          else np.float32)  # fmt: skip
     oddities = []
@@ -70,6 +79,8 @@ def read_raster(path: Path, kind: str) -> Volume:
         oddities.append("JPEG is lossy; its artefacts are no noise.")
     if inverted:
         oddities.append("White is zero; values are kept as stored.")
+    if turned != 1:
+        oddities.append(f"Viewers turn it (orientation {turned}); pixels are kept as stored.")
     source = RasterSource(
         path=path,
         storage=storage,
@@ -80,6 +91,7 @@ def read_raster(path: Path, kind: str) -> Volume:
         kind=kind,
         dpi=dpi,
         inverted=inverted,
+        turned=turned,
     )
     return make_volume(pixels.T[None].astype(storage.dtype_for(pixels), copy=False), source)
 
@@ -94,7 +106,7 @@ def _check_claim(path: Path, nbytes: int) -> None:
         )
 
 
-def _read_with_pillow(path: Path) -> tuple[NDArray, tuple[float, float] | None]:
+def _read_with_pillow(path: Path) -> tuple[NDArray, tuple[float, float] | None, int]:
     from PIL import Image
 
     try:
@@ -110,7 +122,7 @@ def _read_with_pillow(path: Path) -> tuple[NDArray, tuple[float, float] | None]:
                     raise FileError(f"{path} has {pages} pages: name one picture, saved by itself.")
                 kind = np.dtype(_GREY[picture.mode])
                 _check_claim(path, picture.width * picture.height * kind.itemsize)
-                dpi = picture.info.get("dpi")
+                dpi, turned = picture.info.get("dpi"), _turned(picture.getexif().get(_ORIENTATION))
                 pixels = np.asarray(picture).astype(kind)
     except FileError:
         raise
@@ -120,10 +132,15 @@ def _read_with_pillow(path: Path) -> tuple[NDArray, tuple[float, float] | None]:
         raise DamagedScan(f"{path} is damaged: {error}.") from error
     if pixels.dtype == np.int32 and pixels.size and pixels.min() >= 0 and pixels.max() <= 65535:
         pixels = pixels.astype(np.uint16)  # what older Pillow makes of a 16-bit PNG
-    return pixels, (float(dpi[0]), float(dpi[1])) if dpi else None
+    return pixels, (float(dpi[0]), float(dpi[1])) if dpi else None, turned
 
 
-def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool]:
+def _turned(said: Any) -> int:
+    """The Orientation, 1 to 8; 1 for what is none, as viewers have it."""
+    return said if isinstance(said, int) and 1 <= said <= 8 else 1
+
+
+def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool, int]:
     import tifffile
 
     try:
@@ -145,6 +162,7 @@ def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool]:
             _check_strips(path, page)
             inverted = int(page.photometric) == 0
             dpi = _tiff_dpi(page)
+            turned = _turned(page.tags.valueof(_ORIENTATION))
             plain = int(page.compression) in _TIFF_PLAIN
             pixels = page.asarray() if plain else None
     except FileError:
@@ -157,7 +175,7 @@ def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool]:
             pixels = 255 - pixels  # Pillow inverts; tifffile and we do not
     if pixels.ndim != 2:
         raise FileError(f"{path} holds an array of shape {pixels.shape}, not a 2-D picture.")
-    return pixels, dpi, inverted
+    return pixels, dpi, inverted, turned
 
 
 def _check_strips(path: Path, page: Any) -> None:
@@ -204,8 +222,23 @@ def _tiff_dpi(page: Any) -> tuple[float, float] | None:
     return x[0] / x[1] * factor, y[0] / y[1] * factor
 
 
-def png_storage(storage: Storage | None) -> Storage:
-    """8 bits if the source has no more, else 16."""
+def png_storage(storage: Storage | None, values: NDArray[np.floating]) -> Storage:
+    """8 bits if the source has no more, else 16.
+
+    Args:
+        storage: of the source, if there is one.
+        values: what is to be written; those of whole numbers may be rounded to some again.
+
+    Raises:
+        OutputError: fractions of so small a range that rounding would leave hardly any shades.
+    """
+    whole = storage is not None and not storage.is_float and not storage.is_scaled
+    finite = values[np.isfinite(values)]
+    if not whole and finite.size and np.ptp(finite) < _LEAST_SHADES and (finite % 1).any():
+        raise OutputError(
+            f"A PNG holds whole numbers, and of values from {finite.min():g} to {finite.max():g} "
+            "hardly any shade would be left: write .tif, which holds fractions, or scale them up."
+        )
     fits = storage is not None and storage.dtype == np.uint8 and not storage.is_scaled
     return Storage(np.dtype(np.uint8 if fits else np.uint16))
 
@@ -227,17 +260,22 @@ def write_raster(
             f"{volume.shape}: write .nii.gz, .nrrd or .mha."
         )
     stored, clipped = storage.encode(array[0].T)
-    dpi = source.dpi if source is not None else None
+    dpi, turned = (source.dpi, source.turned) if source is not None else (None, 1)
     if kind == "png":
         from PIL import Image
 
         options: dict[str, Any] = {"dpi": dpi} if dpi else {}
+        if turned != 1:
+            options["exif"] = Image.Exif()
+            options["exif"][_ORIENTATION] = turned
         Image.fromarray(stored).save(path, format="PNG", **options)
         return clipped
     import tifffile
 
     inverted = source is not None and source.inverted
     options = {"resolution": dpi, "resolutionunit": 2} if dpi else {}
+    if turned != 1:
+        options["extratags"] = [(_ORIENTATION, "H", 1, turned, True)]
     tifffile.imwrite(
         path,
         stored,

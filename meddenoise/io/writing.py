@@ -381,7 +381,7 @@ def _storage(volume: Volume, kind: str, source: HeaderSource | None, dtype: str)
     if kind == "png":
         from meddenoise.io.raster import png_storage
 
-        return png_storage(source.storage if source is not None else None)
+        return png_storage(source.storage if source is not None else None, volume.array)
     if dtype == "float32":
         return floats
     if source is None:

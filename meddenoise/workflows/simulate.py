@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from meddenoise.errors import AmbiguousInput
-from meddenoise.io import read, write
+from meddenoise.io import ClippingWarning, carry_sidecars, read, write_report
 from meddenoise.noise import build_noise, simulate
 from meddenoise.noise.registry import NOISES
 from meddenoise.volume import Volume
@@ -33,7 +34,8 @@ def simulate_file(
     """Add noise to a scan once, and write it in its own format.
 
     Floats are written where the format has them, so that noise below the smallest value of an
-    integer type is not clipped away; DICOM keeps its integers.
+    integer type is not clipped away; DICOM keeps its integers. Of a NIfTI, the ``.json``, ``.bval``
+    and ``.bvec`` beside it are carried along to the copy's name.
 
     Args:
         source: what :func:`meddenoise.read` takes.
@@ -72,11 +74,20 @@ def simulate_file(
         first = replace(volume, array=volume.array[:1], padding=None)
         first.check_same_grid(one, names=(str(job.scan.path), f"{name}, {parameters[name]},"))
     noisy = simulate(volume.in_units(said) if said else volume, model, seed=seed)
-    written = write(
+    target = job.target_for(noisy)
+    report = write_report(
         noisy,
-        job.target_for(noisy),
+        target,
         overwrite=overwrite,
         dtype="float32",
         derivation="noise simulation",
+        beside=carry_sidecars(noisy, target).files,
     )
-    return written, noisy
+    if report.clipped:
+        warnings.warn(
+            f"{report.path}: {report.clipped:,} of {report.voxels:,} voxels lay beyond what "
+            f"{report.dtype} holds and were clipped.",
+            ClippingWarning,
+            stacklevel=2,
+        )
+    return report.path, noisy

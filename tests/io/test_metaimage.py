@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,29 @@ def test_numbers_that_lead_nowhere_are_named(tmp_path: Path, line: str, match: s
     (tmp_path / "in.mha").write_bytes(text.encode() + np.arange(60).astype("<i2").tobytes())
     with pytest.raises(FileError, match=match):
         io.read(tmp_path / "in.mha")
+
+
+def test_where_no_spacing_is_said_the_size_of_an_element_is_taken(tmp_path: Path) -> None:
+    text = HEADER.format(msb=False, data="LOCAL").replace("ElementSpacing", "ElementSize")
+    (tmp_path / "in.mha").write_bytes(text.encode() + np.arange(60).astype("<i2").tobytes())
+    assert io.read(tmp_path / "in.mha").spacing == pytest.approx((0.4, 0.7, 5))
+    assert sitk.ReadImage(str(tmp_path / "in.mha")).GetSpacing() == pytest.approx((0.4, 0.7, 5))
+
+
+def test_no_damage_to_compressed_voxels_goes_unnoticed(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(0).integers(0, 99, 60).astype("<i2").tobytes()
+    packed = zlib.compress(voxels)
+    line = f"CompressedData = True\nCompressedDataSize = {len(packed)}"
+    text = HEADER.format(msb=False, data="LOCAL").replace("Comment = kept as it is", line)
+    path = tmp_path / "in.mha"
+    path.write_bytes(text.encode() + packed + b"more")
+    np.testing.assert_array_equal(io.read(path).array.ravel("F"), np.frombuffer(voxels, "<i2"))
+    path.write_bytes(text.encode() + packed[:-1])
+    with pytest.raises(FileError, match="checksum"):
+        io.read(path)
+    for at in range(2, len(packed)):
+        harmed = bytearray(packed)
+        harmed[at] ^= 1
+        path.write_bytes(text.encode() + harmed)
+        with pytest.raises(FileError, match=r"damaged|truncated"):
+            io.read(path)

@@ -239,3 +239,67 @@ def test_a_place_beyond_single_precision_is_refused(tmp_path: Path) -> None:
     affine[0, 3] = 1e300
     with pytest.raises(GeometryError, match="further than NIfTI"):
         io.write(Volume.from_array(np.ones((2, 2, 2)), affine=affine), tmp_path / "out.nii")
+
+
+def test_the_voxels_of_a_pair_point_to_its_header(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Pair(np.ones((3, 4, 5), np.int16), np.eye(4)), tmp_path / "in.img")
+    with pytest.raises(FileError, match=r"name its header, .*in\.hdr"):
+        io.read(tmp_path / "in.img")
+
+
+def with_sizes(path: Path, sizes: list[float], axes: int = 3) -> Path:
+    """The same file with other numbers in pixdim, from the handedness on."""
+    raw = bytearray(path.read_bytes())
+    raw[40:42] = np.array([axes], "<i2").tobytes()
+    raw[76 : 76 + 4 * len(sizes)] = np.array(sizes, "<f4").tobytes()
+    path.write_bytes(raw)
+    return path
+
+
+@pytest.mark.parametrize("sizes", [[0, 2, 3, 4], [1, -2, -3, -4], [2.5, 2, 3, 4]])
+@pytest.mark.parametrize("code", [0, 1])
+def test_odd_sizes_mean_what_they_mean_to_nibabel(
+    tmp_path: Path, sizes: list[float], code: int
+) -> None:
+    image = nib.Nifti1Image(np.arange(60, dtype=np.int16).reshape(3, 4, 5), None)
+    image.header.set_qform(np.array([[0, -3, 0, 7], [2, 0, 0, 8], [0, 0, 4, 9], [0, 0, 0, 1]]), 1)
+    image.header["qform_code"] = code
+    image.header["sform_code"] = 0
+    nib.save(image, tmp_path / "in.nii")
+    path = with_sizes(tmp_path / "in.nii", sizes)
+    volume = io.read(path)
+    np.testing.assert_allclose(volume.affine, nib.load(path).affine, atol=1e-5)
+    io.write(volume, tmp_path / "out.nii")
+    assert content(tmp_path / "out.nii") == content(path)
+
+
+@pytest.mark.parametrize("code", [0, 1])
+@pytest.mark.parametrize("axes", [2, 3])
+def test_an_axis_of_a_single_voxel_may_leave_its_size_out(
+    tmp_path: Path, code: int, axes: int
+) -> None:
+    image = nib.Nifti1Image(np.ones((3, 4, 1), np.int16), None)
+    image.header["qform_code"], image.header["sform_code"] = code, 0
+    nib.save(image, tmp_path / "in.nii")
+    volume = io.read(with_sizes(tmp_path / "in.nii", [1, 2, 3, 0], axes))
+    assert volume.spacing == pytest.approx((2, 3, 1))
+
+
+def test_one_volume_of_several_keeps_both_transforms(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.random.default_rng(0).random((3, 4, 5, 2), np.float32), None)
+    scanner, standard = np.diag([2.0, 2, 3, 1]), np.diag([2.5, 2.25, 3.5, 1])
+    scanner[:3, 3], standard[:3, 3] = [1, 2, 3], [-40, 5, 6]
+    image.set_qform(scanner, 1)
+    image.set_sform(standard, 4)
+    nib.save(image, tmp_path / "in.nii")
+    volume = io.read(tmp_path / "in.nii")
+    first = Volume(volume.array[:1], volume.affine, source=volume.source)
+    io.write(first, tmp_path / "out.nii")
+    again = nib.load(tmp_path / "out.nii")
+    assert again.shape == (3, 4, 5)
+    for found, wanted in (
+        (again.get_qform(coded=True), (scanner, 1)),
+        (again.get_sform(coded=True), (standard, 4)),
+    ):
+        np.testing.assert_allclose(found[0], wanted[0], atol=1e-5)
+        assert found[1] == wanted[1]

@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from meddenoise import io
-from meddenoise.errors import FileError, InputError
+from meddenoise.errors import FileError, GeometryError, InputError
 from meddenoise.volume import Volume
 
 DIRECTIONS = np.array([[0.4, 0.1, 0.0], [0.0, -0.7, 0.2], [0.3, 0.0, 5.0]])
@@ -193,3 +193,32 @@ def test_skipping_more_than_there_is_ends_at_once(tmp_path: Path, encoding: str,
     (tmp_path / "in.nrrd").write_bytes(raw.replace(b"encoding", lines + b"encoding", 1))
     with pytest.raises(FileError, match="truncated"):
         io.read(tmp_path / "in.nrrd")
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("mm", 1), ("microns", 1e-3), ("um", 1e-3), ("nm", 1e-6), ("cm", 10)]
+)
+@pytest.mark.parametrize("placed", [True, False])
+def test_lengths_are_in_the_unit_that_is_said(
+    tmp_path: Path, unit: str, factor: float, placed: bool
+) -> None:
+    fields = {"space directions": np.diag([20.0, 30, 40]), "space units": [unit] * 3}
+    if not placed:
+        fields = {"spacings": [20.0, 30, 40], "units": [unit] * 3}
+    nrrd.write(str(tmp_path / "in.nrrd"), np.ones((3, 4, 5), np.int16), {
+        **({"space": "left-posterior-superior", "space origin": [0, 0, 0]} if placed else {}),
+        **fields,
+    })  # fmt: skip
+    if unit == "nm":
+        with pytest.raises(GeometryError):
+            io.read(tmp_path / "in.nrrd")
+        return
+    volume = io.read(tmp_path / "in.nrrd")
+    np.testing.assert_allclose(volume.spacing, np.array([20, 30, 40]) * factor)
+    assert not any("unit" in oddity for oddity in volume.source.oddities)
+
+
+def test_a_unit_that_is_not_known_is_said(tmp_path: Path) -> None:
+    fields = {"space units": ["furlong", "furlong", "mm"]}
+    path = write_nrrd(tmp_path / "in.nrrd", np.ones((3, 4, 5), np.int16), **fields)
+    assert any("'furlong' is not known" in oddity for oddity in io.read(path).source.oddities)

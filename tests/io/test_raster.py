@@ -153,3 +153,35 @@ def test_claims_beyond_the_file_take_no_memory(tmp_path: Path) -> None:
     (tmp_path / "in.tif").write_bytes(raw)
     with pytest.raises(FileError, match="truncated or damaged"):
         io.read(tmp_path / "in.tif")
+
+
+def test_fractions_that_a_png_cannot_hold_are_refused(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((8, 9)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "in.tif", values)
+    volume = io.read(tmp_path / "in.tif")
+    with pytest.raises(OutputError, match=r"from 0\.\d+ to 0\.9\d+ .*\.tif"):
+        io.write(volume, tmp_path / "out.png")
+    assert not (tmp_path / "out.png").exists()
+    io.write(volume.with_array(volume.array * 1000), tmp_path / "out.png")
+    io.write(volume.with_array(np.rint(volume.array)), tmp_path / "mask.png")
+    np.testing.assert_array_equal(io.read(tmp_path / "mask.png").array, np.rint(volume.array))
+
+
+@pytest.mark.parametrize("turned", range(1, 9))
+@pytest.mark.parametrize("name", ["raw.tif", "tiff_lzw.tif", "in.png", "in.jpg"])
+def test_a_picture_is_turned_as_it_was_before(tmp_path: Path, name: str, turned: int) -> None:
+    exif = Image.Exif()
+    exif[274] = turned
+    options = {"compression": name[:-4]} if name.endswith(".tif") else {}
+    pixels = np.arange(600).reshape(20, 30).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / name, exif=exif, **options)
+    volume = io.read(tmp_path / name)
+    assert volume.shape == (30, 20)
+    if name != "in.jpg":
+        np.testing.assert_array_equal(volume.array[0].T, pixels)
+    assert any("turn" in oddity for oddity in volume.source.oddities) == (turned != 1)
+    out = tmp_path / f"out{io.extension_for(volume)}"
+    io.write(volume, out)
+    with Image.open(out) as again:
+        assert again.getexif().get(274, 1) == turned
+    assert io.read(out).shape == (30, 20)

@@ -30,3 +30,13 @@ def test_one_scan_at_a_time_and_never_in_its_place(tmp_path: Path) -> None:
     scan = tmp_path / "a.nii.gz"
     with pytest.raises(OutputError, match="the input itself"):
         simulate_file(scan, scan, noise="gaussian", parameters={"sigma": 5}, overwrite=True)
+
+
+def test_what_lies_beside_the_scan_lies_beside_its_copy(tmp_path: Path) -> None:
+    scan = md.write(md.Volume.from_array(np.ones((2, 8, 8, 8))), tmp_path / "dwi.nii.gz")
+    beside = {".bval": "0 1000", ".bvec": "0 1\n0 0\n0 0", ".json": "{}"}
+    for extension, content in beside.items():
+        (tmp_path / f"dwi{extension}").write_text(content)
+    simulate_file(scan, tmp_path / "noisy.nii", noise="gaussian", parameters={"sigma": 5})
+    for extension, content in beside.items():
+        assert (tmp_path / f"noisy{extension}").read_text() == content

@@ -93,6 +93,18 @@ def test_copies_of_one_instance_are_left_out_and_said(
     assert any("1 files with an instance's UID twice" in note for note in volume.source.oddities)
 
 
+@pytest.mark.parametrize("placed", [True, False])
+def test_slices_that_all_have_one_uid_are_no_copies(
+    make_series: Callable[..., Path], ramp: np.ndarray, placed: bool
+) -> None:
+    elements = {} if placed else {"ImagePositionPatient": None}
+    place = make_series(ramp, SOPInstanceUID="1.2.3.4.9", **elements)
+    (place / "copy").write_bytes((place / "0998").read_bytes())
+    volume = io.read(place)
+    np.testing.assert_array_equal(volume.array[0].T, ramp)
+    assert any("1 files with an instance's UID twice" in note for note in volume.source.oddities)
+
+
 def test_no_slice_is_dropped_because_it_is_damaged(
     make_series: Callable[..., Path], ramp: np.ndarray
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from meddenoise.cli.scoring import (
     score_without_reference,
     write_numbers,
 )
-from meddenoise.errors import ParameterError
+from meddenoise.errors import OutputError, ParameterError
 
 __all__ = ["evaluate"]
 
@@ -180,6 +180,8 @@ def evaluate(
     said = checked_units(units)
     methods, models = list(method or []), list(model or [])
     options = parse_settings(set_ or [])
+    inputs = [*images, *models, reference, noisy, repeat, mask, roi, lesions]
+    _check_outputs({"--json": file, "--curves": curves}, inputs)
     if lesions is not None:
         _refuse(
             {
@@ -281,6 +283,18 @@ def evaluate(
     if curves is not None:
         draw_curves(opened, curves, images, reference, noisy, mask, roi, data_range, window, volume)
     write_numbers(file, told)
+
+
+def _check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path | None]) -> None:
+    """Raise for numbers that would be written over a scan, or over each other."""
+    taken = {path.expanduser().resolve(): "an input" for path in inputs if path is not None}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        place = path.expanduser().resolve()
+        if place in taken:
+            raise OutputError(f"{option} {path} is {taken[place]} as well: choose another file.")
+        taken[place] = f"that of {option}"
 
 
 def _noise_options(noise: str | None, levels: Mapping[str, str | None]) -> dict[str, Any]:

@@ -102,7 +102,8 @@ def find_cases(
     Args:
         images: a file, directory, glob, ``sample:NAME[:COUNT]``, or a list of these.
         targets: the clean partners, as many, or ``None``. They belong together by their names
-            where those are the same on both sides, else by their order.
+            where those are the same on both sides, else by their order. Order is refused where
+            the numbers in the names say otherwise, unless both sides are lists of single scans.
         series: which DICOM series to take where a directory holds several.
         units: what the voxels are in, where the headers do not say.
 
@@ -113,7 +114,9 @@ def find_cases(
     found = _find(images, series)
     partners: list[ScanFile | _Sample | None] = [None] * len(found)
     if targets is not None:
-        partners = _paired(found, _find(targets, None))
+        listed = not isinstance(images, str) and not isinstance(targets, str)
+        chosen = listed and len(images) == len(found) == len(targets)
+        partners = _paired(found, _find(targets, None), one_by_one=chosen)
     names = _unique([_name(scan) for scan in found])
     subjects = _subjects(found)
     return [
@@ -123,9 +126,12 @@ def find_cases(
 
 
 def _paired(
-    images: Sequence[ScanFile | _Sample], targets: Sequence[ScanFile | _Sample]
+    images: Sequence[ScanFile | _Sample],
+    targets: Sequence[ScanFile | _Sample],
+    *,
+    one_by_one: bool,
 ) -> list[ScanFile | _Sample | None]:
-    """The target of each image."""
+    """The target of each image; ``one_by_one``: the user has put each beside its partner."""
     if len(targets) != len(images):
         raise ConfigError(
             f"data.images names {len(images)} scans and data.targets {len(targets)}: each image "
@@ -141,7 +147,29 @@ def _paired(
                 f"By their order {mine} of data.images would get {other} of data.targets, which "
                 f"also holds {mine}: give both sides the same names, or list both in order."
             )
+    if not one_by_one:
+        _check_numbers(ours, theirs)
     return list(targets)
+
+
+def _check_numbers(ours: Sequence[str], theirs: Sequence[str]) -> None:
+    """Raise where ``low_4`` would get ``full_3`` though ``full_4`` is there: one is missing."""
+    wanted, given = [_numbers(name) for name in ours], [_numbers(name) for name in theirs]
+    if len(set(wanted)) < len(ours) or len(set(given)) < len(theirs):
+        return  # numbers that do not tell the scans of a side apart
+    by_number = dict(zip(given, theirs, strict=True))
+    for mine, number, other in zip(ours, wanted, theirs, strict=True):
+        partner = by_number.get(number, other)
+        if number and partner != other:
+            raise ConfigError(
+                f"By their order {mine} of data.images would get {other} of data.targets, which "
+                f"also holds {partner}: give both sides the same names, or list the files of both "
+                "in order."
+            )
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    return tuple(int(digits) for digits in re.findall(r"[0-9]+", name))
 
 
 def _below(scan: ScanFile | _Sample) -> str:
@@ -261,9 +289,24 @@ def _root(scan: ScanFile) -> Path:
 
 
 def _unique(names: Iterable[str]) -> list[str]:
+    """Each name; a number is added to one that is taken, by a scan or by another's number.
+
+    Names that differ in dots only are the same: those of DICOM series are written without.
+    """
+    wanted = list(names)
+    given = {_undotted(name) for name in wanted}
+    taken: set[str] = set()
     seen: dict[str, int] = {}
     unique = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        unique.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    for name in wanted:
+        chosen = name
+        while _undotted(chosen) in taken or (chosen != name and _undotted(chosen) in given):
+            seen[name] = seen.get(name, 1) + 1
+            chosen = f"{name}-{seen[name]}"
+        taken.add(_undotted(chosen))
+        unique.append(chosen)
     return unique
+
+
+def _undotted(name: str) -> str:
+    return name.replace(".", "_")

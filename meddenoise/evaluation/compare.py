@@ -154,7 +154,7 @@ def compare(
         window: (centre, width): clip both images to it first, and take the width as the
             data range. Says how a reader at that window sees them.
         labels: a map of regions on the same grid, whole numbers, 0 for none: bias, CNR and
-            contrast recovery of each.
+            contrast recovery of each, within the mask.
         extended: MS-SSIM, HFEN, GMSD, VIF, LPIPS, the error's noise power spectrum and structure,
             noise left and edge widths as well (:mod:`meddenoise.evaluation.gather`); seconds to a
             minute a volume.
@@ -225,7 +225,7 @@ def compare(
         mask_fraction=None if mask is None else float(inside.mean()),
         units=truth.units,
         extra=more,
-        regions=() if labels is None else regions(x, y, _labels(labels, truth)),
+        regions=() if labels is None else regions(x, y, _labels(labels, truth, inside)),
         volumes=tuple(each) if truth.channels > 1 else (),
         tissues=bias_by_tissue(truth, x, y, mask=compared) if tissues else None,
     )
@@ -279,10 +279,14 @@ def _check_kind(truth: Volume, judged: Volume) -> None:
             )
 
 
-def _labels(labels: Volume | NDArray, truth: Volume) -> NDArray:
-    """The label map for every channel, as it is."""
-    values = _on_grid(labels, truth, "label map")
-    return np.broadcast_to(values, truth.array.shape)
+def _labels(labels: Volume | NDArray, truth: Volume, inside: NDArray[np.bool_]) -> NDArray:
+    """The label map for every channel; 0 outside of the mask."""
+    values = np.broadcast_to(_on_grid(labels, truth, "label map"), truth.array.shape)
+    if inside.all():
+        return values
+    if values.any() and not values[inside].any():
+        raise ParameterError("The mask leaves no voxel of the label map: no region is in both.")
+    return np.where(inside, values, 0)
 
 
 def _mask(mask: Volume | NDArray | None, truth: Volume) -> NDArray[np.bool_]:

@@ -287,8 +287,8 @@ def _inside(
 
 
 def _given(mask: Volume | NDArray, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    values = mask.array[0] if isinstance(mask, Volume) else np.asarray(mask)
-    if values.ndim == len(shape) + 1:
+    values = mask.array if isinstance(mask, Volume) else np.asarray(mask)
+    if values.shape == (1, *shape):
         values = values[0]
     if values.shape != shape:
         raise ParameterError(

@@ -105,6 +105,8 @@ def benchmark(
         OutputError: the directory is there already.
         InputError: a volume that cannot be read, or noise that does not fit it.
     """
+    from meddenoise.training.engine import Diverged
+
     plan = _as_config(config, overrides)
     directory = Path(output or plan.output or "runs/benchmark").expanduser()
     methods = {
@@ -134,7 +136,7 @@ def benchmark(
             try:
                 method = method or start()
                 done = method(scene.noisy)
-            except InputError as fault:
+            except (InputError, Diverged) as fault:
                 cells.append(Cell.failed(name, scene.volume, scene.noise, str(fault)))
                 continue
             cells.append(_scored(plan, scene, name, done))

@@ -87,6 +87,11 @@ def scan_curves(
             base.check_same_grid(other, names=(named, name_of(other, role)))
     for one, role in ((mask, "the mask"), (labels, "the label map")):
         if one is not None:
+            if one.channels not in (1, base.channels):
+                raise ParameterError(
+                    f"{role.capitalize()} has {one.channels} volumes and {named} {base.channels}: "
+                    "give it one, which is for all, or as many."
+                )
             grid = Volume(base.array[: one.channels], base.affine)
             grid.check_same_grid(one, names=(named, role))
     role = "noisy scan" if reference is None else "reference"

@@ -85,7 +85,7 @@ def pretrain(
     first = int(os.environ.get("RANK", "0")) == 0
     if first:
         check_directory(directory, [], resume=resume, overwrite=overwrite)
-    with claimed(directory, resume=resume) if first else nullcontext():
+    with claimed(directory, resume=resume, overwrite=overwrite) if first else nullcontext():
         if first:
             _write(directory / "config.yaml", yaml.safe_dump(_plain(config), sort_keys=False))
             made = provenance(device, seed=config.seed)

@@ -14,6 +14,7 @@ from meddenoise.data import find_cases
 from meddenoise.errors import FileError, OutputError, ParameterError
 from meddenoise.io import read
 from meddenoise.io.atomic import check_output
+from meddenoise.io.formats import format_of_name
 from meddenoise.report.embedded import MOST_VOXELS
 from meddenoise.report.figures import read_log, save_figures, training_curves
 from meddenoise.report.html import Page, Table
@@ -199,8 +200,10 @@ def _kept(directory: Path, name: str) -> Volume | None:
     if not directory.is_dir():
         return None
     for path in sorted(directory.iterdir()):
+        known, extension = format_of_name(path)
+        # The whole name, or that of scan.b1.nii.gz would do for scan.
         if path.name in (name, name.replace(".", "_")) or (
-            path.is_file() and path.name.startswith(f"{name}.") and path.suffix != ".json"
+            known is not None and path.name[: -len(extension)] == name
         ):
             return read(path)
     return None

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from meddenoise.config import Config
-from meddenoise.data import Case
-from meddenoise.errors import InputError, OutputError
+from meddenoise.data import Case, Split
+from meddenoise.errors import ConfigError, InputError, OutputError
 from meddenoise.io import ScanFile
-from meddenoise.training.lock import run_lock
+from meddenoise.training.lock import LOCK, run_lock
 
-__all__ = ["check_directory", "claimed", "directory_of"]
+__all__ = ["check_directory", "check_same_scans", "claimed", "directory_of"]
 
 
 def directory_of(config: Config, output: str | Path | None) -> Path:
@@ -55,18 +56,30 @@ def check_directory(
 
 
 @contextmanager
-def claimed(directory: Path, *, resume: bool) -> Iterator[None]:
+def claimed(directory: Path, *, resume: bool, overwrite: bool = True) -> Iterator[None]:
     """The directory, made for a run; while training is inside the block.
 
     If the block finds that the run is impossible, or is interrupted, before the first
     checkpoint, all is as it was before: nothing new, and a run that was to be replaced is back.
+    That run is back whatever ended the block so early.
+
+    Args:
+        directory: of the run.
+        resume: what is in it stays.
+        overwrite: a run in it may be replaced; else it has come since :func:`check_directory`
+            looked, and is another process's.
 
     Raises:
-        OutputError: it cannot be made, or another process is writing to it.
+        OutputError: it cannot be made, or another process is or was writing to it.
     """
     old = None
     try:
         if directory.exists() and not resume:
+            if not overwrite and any(file.name != LOCK for file in directory.iterdir()):
+                raise OutputError(
+                    f"{directory} was free when this run began, and now holds another: choose "
+                    "another --output."
+                )
             old = directory.with_name(f".{secrets.token_hex(4)}.old-{directory.name}")
             with run_lock(directory):  # nobody is writing to it
                 directory.rename(old)
@@ -76,8 +89,10 @@ def claimed(directory: Path, *, resume: bool) -> Iterator[None]:
         raise OutputError(f"{directory} cannot be made: {fault.strerror}.") from None
     try:
         yield
-    except (InputError, KeyboardInterrupt):
-        if made and not (directory / "checkpoint").exists():
+    except BaseException as fault:
+        # Of a run that failed in itself the log is kept, unless a finished one had its place.
+        back = old is not None or isinstance(fault, (InputError, KeyboardInterrupt))
+        if made and back and not (directory / "checkpoint").exists():
             shutil.rmtree(directory)
             if old is not None:
                 old.rename(directory)
@@ -85,3 +100,38 @@ def claimed(directory: Path, *, resume: bool) -> Iterator[None]:
     finally:
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def check_same_scans(directory: Path, split: Split, hashes: Mapping[str, str]) -> None:
+    """Raise for a run that would go on with other scans than it began with.
+
+    A scan more or less deals out all subjects anew: some that were learned from would be tested.
+
+    Args:
+        directory: of the run that is resumed; one without a checkpoint begins anew.
+        split: of the scans that are there now.
+        hashes: of those that train and validate, by name.
+
+    Raises:
+        ConfigError: scans were added, removed or changed.
+    """
+    if not (directory / "checkpoint").exists():
+        return
+    try:
+        before = json.loads((directory / "splits.json").read_text(encoding="utf-8"))
+        data = json.loads((directory / "provenance.json").read_text(encoding="utf-8"))["data"]
+        dealt = {side: [row["name"] for row in before[side]] for side in ("train", "val", "test")}
+        changed = [name for name, one in hashes.items() if data.get(name, one) != one]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # written by hand, or by an older version: nothing to compare with
+    now = {side: [case.name for case in getattr(split, side)] for side in dealt}
+    if dealt != now:
+        raise ConfigError(
+            f"The run in {directory} began with other scans than data.images names now, or with "
+            "another split of them: give it those of its splits.json, or choose another --output."
+        )
+    if changed:
+        raise ConfigError(
+            f"Scans of the run in {directory} have changed since it began: {', '.join(changed)}. "
+            "Give it what they were, or choose another --output."
+        )

@@ -42,6 +42,7 @@ def _of_slurm(environment: Mapping[str, str]) -> tuple[int, int]:
         step = int(environment.get("SLURM_ARRAY_TASK_STEP", "1"))
         number, odd = divmod(task - first, step)
         count = (last - first) // step + 1
+        tasks = int(environment.get("SLURM_ARRAY_TASK_COUNT", count))
     except (KeyError, ValueError, ZeroDivisionError):
         raise ParameterError(
             "--shard slurm is for a task of a Slurm job array (sbatch --array=1-8), whose "
@@ -51,6 +52,12 @@ def _of_slurm(environment: Mapping[str, str]) -> tuple[int, int]:
         raise ParameterError(
             f"This task, {task}, is none of Slurm's job array from {first} to {last} by {step}: "
             "say --shard I/N."
+        )
+    if tasks != count:
+        # Of --array=1,3,7 first and last are 1 and 7: nobody would do the shares in between.
+        raise ParameterError(
+            f"Slurm's job array has {tasks} tasks from {first} to {last}, with gaps, and the share "
+            "of one cannot be told: say --array=1-N, or --shard I/N for the shares that are left."
         )
     return number + 1, count
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from meddenoise.config import Config, dump, load, parse
 from meddenoise.data import Split, find_cases, split_by_subject
 from meddenoise.data.voxel_cache import VoxelCache
-from meddenoise.errors import InputError
+from meddenoise.errors import InputError, ParameterError
 from meddenoise.evaluation import compare
 from meddenoise.filters import filter_names
 from meddenoise.inference import Denoiser
@@ -28,7 +28,12 @@ from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
 from meddenoise.workflows.choosing_trainer import AUTO, choose_trainer
 from meddenoise.workflows.provenance import provenance, voxel_hash
-from meddenoise.workflows.run_directory import check_directory, claimed, directory_of
+from meddenoise.workflows.run_directory import (
+    check_directory,
+    check_same_scans,
+    claimed,
+    directory_of,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -113,6 +118,7 @@ def train(
             directory,
             device=device,
             resume=resume,
+            overwrite=overwrite,
             progress=progress,
         )
 
@@ -129,6 +135,7 @@ def _trained(
     *,
     device: str,
     resume: bool,
+    overwrite: bool,
     progress: bool,
 ) -> Run | None:
     """The run, when its scans are at hand; without a trainer, they choose one."""
@@ -153,8 +160,10 @@ def _trained(
                 stabilise=stabilise,
                 drawn=trainer.noise if isinstance(trainer, SupervisedTrainer) else None,
             )
-    with claimed(directory, resume=resume) if first else nullcontext():
+    with claimed(directory, resume=resume, overwrite=overwrite) if first else nullcontext():
         hashes = {name: voxel_hash(scan.volume, scan.truth) for name, scan in scans.items()}
+        if first and resume:
+            check_same_scans(directory, split, hashes)
         if first and not (directory / "config.yaml").exists():
             _describe(directory, config, split)
             # Also of a run that does not come to its end.
@@ -265,10 +274,21 @@ def _test(directory: Path, denoiser: Denoiser, scan: Prepared, *, picture: bool)
     row: dict[str, Any] = {"name": scan.name}
     captions = {}
     if scan.truth is not None:
-        for name, volume in (("noisy", scan.volume), ("denoised", denoised)):
-            metrics = compare(scan.truth, volume)
-            row[name] = metrics.as_dict()
-            captions[name] = f"PSNR {metrics.psnr:.2f} dB, SSIM {metrics.ssim:.3f}"
+        try:
+            scored = {
+                side: compare(scan.truth, volume)
+                for side, volume in (("noisy", scan.volume), ("denoised", denoised))
+            }
+        except ParameterError as fault:
+            # A truth that is 0 nearly everywhere has no range: no reason to lose the whole run.
+            scored, row["no_scores"] = {}, str(fault)
+            warnings.warn(
+                f"{scan.name} has no scores ({fault}) Score it by 'meddenoise evaluate'.",
+                stacklevel=4,
+            )
+        for side, metrics in scored.items():
+            row[side] = metrics.as_dict()
+            captions[side] = f"PSNR {metrics.psnr:.2f} dB, SSIM {metrics.ssim:.3f}"
     if picture:
         preview(directory / "preview.png", scan.volume, denoised, scan.truth, captions=captions)
     return row

@@ -21,13 +21,12 @@ from meddenoise.config.space import Choice, Span, load_space
 from meddenoise.errors import ConfigError, InputError, MissingDependency, OutputError
 from meddenoise.io import atomic_file
 from meddenoise.workflows.importance import importance_of_keys
+from meddenoise.workflows.study_file import NAME, STUDY, open_study, storage_of
 from meddenoise.workflows.study_record import begin_call, end_call
 from meddenoise.workflows.tune_workers import share_out, watching
 
 __all__ = ["Tuned", "tune"]
 
-STUDY = "study.sqlite3"
-_NAME = "meddenoise"
 Sampler = Literal["tpe", "grid", "random"]
 
 
@@ -123,12 +122,7 @@ def tune(
     _claim(directory)
     # Of calls that are started at once, one makes the study.
     with run_lock(directory, wait=True):
-        study = optuna.create_study(
-            study_name=_NAME,
-            storage=_storage(optuna, directory),
-            direction=direction,
-            load_if_exists=True,
-        )
+        study = open_study(optuna, directory, direction)
         _same_study(study, told, objective)
         if "seed" not in study.user_attrs:
             study.set_user_attr("seed", seed)
@@ -180,15 +174,19 @@ def _work(
     device: str,
 ) -> str:
     """One process's trials; why the last that failed did, or ``""``."""
+    from meddenoise.training.engine import Diverged
+
     optuna = _optuna()
     base, axes = parse(told["config"]), load_space(told["space"])
+    # A learning rate that is too high is a finding of the search, not its end.
+    faults = (InputError, Diverged)
     never = optuna.pruners.NopPruner()
-    storage = _storage(optuna, directory)
+    storage = storage_of(optuna, directory)
     # Combinations of a grid have numbers in the order of its seed: one seed for all who join in.
-    first = optuna.load_study(study_name=_NAME, storage=storage).user_attrs["seed"]
+    first = optuna.load_study(study_name=NAME, storage=storage).user_attrs["seed"]
     seed = first if sampler == "grid" else int(np.random.SeedSequence(seeds).generate_state(1)[0])
     study = optuna.load_study(
-        study_name=_NAME,
+        study_name=NAME,
         storage=storage,
         sampler=_sampler(optuna, sampler, axes, seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
@@ -205,7 +203,7 @@ def _work(
         place = directory / "trials" / str(trial.number)
         try:
             value = _run(optuna, trial, _with(base, picked), objective, place, device, prune)
-        except InputError as fault:
+        except faults as fault:
             why[0] = f"The last said: {fault}"
             trial.set_user_attr("fault", str(fault))
             if progress:
@@ -215,7 +213,7 @@ def _work(
             progress(f"trial {trial.number}: {objective} {value:.4g}")
         return value
 
-    study.optimize(one, n_trials=trials, catch=(InputError,))
+    study.optimize(one, n_trials=trials, catch=faults)
     return why[0]
 
 
@@ -224,7 +222,8 @@ def _optuna() -> Any:
         import optuna
     except ImportError:
         raise MissingDependency('Tuning needs Optuna: pip install "meddenoise[tune]".') from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # It warns of every trial that fails, with a traceback; we say why in a line.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 
 
@@ -247,14 +246,6 @@ def _claim(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise OutputError(f"{directory} cannot be made: {fault.strerror}.") from None
-
-
-def _storage(optuna: Any, directory: Path) -> Any:
-    return optuna.storages.RDBStorage(
-        f"sqlite:///{directory.resolve() / STUDY}",
-        # Several processes write: wait for each other.
-        engine_kwargs={"connect_args": {"timeout": 60}},
-    )
 
 
 def _sampler(optuna: Any, name: str, axes: Mapping[str, Choice | Span], seed: int) -> Any:

@@ -359,3 +359,23 @@ def test_bias_by_tissue(cli: Any, make_scan: Any) -> None:
     # Where regions are given, they are what is looked at.
     roi = make_scan("roi.nii.gz", (clean == 50).astype("f4"))
     assert "Tissues:" not in cli("evaluate", *paths, "--units", "HU", "--roi", roi).out
+
+
+def test_numbers_are_never_written_over_a_scan(cli: Any, trio: list[Path]) -> None:
+    before = [path.read_bytes() for path in trio]
+    clean, good, bad = trio
+    for options in (
+        (clean, good, "--json", good),
+        (clean, good, "--mask", bad, "--json", good.parent / "." / bad.name),
+        (good, "--noisy", bad, "--json", bad),
+        ("--lesions", clean, "--method", "median", "--json", clean),
+    ):
+        said = cli("evaluate", *options)
+        assert said.status == 2
+        assert "is an input as well: choose another file" in said.err
+    both = clean.parent / "both.json"
+    said = cli("evaluate", clean, good, "--json", both, "--curves", both)
+    assert said.status == 2
+    assert "is that of --json as well" in said.err
+    assert not both.exists()
+    assert [path.read_bytes() for path in trio] == before

@@ -226,3 +226,43 @@ def test_units_that_headers_do_not_say(tmp_path: Path) -> None:
     (case,) = find_cases("sample:head", units="HU")
     with pytest.raises(ConfigError, match=r"data\.units does not fit sample:head.*it is MR"):
         case.read_image()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("p/a.nii", "q/a.nii", "r/a-2.nii"),
+        ("p/a-2.nii", "q/a.nii", "r/a.nii"),
+        ("p/a.b1.nii", "q/a_b1.nii", "r/a.nii"),  # DICOM series are written without dots
+    ],
+)
+def test_no_number_makes_a_name_that_another_scan_has(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    cases = find_cases([scan(tmp_path / name) for name in names])
+    assert len({case.name.replace(".", "_") for case in cases}) == 3
+    assert [case.where for case in cases] == [str(tmp_path / name) for name in names]
+
+
+def test_a_missing_partner_does_not_shift_the_others(tmp_path: Path) -> None:
+    images = [scan(tmp_path / "low" / f"low_{k}.nii") for k in (1, 2, 4, 5)]
+    targets = [scan(tmp_path / "full" / f"full_{k:02}.nii") for k in (1, 2, 3, 4)]
+    with pytest.raises(ConfigError, match=r"low_4 of data.images would get full_03 .*full_04"):
+        find_cases(str(tmp_path / "low"), str(tmp_path / "full"))
+    # Whoever lists both sides file by file has said what belongs together.
+    assert [case.partner for case in find_cases(images, targets)] == targets
+
+
+def test_numbers_that_tell_nothing_leave_the_order(tmp_path: Path) -> None:
+    scans = {
+        side: [str(scan(tmp_path / side / name)) for name in names]
+        for side, names in {
+            "first": ("dwi_0.nii", "dwi_2.nii"),
+            "second": ("dwi_1.nii", "dwi_3.nii"),
+            "alike": ("T1_a.nii", "T1_b.nii"),
+            "none": ("x.nii", "y1.nii"),
+        }.items()
+    }
+    for one, other in (("first", "second"), ("alike", "second"), ("alike", "none")):
+        cases = find_cases(str(tmp_path / one), str(tmp_path / other))
+        assert [case.partner for case in cases] == scans[other]

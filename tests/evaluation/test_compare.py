@@ -276,3 +276,17 @@ def test_each_volume_has_scores_of_its_own() -> None:
     assert mean["value"] == pytest.approx((found.volumes[0].psnr + alone.psnr) / 2)
     assert "volume 3 has none" in mean["convention"]
     assert "volumes" not in alone.as_dict()
+
+
+def test_regions_are_those_within_the_mask() -> None:
+    reference, image = pair()
+    labels, mask = np.ones(reference.shape, dtype=int), np.zeros(reference.shape, dtype=bool)
+    labels[10:], mask[:, :12] = 2, True
+    image.array[:, :, 12:] += 500
+    found = compare(reference, image, labels=labels, mask=mask)
+    assert [region.bias.voxels for region in found.regions] == [10 * 12 * 16] * 2
+    assert all(abs(region.bias.bias) < 5 for region in found.regions)
+    mask[:] = False
+    mask[0, 0, 0], labels[0, 0, 0] = True, 0
+    with pytest.raises(ParameterError, match="leaves no voxel of the label map"):
+        compare(reference, image, labels=labels, mask=mask)

@@ -157,3 +157,15 @@ def test_what_cannot_be_told_is_not_called_clean(scans: dict[str, np.ndarray]) -
         without_reference(nothing, noisy)
     with pytest.raises(ParameterError, match="The noisy scan is nearly everywhere 3"):
         without_reference(noisy, volume(np.full(noisy.shape, 3.0)))
+
+
+def test_a_mask_has_one_volume_or_as_many(scans: dict[str, np.ndarray]) -> None:
+    noisy = Volume(np.stack([scans["noisy"], scans["repeat"], scans["noisy"]]), np.eye(4))
+    image = Volume(np.stack([scans["clean"]] * 3), np.eye(4))
+    masks = np.ones((3, *scans["clean"].shape), dtype=np.float32)
+    masks[1, :20] = 0
+    found = without_reference(image, noisy, mask=Volume(masks, np.eye(4)))
+    assert len({one.voxels for one in found.volumes}) == 2
+    for two in (masks[:2], Volume(masks[:2], np.eye(4))):
+        with pytest.raises(ParameterError, match="The mask has shape"):
+            without_reference(image, noisy, mask=two)

@@ -151,3 +151,15 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
 def test_the_configuration_in_the_repository_reads() -> None:
     plan = load_benchmark(Path(N2V).parent / "benchmark" / "mri.yaml")
     assert {"median", "bm4d", "Noise2Void"} <= {method.name for method in plan.methods}
+
+
+def test_a_training_that_diverges_is_a_cell_without_a_result(tmp_path: Path) -> None:
+    rate = ["training.learning_rate=1.0e+30", "training.clip=null", "training.steps=4"]
+    bad = {"train": N2V, "label": "bad", "set": [*QUICK, *rate]}
+    data = {"images": "sample:head", "crop": [32, 32, 24]}
+    methods = [{"filter": "median"}, bad, {"filter": "gaussian"}]
+    done = benchmark(plan(data=data, methods=methods), output=tmp_path / "out")
+    assert [cell.method for cell in done.failed] == ["bad"]
+    assert "not finite" in done.failed[0].error
+    assert [cell.method for cell in done.cells][-1] == "gaussian"
+    assert (done.directory / "comparison.png").is_file()

@@ -8,7 +8,7 @@ import pytest
 
 import meddenoise as md
 from meddenoise.errors import FileError, GeometryError, OutputError, ParameterError
-from meddenoise.workflows.report import report_run, report_scans
+from meddenoise.workflows.report import _kept, report_run, report_scans
 
 
 def volume(seed: int = 0, sigma: float = 10.0, shape: tuple[int, ...] = (24, 24, 12)) -> md.Volume:
@@ -164,3 +164,16 @@ def test_a_scan_of_nothing_is_one_sentence(tmp_path: Path) -> None:
     nothing = md.Volume.from_array(np.full((24, 24, 12), np.nan))
     with pytest.raises(ParameterError, match="No voxel is finite in both"):
         report_scans(volume(), nothing, tmp_path / "a.html")
+
+
+def test_a_scan_whose_name_begins_another_s(tmp_path: Path) -> None:
+    directory = tmp_path / "denoised"
+    for number, name in enumerate(("scan.b1.nii.gz", "scan.nii.gz", "scan.zz.nrrd", "p.zarr")):
+        md.write(volume(seed=number), directory / name)
+    for suffix in (".bval", ".bvec", ".json"):
+        (directory / f"scan{suffix}").write_text("0")
+    for number, name in enumerate(("scan.b1", "scan", "scan.zz", "p")):
+        kept = _kept(directory, name)
+        assert kept is not None
+        np.testing.assert_array_equal(kept.array, volume(seed=number).array)
+    assert _kept(directory, "scan.b") is None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from meddenoise.config import parse
-from meddenoise.errors import ConfigError, OutputError
+from meddenoise.errors import ConfigError, MeddenoiseError, OutputError
 from meddenoise.workflows.run_directory import check_directory, claimed, directory_of
 
 
@@ -76,3 +76,28 @@ def test_a_place_that_cannot_be_made(tmp_path: Path) -> None:
         pytest.fail("it was made")
     with pytest.raises(OutputError, match="is a file"):
         check_directory(tmp_path / "file", [], resume=False, overwrite=True)
+
+
+def test_a_run_that_has_come_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    check_directory(run, [], resume=False, overwrite=False)
+    run.mkdir()
+    (run / "model.safetensors").write_text("another process's")
+    with (
+        pytest.raises(OutputError, match="now holds another"),
+        claimed(run, resume=False, overwrite=False),
+    ):
+        pytest.fail("it was replaced")
+    assert (run / "model.safetensors").read_text() == "another process's"
+    with claimed(run, resume=False, overwrite=True):
+        assert not list(run.iterdir())
+
+
+def test_a_replaced_run_is_back_whatever_ended_the_new_one(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(MeddenoiseError):
+        fail(run, MeddenoiseError("the loss is not finite"), "log")
+    assert [path.name for path in run.iterdir()] == ["log"]
+    with pytest.raises(MeddenoiseError):
+        fail(run, MeddenoiseError("the loss is not finite"), "other")
+    assert [path.name for path in run.iterdir() if path.name != ".lock"] == ["log"]

@@ -32,3 +32,10 @@ def test_no_such_job_array(odd: dict[str, str]) -> None:
     array = {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_MIN": "5", "SLURM_ARRAY_TASK_MAX": "9"}
     with pytest.raises(ParameterError, match="say --shard I/N"):
         parse_shard("slurm", {**array, **odd} if odd else {})
+
+
+def test_a_job_array_with_gaps_leaves_no_share_undone() -> None:
+    array = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "7"}
+    assert parse_shard("slurm", {**array, "SLURM_ARRAY_TASK_COUNT": "7"}) == (3, 7)
+    with pytest.raises(ParameterError, match=r"3 tasks from 1 to 7, with gaps"):
+        parse_shard("slurm", {**array, "SLURM_ARRAY_TASK_COUNT": "3"})

@@ -148,3 +148,47 @@ def test_a_method_without_training_is_no_trainer(scan: str, tmp_path: Path) -> N
     with pytest.raises(ConfigError, match=r"without training: use .*--method patch2self"):
         md.train(config, output=tmp_path / "run", device="cpu", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_goes_on_with_the_scans_that_it_began_with(tmp_path: Path) -> None:
+    def put(name: str, seed: int) -> None:
+        array = np.random.default_rng(seed).normal(100, 10, (16, 16, 12)).astype(np.float32)
+        md.write(md.Volume.from_array(array), tmp_path / "in" / name, overwrite=True)
+
+    for number in range(3):
+        put(f"{number}.nii.gz", number)
+    values = settings(str(tmp_path / "in"))
+    again: dict[str, Any] = {"output": tmp_path / "run", "progress": False, "resume": True}
+    first = md.train(values, output=tmp_path / "run", progress=False)
+    assert first is not None
+    lists = (tmp_path / "run/splits.json").read_text()
+    put("3.nii.gz", 3)
+    with pytest.raises(ConfigError, match="began with other scans"):
+        md.train(values, **again)
+    (tmp_path / "in/3.nii.gz").unlink()
+    train = json.loads(lists)["train"][0]["name"]
+    put(f"{train}.nii.gz", 9)
+    with pytest.raises(ConfigError, match=f"have changed since it began: {train}"):
+        md.train(values, **again)
+    put(f"{train}.nii.gz", int(train))
+    second = md.train(values, **again)
+    assert second is not None
+    assert second.metrics["test"] == first.metrics["test"]
+    assert (tmp_path / "run/splits.json").read_text() == lists
+
+
+def test_a_truth_without_a_range_costs_its_scores_and_not_the_run(tmp_path: Path) -> None:
+    truth = np.zeros((20, 20, 20), dtype=np.float32)
+    truth[10, 10, 8:12] = 100
+    noisy = truth + np.random.default_rng(0).normal(0, 5, truth.shape).astype(np.float32)
+    for name, array in (("noisy", noisy), ("truth", truth)):
+        md.write(md.Volume.from_array(array), tmp_path / name / "a.nii.gz")
+    values = settings(str(tmp_path / "noisy"), targets=str(tmp_path / "truth"))
+    with pytest.warns(UserWarning, match="a has no scores.*nearly everywhere 0"):
+        run = md.train(values, output=tmp_path / "run", progress=False)
+    assert run is not None
+    (row,) = json.loads((run.directory / "metrics.json").read_text())["test"]["volumes"]
+    assert row["name"] == "a"
+    assert "nearly everywhere 0" in row["no_scores"]
+    assert (run.directory / "denoised/a.nii.gz").is_file()
+    assert (run.directory / "preview.png").is_file()

@@ -187,3 +187,17 @@ def test_a_directory_of_something_else(config: dict[str, Any], tmp_path: Path) -
     (tmp_path / "t" / "notes.txt").write_text("")
     with pytest.raises(OutputError, match="other things"):
         tune(config, {"seed": [1, 2]}, trials=1, output=tmp_path / "t")
+
+
+def test_a_rate_that_diverges_fails_its_trial_and_no_other(
+    config: dict[str, Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    space = {"training.learning_rate": [1e-2, 1e30]}
+    config["training"]["clip"] = None
+    found = tune(config, space, trials=2, sampler="grid", output=tmp_path / "tune")
+    assert (found.finished, found.failed) == (1, 1)
+    assert found.best == {"training.learning_rate": 1e-2}
+    faults = [row["fault"] for row in rows(found.directory) if row["state"] == "fail"]
+    assert len(faults) == 1
+    assert "not finite" in faults[0]
+    assert "Traceback" not in capfd.readouterr().err

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from meddenoise.errors import ParameterError
+from meddenoise.volume import Volume
+from meddenoise.workflows.curves import scan_curves
+
+
+def volumes(*arrays: np.ndarray) -> Volume:
+    return Volume(np.stack(arrays).astype(np.float32), np.eye(4))
+
+
+@pytest.mark.parametrize("role", ["mask", "labels"])
+def test_a_mask_or_label_map_has_one_volume_or_as_many(role: str) -> None:
+    draws = np.random.default_rng(0)
+    clean = np.zeros((32, 32, 12))
+    clean[8:24, 8:24] = 100
+    noisy = volumes(*(clean + draws.normal(0, 5, clean.shape) for _ in range(3)))
+    image, inside = volumes(clean, clean, clean), np.ones(clean.shape)
+    inside[:4] = 0
+    for given in (volumes(inside), volumes(inside, inside, inside)):
+        assert scan_curves(image, noisy=noisy, **{role: given}).curves
+    with pytest.raises(ParameterError, match=r"has 2 volumes and .* 3: give it one"):
+        scan_curves(image, noisy=noisy, **{role: volumes(inside, inside)})

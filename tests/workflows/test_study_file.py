@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from meddenoise.errors import OutputError
+from meddenoise.workflows.study_file import NAME, STUDY, open_study, storage_of
+
+optuna = pytest.importorskip("optuna")
+
+
+@pytest.mark.parametrize("name", ["plain", "a?b=c", "p%20q", "{x}", "h#x", "größe 1"])
+def test_the_file_lies_in_the_directory_whatever_its_name(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / name
+    directory.mkdir()
+    study = open_study(optuna, directory, "minimize")
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    assert [path.name for path in tmp_path.rglob("*.sqlite3")] == [STUDY]
+    assert (directory / STUDY).is_file()
+    again = optuna.load_study(study_name=NAME, storage=storage_of(optuna, directory))
+    assert len(again.trials) == 2
+
+
+def test_a_file_that_is_no_study(tmp_path: Path) -> None:
+    (tmp_path / STUDY).write_text("nonsense")
+    with pytest.raises(OutputError, match=r"cannot be used as a study .*move it away"):
+        open_study(optuna, tmp_path, "minimize")
+    assert (tmp_path / STUDY).read_text() == "nonsense"

@@ -126,7 +126,8 @@ def line_spread(
         image: ``(X, Y)`` or ``(X, Y, Z)``, of the grid that the edges were found on; finite.
         edges: of :func:`find_edges`.
         spacing: voxel size in mm per axis.
-        reach: of a profile to either side, in voxels.
+        reach: of a profile to either side, in voxels (of voxels that are not square within slices,
+            their mean size).
 
     Returns:
         Places in mm, a quarter of a voxel apart, 0 where the edge was found; and at each the rise
@@ -137,16 +138,17 @@ def line_spread(
     values = np.asarray(image, dtype=np.float64)
     sizes = check_spacing(spacing, values.ndim)
     shown = slices_of(values, sizes)
-    offsets = np.arange(-reach, reach + _STEP / 2, _STEP)
+    plane = _in_plane(sizes)
+    # All profiles are sampled at the same places in mm, whichever way their edge runs.
+    offsets = np.arange(-reach, reach + _STEP / 2, _STEP) * float(plane.mean())
+    across = _across(edges.normals[:, 1:], plane)
     line = np.zeros(len(offsets) - 1)
     for number in np.unique(np.rint(edges.places[:, 0]).astype(int)):
         here = np.rint(edges.places[:, 0]).astype(int) == number
-        places, normals = edges.places[here, 1:], edges.normals[here, 1:]
-        points = places[:, None] + offsets[:, None] * normals[:, None]
+        points = edges.places[here, None, 1:] + offsets[:, None] * across[here, None]
         profile = map_coordinates(shown[number], points.reshape(-1, 2).T, order=3, mode="nearest")
-        line += np.diff(profile.reshape(len(places), -1), axis=1).sum(axis=0)
-    length = _along(edges, sizes)
-    return (offsets[:-1] + _STEP / 2) * length, line / len(edges.places)
+        line += np.diff(profile.reshape(len(points), -1), axis=1).sum(axis=0)
+    return (offsets[:-1] + offsets[1:]) / 2, line / len(edges.places)
 
 
 def edge_width(
@@ -191,11 +193,20 @@ def edge_transfer(
     return transfer_of_line(middles, line, step=step, highest=0.5 * _STEP / step, middle=0.0)
 
 
-def _along(edges: Edges, sizes: Sequence[float]) -> float:
-    """Of a profile's voxel in mm: along the edge's own normal, the mean length of all normals."""
+def _in_plane(sizes: Sequence[float]) -> Array:
+    """Both voxel sizes within slices, in mm."""
     across = None if len(sizes) == 2 else 2 - int(np.argmax(sizes[::-1]))
-    plane = np.array([1.0, *(s for axis, s in enumerate(sizes) if axis != across)])
-    return float(np.linalg.norm(edges.normals * plane, axis=1).mean())
+    return np.array([s for axis, s in enumerate(sizes) if axis != across])
+
+
+def _across(normals: Array, plane: Array) -> Array:
+    """How many voxels along each axis a millimetre straight across each edge is; ``(n, 2)``.
+
+    Normals are gradients over voxels. Over millimetres they have another direction where voxels are
+    not square.
+    """
+    slopes = normals / plane
+    return np.asarray(slopes / np.linalg.norm(slopes, axis=1, keepdims=True) / plane)
 
 
 def _full_width(places: Array, line: Array) -> float:

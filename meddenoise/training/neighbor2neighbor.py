@@ -12,7 +12,7 @@ from meddenoise.data.patches import Batch, Item
 from meddenoise.errors import ConfigError, ParameterError
 from meddenoise.training.trainer import Trainer, register_trainer
 
-__all__ = ["Neighbor2NeighborTrainer", "Neighbours", "finest_axes", "pick_neighbours"]
+__all__ = ["Neighbor2NeighborTrainer", "Neighbours", "finest_axes", "may_turn", "pick_neighbours"]
 
 # Voxels whose sides differ by no more are taken for cubes.
 _SAME_SIDE = 1.25
@@ -84,6 +84,19 @@ def finest_axes(spacings: Tensor) -> tuple[int, ...]:
     return tuple(int(axis) for axis in fine.all(0).nonzero())
 
 
+def may_turn(axes: Sequence[int] | None, dims: int) -> bool:
+    """Whether quarter turns leave neighbours independent that are taken along some axes.
+
+    They exchange axes of one spacing. Chosen by spacing, these are all taken or none; chosen by
+    whoever knows the noise, one of them may be taken and another not.
+
+    Args:
+        axes: as they were given; ``None`` if they are chosen by spacing.
+        dims: of a patch.
+    """
+    return axes is None or len(axes) == dims
+
+
 @register_trainer("neighbor2neighbor")
 class Neighbor2NeighborTrainer(Trainer):
     """Huang et al., "Neighbor2Neighbor", CVPR 2021; in 3-D as well.
@@ -98,8 +111,9 @@ class Neighbor2NeighborTrainer(Trainer):
     and inputs of an eighth of the voxels make many steps of a short training.
 
     Right for noise that is independent from voxel to voxel with zero mean. Where it is correlated
-    along some axes but not along all, name the others by ``axes``. It learns at half the resolution
-    what it is to do at the full one: very fine structure is smoothed.
+    along some axes but not along all, name the others by ``axes``: patches are then mirrored but
+    not turned, which would bring the correlated axes in their place. It learns at half the
+    resolution what it is to do at the full one: very fine structure is smoothed.
 
     Args:
         gamma: weight of the second term at the end of the run (the paper: 1 to 8). It costs a pass
@@ -119,9 +133,10 @@ class Neighbor2NeighborTrainer(Trainer):
         self._axes = self.axes
 
     def look_at(self, items: Sequence[Item]) -> None:
-        """Choose the axes, the same for all patches."""
+        """Choose the axes, the same for all patches, and whether these may be turned."""
         spacings = torch.tensor([item.spacing for item in items])
         self._axes = self._chosen(spacings)
+        self.turns = may_turn(self.axes, spacings.shape[1])
 
     def independent_axes(self, dims: int) -> tuple[int, ...]:
         """Those along which neighbours are taken."""

@@ -90,6 +90,9 @@ def as_items(
     would be in the mean over the noise (or that of a noisy partner is): a network that learns it is
     brought back without bias.
 
+    Percentages of a noise level are of the whole scan, as :func:`meddenoise.simulate` has them: the
+    noise of dark volumes of a series is as strong as that of bright ones.
+
     Args:
         scans: of one run.
         normalise: how intensities are normalised.
@@ -117,11 +120,14 @@ def as_items(
             raise InputError(
                 f"{scan.name} is constant, or has no finite voxel: there is nothing to learn from."
             )
-        stabilisers = _stabilisers(scan, channels, stabilise or StabiliseConfig(), sigma, drawn)
+        reference = _reference(scan)
+        stabilisers = _stabilisers(
+            scan, channels, stabilise or StabiliseConfig(), sigma, drawn, reference
+        )
         for channel, stabiliser in zip(channels, stabilisers, strict=True):
             level = None
             if with_sigma:
-                level = _sigma(scan, channel, sigma) if stabiliser is None else 1.0
+                level = _sigma(scan, channel, sigma, reference) if stabiliser is None else 1.0
             items += _channel(
                 scan,
                 channel,
@@ -129,6 +135,7 @@ def as_items(
                 dims,
                 level,
                 stabiliser,
+                reference,
                 target_is_clean=target_is_clean,
                 cache=cache,
             )
@@ -141,20 +148,20 @@ def _is_blank(volume: Volume, channel: int) -> bool:
     return values.size == 0 or bool(values.min() == values.max())
 
 
-def _sigma(scan: Prepared, channel: int, known: Level | None) -> float:
+def _sigma(scan: Prepared, channel: int, known: Level | None, reference: float) -> float:
     """In the scan's units."""
     try:
         if known is None:
             return scan_sigma(scan.volume, channel)
-        return known.draw(0.0, _reference(scan, channel) if known.unit else 1.0)
+        return known.draw(0.0, reference)
     except InputError as fault:
         raise type(fault)(f"{scan.name}: {fault}") from None
 
 
-def _reference(scan: Prepared, channel: int) -> float:
-    """What percentages of a noise level are of: the truth's, where there is one."""
+def _reference(scan: Prepared) -> float:
+    """What percentages of a noise level are of, for all channels: the truth's, if there is one."""
     best = scan.volume if scan.truth is None else scan.truth
-    return reference_intensity(best.array[channel][best.valid[channel]])
+    return reference_intensity(best.array[best.valid])
 
 
 def _stabilisers(
@@ -163,6 +170,7 @@ def _stabilisers(
     stabilise: StabiliseConfig,
     known: Level | None,
     drawn: NoiseModel | None,
+    reference: float,
 ) -> list[Stabiliser | None]:
     """One a channel; by a known level of the noise, or by what the scan says."""
     way, coils = stabilise.method, stabilise.coils
@@ -170,11 +178,11 @@ def _stabilisers(
         return [None] * len(channels)
     try:
         if drawn is not None and not scan.made:
-            return [typical_stabiliser(drawn, _reference(scan, channel)) for channel in channels]
+            return [typical_stabiliser(drawn, reference)] * len(channels)
         if known is None:
             found = find_stabilisation(scan.volume, way, coils=coils).stabilisers
             return [found[channel] for channel in channels]
-        parts = ((one_channel(scan.volume, c), _sigma(scan, c, known)) for c in channels)
+        parts = ((one_channel(scan.volume, c), _sigma(scan, c, known, reference)) for c in channels)
         return [
             find_stabilisation(part, way, sigma=sigma, coils=coils).stabilisers[0]
             for part, sigma in parts
@@ -190,6 +198,7 @@ def _channel(
     dims: int,
     sigma: float | None,
     stabiliser: Stabiliser | None,
+    reference: float,
     *,
     target_is_clean: bool,
     cache: VoxelCache | None,
@@ -203,7 +212,7 @@ def _channel(
     if stabiliser is not None:
         array = stabiliser.forward(_filled(array, valid))
         if truth is not None:
-            origin = Origin.of(stabiliser, best, reference_intensity(best), normalise)
+            origin = Origin.of(stabiliser, best, reference, normalise)
             by = stabiliser.expected if target_is_clean else stabiliser.forward
             truth = by(_filled(truth, known))
         best = array[valid] if truth is None else truth[known]
@@ -214,13 +223,15 @@ def _channel(
     image = _filled(array, valid)
     if truth is not None and not measured.all():
         truth = np.where(measured, truth, image)
-    spacing, reference = scan.volume.spacing, reference_intensity(best)
-    data_range = reference - float(np.percentile(best, 0.1))
+    spacing, own = scan.volume.spacing, reference
+    if stabiliser is not None or scan.volume.channels > 1:
+        own = reference_intensity(best)
+    data_range = own - float(np.percentile(best, 0.1))
     numbers: dict[str, Any] = {
         "shift": fitted.shift,
         "scale": fitted.scale,
         "spacing": spacing[:dims],
-        "reference": reference,
+        "reference": reference if stabiliser is None else own,
         "sigma": sigma,
         "origin": origin,
         "data_range": data_range if data_range > 0 else 1.0,  # of a constant there is none

@@ -68,6 +68,7 @@ class StagedTrainer(KnownNoiseTrainer):
     def look_at(self, items: Sequence[Item]) -> None:
         """Choose the axes of neighbours."""
         self.first.look_at(items)
+        self.turns = self.first.turns
 
     def schedule(self, progress: float) -> float:
         """The first stage takes most of the learning rate's course, the second the rest."""

@@ -51,8 +51,9 @@ class Trainer(ABC):
     """Whether its networks guess a voxel from the others, whose noise says nothing of its own: then
     the residual tells what they missed; see ``inference.restore``."""
 
-    turns: ClassVar[bool] = True
-    """Whether it may learn from quarter turns of a scan; noise with a direction forbids them."""
+    turns: bool = True
+    """Whether it may learn from quarter turns of a scan; noise with a direction forbids them. Known
+    once :meth:`look_at` was called."""
 
     noise_map: bool = False
     """Whether its networks get the noise's level as a second channel."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch, Item
 from meddenoise.errors import ConfigError, ParameterError
-from meddenoise.training.neighbor2neighbor import finest_axes
+from meddenoise.training.neighbor2neighbor import finest_axes, may_turn
 from meddenoise.training.trainer import Trainer, register_trainer
 
 __all__ = ["ZSN2NTrainer", "diagonal_means"]
@@ -57,7 +57,8 @@ class ZSN2NTrainer(Trainer):
     more time, others do better.
 
     Args:
-        axes: along which cells are 2 voxels wide, at least two; the finest ones if null.
+        axes: along which cells are 2 voxels wide, at least two; the finest ones if null. Patches
+            are not turned where an axis is left out: its noise may be correlated.
     """
 
     def __init__(self, axes: Sequence[int] | None = None) -> None:
@@ -70,8 +71,10 @@ class ZSN2NTrainer(Trainer):
         self._axes = self.axes
 
     def look_at(self, items: Sequence[Item]) -> None:
-        """Choose the axes, the same for all patches."""
-        self._axes = self._chosen(torch.tensor([item.spacing for item in items]))
+        """Choose the axes, the same for all patches, and whether these may be turned."""
+        spacings = torch.tensor([item.spacing for item in items])
+        self._axes = self._chosen(spacings)
+        self.turns = may_turn(self.axes, spacings.shape[1])
 
     def independent_axes(self, dims: int) -> tuple[int, ...]:
         """Those of its cells."""

@@ -40,6 +40,17 @@ def test_ct_sigma_predicts_the_noise(tissue: float) -> None:
     assert noisy.std() == pytest.approx(float(ct_sigma(tissue, 0.5, photons=3e5)), rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("photons", "share"), [(20.0, 1.04), (10.0, 1.10), (5.0, 1.20), (1.0, 0.61)]
+)
+def test_where_few_photons_are_left_it_is_off_as_stated(photons: float, share: float) -> None:
+    air = torch.full((400_000,), -1000.0)
+    noisy = poisson_ct(air, 1.0, photons=photons, generator=seeded())
+    assert float(noisy.std() / ct_sigma(-1000.0, 1.0, photons=photons)) == pytest.approx(
+        share, abs=0.01
+    )
+
+
 def test_ct_sigma_of_an_image_and_of_a_number() -> None:
     image = torch.tensor([[0.0, 1000.0]])
     sigma = ct_sigma(image, 1.0)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from meddenoise.data.draws import Draws
 from meddenoise.data.patches import Batch, Item
 from meddenoise.errors import ConfigError, ParameterError
+from meddenoise.networks import build_network
 from meddenoise.training import build_trainer
 from meddenoise.training.neighbor2neighbor import (
     Neighbor2NeighborTrainer,
@@ -189,6 +190,41 @@ def test_axes_of_ones_own() -> None:
     assert network.shapes == [(4, 1, 8, 8, 4)]
     with pytest.raises(ConfigError, match=r"trainer.axes \[2\].*0 to 1"):
         trainer.look_at([item(1.0, 3.0)])
+
+
+def test_patches_are_turned_only_where_all_axes_are_alike() -> None:
+    cubes, planes = item(1.0, 1.0, 1.0), item(1.0, 1.0)
+    trainer = Neighbor2NeighborTrainer()
+    trainer.look_at([cubes])
+    assert trainer.turns
+    # Turned, the noise that is correlated along another axis would be that of neighbours.
+    trainer = Neighbor2NeighborTrainer(axes=[1])
+    trainer.look_at([cubes])
+    assert not trainer.turns
+    trainer = Neighbor2NeighborTrainer(axes=[1, 0])
+    trainer.look_at([planes])
+    assert trainer.turns
+
+
+def test_neighbours_stay_independent_along_the_axes_of_ones_own() -> None:
+    """Noise that is correlated along x, and neighbours along y."""
+    noise = np.random.default_rng(0).standard_normal((66, 64)).astype(np.float32)
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    class Watching(Neighbor2NeighborTrainer):
+        def training_step(
+            self, network: nn.Module, batch: Batch, draws: Draws
+        ) -> tuple[Tensor, dict[str, Tensor]]:
+            picked = pick_neighbours(batch.image.shape[2:], self._axes or (), draws)
+            seen.append(picked.take(batch.image))
+            return super().training_step(network, batch, draws)
+
+    trainer = Watching(axes=[1])
+    image = noise[:-2] + noise[1:-1] + noise[2:]
+    network = build_network("dncnn", dims=2, depth=2, width=2)
+    trainer.fit(image, network=network, patch=[32, 32], steps=20, progress=False, device="cpu")
+    one, two = (torch.cat([pair[k].flatten() for pair in seen]) for k in (0, 1))
+    assert abs(float(torch.corrcoef(torch.stack([one, two]))[0, 1])) < 0.05
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from meddenoise.errors import GeometryError, InputError
 from meddenoise.evaluation.data_range import default_data_range
 from meddenoise.io import write
 from meddenoise.noise import build_noise, simulate
+from meddenoise.noise.level import parse_level
 from meddenoise.training import SupervisedTrainer
 from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
@@ -109,6 +110,42 @@ def test_the_reference_is_of_the_clean_scan_where_there_is_one() -> None:
     truth = noisy(4, 5, 6, seed=1)
     (item,) = items(Volume.from_array(3 * noisy(4, 5, 6)), Volume.from_array(truth))
     assert item.reference == pytest.approx(np.percentile(truth, 99.9))
+
+
+def two_volumes() -> Volume:
+    """The second a fifth as bright as the first, as with a diffusion weighting."""
+    bright = np.random.default_rng(3).uniform(0, 1000, (24, 24, 12)).astype(np.float32)
+    return Volume.from_array(np.stack([bright, bright / 5]))
+
+
+def test_a_dark_volume_of_a_series_has_noise_as_strong_as_the_frozen_one() -> None:
+    clean, noise = two_volumes(), build_noise("gaussian", sigma="5%")
+    frozen = simulate(clean, noise, seed=0)
+    scan = Prepared("a series", frozen, clean)
+    found = as_items([scan], NormaliseConfig(), 3, with_sigma=True, sigma=parse_level("5%"))
+    sigma = 0.05 * np.percentile(clean.array, 99.9)
+    for channel, item in enumerate(found):
+        batch = PatchSampler([item], (16, 16, 8)).draw(Draws(0, 0, 4))
+        fresh = SupervisedTrainer(noise=noise).inject(batch, Draws(0, 0, 4))
+        assert fresh.target is not None
+        drawn = (fresh.image - fresh.target) * batch.scale
+        assert (frozen.array - clean.array)[channel].std() == pytest.approx(sigma, rel=0.03)
+        assert float(drawn.std()) == pytest.approx(sigma, rel=0.03)
+        assert item.sigma == pytest.approx(sigma)
+        # The loss goes by the intensities of the volume itself.
+        own = Volume.from_array(clean.array[channel])
+        assert item.data_range == pytest.approx(default_data_range(own), rel=1e-5)
+
+
+def test_a_dark_volume_is_stabilised_for_the_noise_of_the_whole_series() -> None:
+    clean, noise = two_volumes(), build_noise("rician", sigma="5%")
+    stabilise = StabiliseConfig(method="rician")
+    scan = Prepared("a series", clean, clean)
+    found = as_items([scan], NormaliseConfig(), 3, stabilise=stabilise, drawn=noise)
+    sigma = 0.05 * np.percentile(clean.array, 99.9)
+    for item in found:
+        assert item.origin.stabiliser.sigma == pytest.approx(sigma)
+        assert item.origin.reference == pytest.approx(np.percentile(clean.array, 99.9))
 
 
 @pytest.mark.parametrize("value", [7.0, np.nan])

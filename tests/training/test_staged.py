@@ -109,6 +109,12 @@ def test_the_axes_are_those_of_all_scans() -> None:
         trainer.look_at(items)
 
 
+def test_patches_are_not_turned_where_its_neighbours_lie_along_some_axes() -> None:
+    trainer = StagedTrainer(axes=[0])
+    trainer.look_at([Item(torch.zeros(4, 4), None, 0.0, 1.0, (1.0, 1.0))])
+    assert not trainer.turns
+
+
 @pytest.mark.parametrize("switch", [0.0, 1.0, -1.0])
 def test_a_switch_outside_the_run(switch: float) -> None:
     with pytest.raises(ParameterError, match="switch is above 0 and below 1"):

@@ -130,6 +130,14 @@ def test_thick_slices_are_left_alone() -> None:
     assert shapes == [(4, 4, 4), (8, 8, 4)]
 
 
+def test_patches_are_not_turned_where_an_axis_is_left_out() -> None:
+    cubes = [item(1.0, 1.0, 1.0)]
+    for axes, turns in ((None, True), ([0, 1, 2], True), ([0, 2], False)):
+        trainer = ZSN2NTrainer(axes=axes)
+        trainer.look_at(cubes)
+        assert trainer.turns == turns
+
+
 @pytest.mark.parametrize("spacing", [(1.0, 3.0), (1.0, 3.0, 3.0)])
 def test_one_fine_axis_has_no_diagonals(spacing: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="take neighbor2neighbor"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from meddenoise.data.synthetic.fields import uniform
 from meddenoise.data.synthetic.noisy import KINDS, Pair
 from meddenoise.data.synthetic.pool import Pool
 from meddenoise.data.synthetic.scanner import blurred, resolved, shaded, thick_slices
+from meddenoise.data.synthetic.tomography import reconstructed
 from meddenoise.errors import ParameterError
 
 __all__ = ["SyntheticSampler"]
@@ -25,6 +27,8 @@ __all__ = ["SyntheticSampler"]
 _HELD_OUT = 10**9
 # In voxels of an anatomy. Wider ones were no better in trials.
 _WIDEST = 1.8
+# Of the patches in Hounsfield units, how many have the noise of filtered back-projection.
+_BY_TOMOGRAPHY = 0.6
 # An anatomy's size over a patch's, times the patch's, may come out above the anatomy's.
 _ROUNDING = 1e-6
 
@@ -101,8 +105,8 @@ class SyntheticSampler:
         noisy, clean, references, spacings = [], [], [], []
         for row, generator in enumerate(draws.generators("patch")):
             anatomy = self.pool.at(place, which[row])
-            image, reference, spacing, masked = self._clean(anatomy, generator)
-            pair = _kind(generator)(image, generator)
+            image, reference, spacing, masked, across = self._clean(anatomy, generator)
+            pair = _kind(generator, across)(image, generator)
             if masked and uniform(0, 1, generator) < 0.5:  # cut out after the noise came
                 inside = image != 0
                 pair = pair[0] * inside, pair[1] * inside
@@ -128,10 +132,10 @@ class SyntheticSampler:
 
     def _clean(
         self, anatomy: Anatomy, generator: torch.Generator
-    ) -> tuple[Tensor, float, list[float], bool]:
+    ) -> tuple[Tensor, float, list[float], bool, int | None]:
         """A patch in units of its noise, the range of intensities in them, and the voxel size.
 
-        Last, whether all around the body is exactly 0.
+        Last, whether all around the body is exactly 0, and of CT the axis across the slices.
         """
         dims = len(self.patch)
         is_ct = uniform(0, 1, generator) < self.ct
@@ -168,7 +172,7 @@ class SyntheticSampler:
             span = 1.0
             sigma = uniform(self.low, self.high, generator, log=True)
         spacing = [float(thickness) if a == axis else 1.0 for a in range(dims)]
-        return image / sigma, span / sigma, spacing, masked
+        return image / sigma, span / sigma, spacing, masked, axis if is_ct else None
 
     def _width(self, generator: torch.Generator) -> float:
         """Of a voxel, in those of an anatomy, of which it sees a finer one then."""
@@ -191,7 +195,12 @@ def _run(size: int, whole: int, generator: torch.Generator) -> Tensor:
     return run.flip(0) if uniform(0, 1, generator) < 0.5 else run
 
 
-def _kind(generator: torch.Generator) -> Callable[[Tensor, torch.Generator], Pair]:
+def _kind(
+    generator: torch.Generator, across: int | None
+) -> Callable[[Tensor, torch.Generator], Pair]:
+    """What makes the noise; ``across``: of CT the axis across the slices."""
+    if across is not None and uniform(0, 1, generator) < _BY_TOMOGRAPHY:
+        return partial(reconstructed, across=across)
     often = torch.tensor([share for _, share in KINDS], device=generator.device)
     return KINDS[int(torch.multinomial(often, 1, generator=generator))][0]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.filters.itk import by_itk
+from meddenoise.filters.itk import by_itk, unit_for_itk
 from meddenoise.filters.registry import register_filter
 from meddenoise.filters.risk import least_error
 from meddenoise.filters.spacing import relative_spacing
@@ -60,20 +60,25 @@ def anisotropic_diffusion(
     """
     if (iterations is None) != (conductance is None):
         raise ParameterError("iterations and conductance belong together: give both or neither.")
+    unit = unit_for_itk(array)
     if iterations is None or conductance is None:
         sigma = estimate_sigma(array) if sigma_noise is None else sigma_noise
         iterations, conductance = least_error(
-            lambda part, chosen: _diffused(part, spacing, *chosen), _STRENGTHS, array, sigma
+            lambda part, chosen: _diffused(part, spacing, unit, *chosen), _STRENGTHS, array, sigma
         )
     elif iterations < 1:
         raise ParameterError(f"iterations is {iterations}: it is at least 1.")
     elif not (math.isfinite(conductance) and conductance > 0):
         raise ParameterError(f"conductance is {conductance:g}: it is above 0.")
-    return _diffused(array, spacing, iterations, conductance)
+    return _diffused(array, spacing, unit, iterations, conductance)
 
 
 def _diffused(
-    array: NDArray[np.floating], spacing: Sequence[float], iterations: int, conductance: float
+    array: NDArray[np.floating],
+    spacing: Sequence[float],
+    unit: float,
+    iterations: int,
+    conductance: float,
 ) -> NDArray[np.floating]:
     def filtered(image: Any) -> Any:
         import SimpleITK as sitk
@@ -85,4 +90,5 @@ def _diffused(
 
     # ITK divides by voxel sides within the divergence, but not where it takes that: squared, they
     # make diffusion as slow across long voxels as it is in millimetres.
-    return by_itk(filtered, array, [step**2 for step in relative_spacing(spacing)])
+    sides = [step**2 for step in relative_spacing(spacing)]
+    return by_itk(filtered, array, sides, unit=unit)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.filters.itk import by_itk
+from meddenoise.filters.itk import by_itk, unit_for_itk
 from meddenoise.filters.registry import register_filter
 from meddenoise.filters.risk import least_error
 from meddenoise.filters.slabs import in_slabs
@@ -52,23 +52,24 @@ def curvature_flow(
         ParameterError: iterations below 1; none are given and the image too small to estimate
             its noise.
     """
+    unit = unit_for_itk(array)
     if iterations is None:
         sigma = estimate_sigma(array) if sigma_noise is None else sigma_noise
         iterations = least_error(
-            lambda part, count: _flown(part, spacing, count), _ITERATIONS, array, sigma
+            lambda part, count: _flown(part, spacing, count, unit), _ITERATIONS, array, sigma
         )
     elif iterations < 1:
         raise ParameterError(f"iterations is {iterations}: it is at least 1.")
     # Each step looks at the nearest neighbours.
-    return in_slabs(lambda part: _flown(part, spacing, iterations), array, halo=iterations)
+    return in_slabs(lambda part: _flown(part, spacing, iterations, unit), array, halo=iterations)
 
 
 def _flown(
-    array: NDArray[np.floating], spacing: Sequence[float], iterations: int
+    array: NDArray[np.floating], spacing: Sequence[float], iterations: int, unit: float
 ) -> NDArray[np.floating]:
     def filtered(image: Any) -> Any:
         import SimpleITK as sitk
 
         return sitk.CurvatureFlow(image, _TIME_STEP[array.ndim], iterations)
 
-    return by_itk(filtered, array, spacing)
+    return by_itk(filtered, array, spacing, unit=unit)

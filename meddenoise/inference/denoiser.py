@@ -39,7 +39,8 @@ class Denoiser:
     Args:
         network: maps ``(B, 1, *spatial)`` to the same shape in normalised intensities, or with a
             noise map ``(B, 2, *spatial)`` to ``(B, 1, *spatial)``.
-        dims: 2 or 3. A 2-D network denoises a volume slice by slice along its last axis.
+        dims: 2 or 3. A 2-D network denoises a volume slice by slice along its last axis, and one of
+            a single slice as that image, along whatever axis it lies.
         normalise: how intensities were normalised in training.
         inference: tiles, overlap, flips, and whether to restore from the residual (null: no).
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
@@ -275,6 +276,13 @@ class Denoiser:
         progress: Callable[[float], None] | None,
     ) -> NDArray[np.floating]:
         """As :meth:`denoise_array`, of what the network gets, stabilised or not."""
+        axis = _single_slice(array.shape)
+        if self.dims == 2 and axis is not None:
+            # Slices along the last axis would be rows of the image, one voxel wide.
+            known = None if valid is None else valid.squeeze(axis)
+            if isinstance(sigma, np.ndarray) and sigma.shape == array.shape:
+                sigma = sigma.squeeze(axis)
+            return np.expand_dims(self._plain(array.squeeze(axis), known, sigma, progress), axis)
         measured = None if valid is None or bool(valid.all()) else valid
         values = array if measured is None else array[measured]
         sums = Sums.of([values])
@@ -363,6 +371,12 @@ def _like_files(shape: Sequence[int], dtype: np.dtype) -> NDArray[np.floating]:
     """``(C, X, Y)`` or ``(C, X, Y, Z)``, nothing in it yet; voxels as in files, X fastest."""
     out = np.empty((shape[0], *shape[:0:-1]), dtype)
     return out.transpose(0, *range(out.ndim - 1, 0, -1))
+
+
+def _single_slice(shape: Sequence[int]) -> int | None:
+    """The first or second axis of a volume that is one slice across it; ``None`` of any other."""
+    single = [axis for axis, size in enumerate(shape) if size == 1]
+    return single[0] if len(shape) == 3 and len(single) == 1 and single[0] < 2 else None
 
 
 def _planes_a_part(shape: Sequence[int]) -> int:

@@ -164,6 +164,8 @@ def restored_planes(
             for move in shifts:
                 given, clean, residual, inside = waiting.popleft()
                 residual -= move
+                if inside is not None:
+                    residual[~inside] = 0  # it has no strength where nothing was measured
                 shifted.append((given, clean, residual, move))
                 yield residual**2, inside
 

@@ -168,6 +168,8 @@ class Batch:
         """That the result is there already; ``None`` if it is not, or is to be replaced."""
         if self.overwrite or not is_there(target) or os.path.realpath(target) in inputs:
             return None
+        if job.earlier is not None:
+            return None  # it is the other's
         note = f"Passed over: {target} is there already; --overwrite does it again."
         return Outcome(str(job.scan.path), None, 0.0, notes=(note,))
 
@@ -178,6 +180,11 @@ class Batch:
             InputError: it cannot be read, or its result's place is taken.
         """
         began = time.perf_counter()
+        if job.earlier is not None:
+            raise OutputError(
+                f"{job.likely} is the result of another scan of the same name already, of "
+                f"{job.earlier}: denoise the two into two directories."
+            )
         check_place(job.scan.path, job.target, overwrite=self.overwrite)
         large = None if self.way.stream is None else open_large(job)
         if large is not None:

@@ -23,7 +23,14 @@ from meddenoise.io.bids import (
 )
 from meddenoise.io.sidecars import sidecars_for
 from meddenoise.volume import Volume
-from meddenoise.workflows.batch import Batch, Outcome, Progress, Way, way_to_denoise
+from meddenoise.workflows.batch import (
+    Batch,
+    Outcome,
+    Progress,
+    Way,
+    inputs_of,
+    way_to_denoise,
+)
 from meddenoise.workflows.places import Job
 
 __all__ = ["denoise_bids"]
@@ -123,8 +130,11 @@ def denoise_bids(
         return derivative.sidecars(chosen[job.scan.path], target)
 
     jobs = [derivative.job(image) for image in chosen.values()]
-    made = derivative.describe()
-    outcomes = Batch(way, overwrite, writing, beside).all(jobs, progress)
+    batch, inputs = Batch(way, overwrite, writing, beside), inputs_of(jobs)
+    # Where all are there already, this call is none of those that the dataset was made by.
+    passed = all(batch.finished(job, job.target, inputs) for job in jobs)
+    made = not passed and derivative.describe()
+    outcomes = batch.all(jobs, progress)
     if made and all(outcome.error for outcome in outcomes):
         derivative.withdraw()
     return [*outcomes, *_passed(images)]

@@ -29,11 +29,14 @@ class Job:
         target: a file, or a directory for a DICOM series.
         named: whether the user named the target itself, so that its extension says the format;
             else it has the scan's own name below the output directory.
+        earlier: a scan planned before, whose result goes to the same place (``a.jpg`` and
+            ``a.png`` both become ``a.png``); ``None`` as a rule.
     """
 
     scan: ScanFile
     target: Path
     named: bool
+    earlier: Path | None = None
 
     @property
     def likely(self) -> Path:
@@ -101,6 +104,8 @@ def plan_beside(
 def _placed(scans: Sequence[ScanFile], place: Path, output: _Path, series: str | None) -> list[Job]:
     into = Path(output).expanduser()
     if len({scan.path for scan in scans}) == 1:
+        if series is None and len(scans) == 1 and not place.exists():
+            series = scans[0].series  # all that a pattern matched, whatever lies beside it
         # One scan; or several series in one directory, where reading says which there are.
         return [_single(scans[0], place, into, series, os.fspath(output).endswith(os.sep))]
     if into.is_file() or format_of_name(into)[0] is not None:
@@ -109,7 +114,21 @@ def _placed(scans: Sequence[ScanFile], place: Path, output: _Path, series: str |
         )
     if _same(into, place):
         raise OutputError(f"{into} is the input itself, and inputs are never overwritten.")
-    return [Job(scan, into / scan.relative, named=False) for scan in scans]
+    return _told_apart([Job(scan, into / scan.relative, named=False) for scan in scans])
+
+
+def _told_apart(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs, each told of the first one whose result takes its place, if there is one.
+
+    It is said here, where all are known: whoever sees only the file that the other one left takes
+    the scan for done.
+    """
+    first: dict[Path, Path] = {}
+    told = []
+    for job in jobs:
+        told.append(replace(job, earlier=first.get(job.likely)))
+        first.setdefault(job.likely, job.scan.path)
+    return told
 
 
 def _single(scan: ScanFile, place: Path, into: Path, series: str | None, slash: bool) -> Job:

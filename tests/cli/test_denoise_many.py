@@ -82,6 +82,19 @@ def test_a_glob(cli: Any, make_scan: Any, make_series: Any, tmp_path: Path) -> N
     assert len(list((tmp_path / "dout").iterdir())) == 4
 
 
+def test_a_glob_for_one_series_beside_others(cli: Any, make_series: Any, tmp_path: Path) -> None:
+    make_series("in", uid="1.2.3", number=5)
+    make_series("in/below", uid="1.2.4", number=6)
+    said = cli("denoise", tmp_path / "in/5-*.dcm", tmp_path / "out", "--method", "median")
+    assert said.status == 0, said.err
+    assert md.read(tmp_path / "out").shape == (20, 16, 4)
+    # Of two that match, none is chosen for the user.
+    (tmp_path / "in/5-0.dcm").rename(tmp_path / "in/below/5-0.dcm")
+    said = cli("denoise", tmp_path / "in/below/*.dcm", tmp_path / "two", "--method", "median")
+    assert said.status == 2
+    assert "holds 2 series" in said.err
+
+
 def test_odd_names_and_ways(
     cli: Any, make_scan: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,17 @@ def test_it_is_as_strong_as_the_noise_asks_for() -> None:
         assert errors[0] < sigma**2
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e12])
+def test_the_unit_of_intensities_does_not_matter(scale: float) -> None:
+    # 1e-6: a diffusion coefficient in mm^2/s.
+    image = np.random.default_rng(1).normal(700, 60, (16, 16, 12)).astype(np.float32)
+    how = {"iterations": 5, "conductance": 2.0}
+    expected = anisotropic_diffusion(image, spacing=(1, 1, 1), **how)
+    found = anisotropic_diffusion(image * np.float32(scale), spacing=(1, 1, 1), **how)
+    np.testing.assert_allclose(found / scale, expected, rtol=1e-4)
+    assert np.abs(expected - image).max() > 30
+
+
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.0, 1.7), (0.5, 0.5, 2.0)])
 def test_it_is_slower_across_long_voxels(spacing: tuple[float, float, float]) -> None:
     # On a steep ramp, faint waves across it diffuse freely: exp(-k^2 t), k^2 in finest voxels.

@@ -50,6 +50,16 @@ def test_as_many_steps_as_the_noise_asks_for() -> None:
     assert error(60, None) < 1.05 * error(60, 10) < error(60, 1)
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e12])
+def test_the_unit_of_intensities_does_not_matter(scale: float) -> None:
+    # 1e-6: a diffusion coefficient in mm^2/s.
+    image = np.random.default_rng(1).normal(700, 60, (16, 16, 12)).astype(np.float32)
+    expected = curvature_flow(image, spacing=(1, 1, 1), iterations=5)
+    found = curvature_flow(image * np.float32(scale), spacing=(1, 1, 1), iterations=5)
+    np.testing.assert_allclose(found / scale, expected, rtol=1e-4)
+    assert np.abs(expected - image).max() > 30
+
+
 def test_impossible_iterations() -> None:
     with pytest.raises(ParameterError, match="iterations is 0"):
         curvature_flow(np.zeros((4, 4), np.float32), spacing=(1, 1), iterations=0)

@@ -264,3 +264,19 @@ def test_a_network_that_gives_nonsense_is_found_out() -> None:
 def test_a_tile_of_another_number_of_axes() -> None:
     with pytest.raises(ConfigError, match="2 axes and the network 3"):
         denoiser(tile=[8, 8])
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_single_slice_is_an_image_along_any_axis(axis: int) -> None:
+    image = scan(40, 36)
+    sigma = np.linspace(5, 15, image.size, dtype=np.float32).reshape(image.shape)
+    torch.manual_seed(0)
+    network = build_network("unet", dims=2, inputs=2, channels=[3, 4])
+    run = Denoiser(network, dims=2, noise_map=True, device="cpu")
+    expected = run(Volume.from_array(image), sigma=sigma).array[0]
+    volume = Volume.from_array(np.expand_dims(image, axis))
+    found = run(volume, sigma=np.expand_dims(sigma, axis)).array[0]
+    assert found.shape == volume.shape
+    np.testing.assert_allclose(found.squeeze(axis), expected, atol=1e-3)
+    with pytest.raises(ParameterError, match="a map of the scan's shape"):
+        run(volume, sigma=sigma[:5])

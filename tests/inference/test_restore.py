@@ -62,6 +62,16 @@ def test_voxels_that_were_not_measured_say_nothing(clean: np.ndarray) -> None:
     assert error(restore(filled, clean, valid)[20:], clean[20:]) < 0.2 * 4
 
 
+def test_a_shift_is_undone_beside_what_was_not_measured(clean: np.ndarray) -> None:
+    noisy = clean + 4 * np.random.default_rng(7).standard_normal(clean.shape).astype(np.float32)
+    valid = np.ones(clean.shape, dtype=bool)
+    valid[:20] = False
+    beside = slice(20, 24)
+    # Where nothing was measured there is no residual, so that none is put back beside it.
+    found = restore(np.where(valid, noisy, 0), clean + 30, valid)[beside]
+    assert error(found, clean[beside]) < 1.3
+
+
 def test_no_residual_gives_the_same_image(clean: np.ndarray) -> None:
     noisy = clean + np.random.default_rng(6).standard_normal(clean.shape).astype(np.float32)
     assert np.array_equal(restore(noisy, noisy), noisy)

@@ -133,6 +133,7 @@ def test_participant_by_participant_and_way_by_way(bids: Path, tmp_path: Path) -
     assert (out / "dataset_description.json").read_bytes() == first
     again = denoise_bids(bids, out, method="gaussian")
     assert all("is there already" in outcome.notes[0] for outcome in again[:7])
+    assert (out / "dataset_description.json").read_bytes() == first  # nothing was made by it
     denoise_bids(bids, out, method="gaussian", overwrite=True)
     ways = [way["Description"] for way in load(out / "dataset_description.json")["GeneratedBy"]]
     assert ways == ["Denoised with median", "Denoised with gaussian"]

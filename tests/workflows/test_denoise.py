@@ -86,6 +86,24 @@ def test_two_scans_of_one_name_do_not_replace_each_other(tmp_path: Path) -> None
     assert "another scan of the same name" in str(other.error)
 
 
+def test_the_result_of_another_scan_is_not_taken_for_its_own(tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "in").mkdir()
+    image = Image.fromarray(noisy(16, 16).astype(np.uint8))
+    for name in ("x.jpg", "x.png"):
+        image.save(tmp_path / "in" / name)
+    md.write(md.Volume.from_array(noisy(8, 8, 8)), tmp_path / "in/x.nii.gz")  # sorted between them
+    for again in (False, True):
+        outcomes = denoise_files(tmp_path / "in", tmp_path / "out", method="median")
+        assert [bool(outcome.notes) and again for outcome in outcomes] == [again, again, False]
+        assert f"another scan of the same name already, of {tmp_path / 'in/x.jpg'}" in str(
+            outcomes[2].error
+        )
+    [share] = denoise_files(tmp_path / "in", tmp_path / "out", method="median", shard="3/3")
+    assert "another scan of the same name" in str(share.error)
+
+
 def test_a_scan_of_another_kind_is_warned_of(model: Path, tmp_path: Path) -> None:
     denoiser = md.Denoiser.load(model)
     denoiser.info["data"] = {"units": "HU", "modality": "CT"}

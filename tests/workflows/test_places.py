@@ -52,6 +52,17 @@ def test_results_of_an_earlier_call_are_no_input(place: Path) -> None:
     assert len(plan(place / "*.nii.gz", place / "out")) == 1
 
 
+def test_a_place_that_two_results_would_have_is_told(tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "in").mkdir()
+    image = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    for name in ("a.jpg", "a.png", "b.png"):
+        image.save(tmp_path / "in" / name)
+    jobs = plan(tmp_path / "in", tmp_path / "out")
+    assert [job.earlier for job in jobs] == [None, tmp_path / "in/a.jpg", None]
+
+
 def test_what_cannot_be_planned(place: Path, tmp_path: Path) -> None:
     for source, output, kind in (
         (place, tmp_path / "x.nii.gz", OutputError),

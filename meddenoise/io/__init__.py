@@ -11,7 +11,8 @@ from meddenoise.io.describing import describe
 from meddenoise.io.reading import read
 from meddenoise.io.scans import ScanFile, list_scans
 from meddenoise.io.sidecars import Sidecars, carry_sidecars
-from meddenoise.io.writing import ClippingWarning, WriteReport, extension_for, write, write_report
+from meddenoise.io.write_report import ClippingWarning, WriteReport
+from meddenoise.io.writing import extension_for, write, write_report
 
 __all__ = [
     "ClippingWarning",

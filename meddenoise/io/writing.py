@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,14 +15,13 @@ from meddenoise.io.binary import Planes
 from meddenoise.io.formats import EXTENSIONS, RASTER_FORMATS, format_of_name
 from meddenoise.io.source import HeaderSource
 from meddenoise.io.storage import Storage
+from meddenoise.io.write_report import WriteReport
 from meddenoise.volume import Volume
 
 __all__ = [
     "PLANE_FORMATS",
-    "ClippingWarning",
     "Compression",
     "Derivation",
-    "WriteReport",
     "extension_for",
     "write",
     "write_report",
@@ -37,33 +34,6 @@ Compression = Literal["rle", "jpegls", "jpeg2000"]
 
 # Formats that can be written plane by plane.
 PLANE_FORMATS = ("nifti", "nrrd", "metaimage", "zarr", "dicom")
-
-
-class ClippingWarning(UserWarning):
-    """Some voxels lay beyond what the file's integers can hold and were clipped."""
-
-
-@dataclass(frozen=True)
-class WriteReport:
-    """What was written.
-
-    Attributes:
-        path: the file, or the directory of a DICOM series.
-        format: the format's name.
-        dtype: the stored type, for example ``"int16"``.
-        voxels: how many were written.
-        clipped: how many of them lay beyond what the stored type can hold.
-        files: every file made.
-        notes: what else the user should know.
-    """
-
-    path: Path
-    format: str
-    dtype: str
-    voxels: int
-    clipped: int
-    files: tuple[Path, ...]
-    notes: tuple[str, ...] = ()
 
 
 def extension_for(volume: Volume) -> str:
@@ -113,8 +83,8 @@ def write(
         like: the volume whose header to use; the volume's own source by default.
         overwrite: whether something that exists may be replaced; never what was read.
         dtype: ``"same"``: the source's stored type and scale, rounded to nearest and clipped
-            (a :class:`ClippingWarning` says how often); ``"float32"``: floats where the format
-            has them.
+            (a :class:`meddenoise.io.ClippingWarning` says how often); ``"float32"``: floats where
+            the format has them.
         derivation: what a derived DICOM series says was done.
         compress: for DICOM, a lossless transfer syntax instead of explicit little endian; what is
             written is decoded again and compared.
@@ -146,13 +116,7 @@ def write(
         keep_private=keep_private,
         allow_irregular=allow_irregular,
     )
-    if report.clipped:
-        warnings.warn(
-            f"{report.path}: {report.clipped:,} of {report.voxels:,} voxels lay beyond what "
-            f"{report.dtype} holds and were clipped.",
-            ClippingWarning,
-            stacklevel=2,
-        )
+    report.warn_if_clipped()
     return report.path
 
 

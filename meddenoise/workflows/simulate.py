@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from meddenoise.errors import AmbiguousInput
-from meddenoise.io import ClippingWarning, carry_sidecars, read, write_report
+from meddenoise.io import carry_sidecars, read, write_report
 from meddenoise.noise import build_noise, simulate
 from meddenoise.noise.registry import NOISES
 from meddenoise.volume import Volume
@@ -83,11 +82,5 @@ def simulate_file(
         derivation="noise simulation",
         beside=carry_sidecars(noisy, target).files,
     )
-    if report.clipped:
-        warnings.warn(
-            f"{report.path}: {report.clipped:,} of {report.voxels:,} voxels lay beyond what "
-            f"{report.dtype} holds and were clipped.",
-            ClippingWarning,
-            stacklevel=2,
-        )
+    report.warn_if_clipped()
     return report.path, noisy

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +29,8 @@ from meddenoise.io.dicom.values import blaming, text
 from meddenoise.io.formats import sniff
 from meddenoise.io.isolated import Codecs
 from meddenoise.io.source import HeaderSource, same_grid
+from meddenoise.io.write_report import WriteReport
 from meddenoise.volume import Volume
-
-if TYPE_CHECKING:
-    from meddenoise.io.writing import WriteReport
 
 __all__ = ["write_series"]
 
@@ -63,8 +60,6 @@ def write_series(
             codec cannot hold them without loss.
         GeometryError: the volume lies no longer on the source's grid.
     """
-    from meddenoise.io.writing import WriteReport
-
     if not isinstance(source, DicomSource):
         raise OutputError(f"{target}: a DICOM series can only be derived from a DICOM series.")
     _check_grid(volume, source)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from meddenoise.data.synthetic.band import Band
-from meddenoise.data.synthetic.fields import uniform
+from meddenoise.data.synthetic.fields import uneven_level, uniform
 from meddenoise.noise.gaussian import gaussian
 from meddenoise.noise.mri.rician import rician
-from meddenoise.noise.mri.varying import smooth_field, varying
+from meddenoise.noise.mri.varying import varying
 from meddenoise.noise.poisson_gaussian import poisson_gaussian
 from meddenoise.noise.rician_vst import RicianStabilisation
 
@@ -61,8 +61,7 @@ def scanned(clean: Tensor, generator: torch.Generator) -> Pair:
         for _ in clean.shape
     )
     band = Band(tuple((filling, 0.0) for filling in fillings))
-    middle, variation = uniform(0.85, 1.15, generator), uniform(1.0, 2.2, generator)
-    level = middle * variation ** (smooth_field(clean, generator) - 0.5)
+    level = uneven_level(clean, generator)
     noise = level * band.noise(clean, generator)
     seen = band.image(clean)
     if uniform(0, 1, generator) < 0.4:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from meddenoise.data.synthetic.fields import uniform
+from meddenoise.data.synthetic.fields import uneven_level, uniform
 from meddenoise.noise.ct.kernels import Kernel, named_kernel
 from meddenoise.noise.ct.nps import shaped
 from meddenoise.noise.gaussian import gaussian
-from meddenoise.noise.mri.varying import smooth_field
 
 __all__ = ["reconstructed"]
 
@@ -46,12 +45,10 @@ def reconstructed(
     noise = noise + white**0.5 * _draws(slices, generator)
     if len(slices) > 1 and uniform(0, 1, generator) < 0.5:
         noise = _overlapping(noise, uniform(0, 0.6, generator))
-    middle, variation = uniform(0.85, 1.15, generator), uniform(1.0, 2.2, generator)
-    noise = noise * (middle * variation ** (smooth_field(slices, generator) - 0.5))
-    pair = seen + noise, seen
+    noisy = seen + noise * uneven_level(slices, generator)
     if clean.ndim == 2:
-        return pair[0][0], pair[1][0]
-    return pair[0].movedim(0, across), pair[1].movedim(0, across)
+        return noisy[0], seen[0]
+    return noisy.movedim(0, across), seen.movedim(0, across)
 
 
 def _draws(like: Tensor, generator: torch.Generator) -> Tensor:

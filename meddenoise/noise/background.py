@@ -10,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.noise.moments import check_coils, magnitude_mean
 
 __all__ = ["Background", "agree", "noise_background"]
 
 # A block has so many voxels along each axis: 64 in all, in 3-D and in 2-D.
 _EDGE = {2: 8, 3: 4}
-# Spreads are in units of 1 / sqrt(voxels of a block), for independent voxels.
-_SPREAD_OF_RATIO = 0.209  # mean / rms of Rayleigh samples, whose expectation is sqrt(pi) / 2
-_RAYLEIGH_RATIO = math.sqrt(math.pi) / 2
-# Correlated noise spreads wider than independent noise.
-_SLACK = 1.5
+# Correlated noise spreads wider than independent noise; the ratio of a magnitude's moments most.
+_SLACK, _SLACK_OF_RATIO = 1.5, 2.32
 # Blocks whose rms is farther than so many spreads from the commonest one do not belong to it.
 _WIDTH = 2.0
 # How far the distribution may be from the theoretical one (Kolmogorov-Smirnov). Measured: 0.01
@@ -27,6 +25,9 @@ _WIDTH = 2.0
 # 0.03 in tissue with an SNR around 1, more than 0.1 elsewhere. A wide uniform region with an SNR of
 # exactly 1 has 0.016 and is taken for noise with a sigma 22 % too high.
 _UNLIKE, _LIKE = 0.05, 0.025
+# Of several coils a weak signal looks like stronger noise, but for its variance, which lacks the
+# square of the signal's share of the power: sigma is at most 8 % too high.
+_LACKING = 0.025
 _FEWEST, _LEAST_SHARE = 20, 0.01
 _SAMPLE = 200_000
 
@@ -42,7 +43,8 @@ class Background:
     Attributes:
         sigma: standard deviation of the noise, of each of the real and imaginary channels for a
             magnitude image; image units.
-        magnitude: the noise is a magnitude's (Rayleigh); otherwise it scatters around 0.
+        magnitude: the noise is a magnitude's (Rayleigh, or chi of several coils); otherwise it
+            scatters around 0.
         mask: bool, the image's shape: the voxels it was found in.
         distance: Kolmogorov-Smirnov distance from the theoretical distribution, 0 to 0.05.
     """
@@ -64,7 +66,7 @@ class Background:
 
 
 def noise_background(
-    array: NDArray[np.generic], *, mask: NDArray[np.bool_] | None = None
+    array: NDArray[np.generic], *, mask: NDArray[np.bool_] | None = None, coils: int = 1
 ) -> Background | None:
     """Find the noise-only background of a scan, and sigma from it.
 
@@ -72,7 +74,9 @@ def noise_background(
     block is 0.886 of its root mean square, in a real-valued one 0. Of the blocks like that those
     with the commonest root mean square are taken; there ``sigma^2 = mean(M^2) / 2``
     (Rayleigh: Nowak, IEEE TIP 8:1408, 1999) or ``mean(M^2)``. It counts only if the voxels
-    follow the whole distribution. If not, the same is tried among the blocks with less.
+    follow the whole distribution. If not, the same is tried among the blocks with less. Of n coils
+    that is chi of 2 n degrees (Constantinides et al., Magn Reson Med 38:852, 1997): of 8 coils the
+    ratio is 0.985, and ``sigma^2 = mean(M^2) / 16``.
 
     So it needs no threshold and no corner of the picture, and says None where the background was
     masked, is filled with a ghost, or was filtered. Noise-only regions of some processed scans
@@ -81,10 +85,12 @@ def noise_background(
     Args:
         array: one scan, ``(X, Y)`` or ``(X, Y, Z)``, any unit.
         mask: bool, the same shape; only blocks wholly within count.
+        coils: whose sum of squares a magnitude image is.
 
     Raises:
-        ParameterError: no 2-D or 3-D image, or a mask of another shape.
+        ParameterError: no 2-D or 3-D image, a mask of another shape, or no number of coils.
     """
+    check_coils(coils)
     if array.ndim not in _EDGE:
         raise ParameterError(
             f"Noise is estimated on one scan of 2 or 3 axes, not of shape {array.shape}."
@@ -102,7 +108,7 @@ def noise_background(
     if not usable.any():
         return None
     magnitude = bool(blocks[usable].min() >= 0)
-    found = _commonest(blocks, usable, magnitude)
+    found = _commonest(blocks, usable, _Noise(coils if magnitude else 0))
     if found is None:
         return None
     sigma, chosen, distance = found
@@ -124,31 +130,81 @@ def agree(background: float, tissue: float, response: float = 1.0) -> bool:
     return max(background, tissue) <= same * min(background, tissue)
 
 
+@dataclass(frozen=True)
+class _Noise:
+    """What noise without signal looks like, in units of sigma.
+
+    Attributes:
+        coils: whose magnitude it is; 0 for noise around 0.
+    """
+
+    coils: int
+
+    @property
+    def degrees(self) -> int:
+        """Of freedom: so many squares of normal numbers add up to the square of a voxel."""
+        return max(1, 2 * self.coils)
+
+    @property
+    def ratio(self) -> float:
+        """Mean by root mean square."""
+        return float(magnitude_mean(0, self.coils)) / self.degrees**0.5 if self.coils else 0.0
+
+    @property
+    def off(self) -> float:
+        """How far a block's ratio may be from that, times the root of its voxels."""
+        if not self.coils:
+            return 3 * _SLACK
+        # By the moments of chi, whose square has the mean k and the variance 2 k.
+        left = 1 - self.ratio**2 * (1 + 1 / (2 * self.degrees))
+        return 3 * _SLACK_OF_RATIO * math.sqrt(left)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the logarithm of a block's rms, times the root of its voxels."""
+        return math.sqrt(1 / (2 * self.degrees))
+
+    def spreads_as(self, values: NDArray[np.float64]) -> bool:
+        """Whether their variance is that of noise alone, by their power; of several coils."""
+        if self.coils < 2:
+            return True
+        seen = 1 - values.mean() ** 2 / np.square(values).mean()
+        return bool(abs(seen / (1 - self.ratio**2) - 1) < _LACKING)
+
+    def below(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The share of voxels that are at or below each of those."""
+        from scipy.special import gammainc, ndtr
+
+        if not self.coils:
+            return np.asarray(ndtr(values))
+        if self.coils == 1:  # the same by a faster way
+            return -np.expm1(-np.square(values) / 2)
+        return np.asarray(gammainc(self.coils, np.square(values) / 2))
+
+
 def _commonest(
-    blocks: NDArray[np.float64], usable: NDArray[np.bool_], magnitude: bool
+    blocks: NDArray[np.float64], usable: NDArray[np.bool_], noise: _Noise
 ) -> tuple[float, NDArray[np.bool_], float] | None:
     """Sigma, its blocks and their distance from the distribution; of the strongest that fits."""
     size = blocks.shape[1]
     mean, rms = np.zeros(len(blocks)), np.ones(len(blocks))
     mean[usable] = blocks[usable].mean(axis=1)
     rms[usable] = np.sqrt(np.square(blocks[usable]).mean(axis=1))
-    off = np.abs(mean / rms - (_RAYLEIGH_RATIO if magnitude else 0.0))
-    spread = _SPREAD_OF_RATIO if magnitude else 1.0
-    alike = usable & (off < 3 * _SLACK * spread / math.sqrt(size))
-    level = np.log(rms / math.sqrt(2) if magnitude else rms)
-    # The square of a Rayleigh variable is exponential, that of a normal one chi-square.
-    width = _WIDTH * math.sqrt((0.25 if magnitude else 0.5) / size)
+    alike = usable & (np.abs(mean / rms - noise.ratio) < noise.off / math.sqrt(size))
+    level = np.log(rms / math.sqrt(noise.degrees))
+    width = _WIDTH * noise.spread / math.sqrt(size)
     open_ = alike.copy()
     fewest = max(_FEWEST, _LEAST_SHARE * len(blocks))
     while np.count_nonzero(open_) >= fewest:
         centre = _mode(level[open_], width)
         chosen = open_ & (np.abs(level - centre) < width)
         sigma = math.exp(centre)
-        distance = _distance(blocks[chosen], sigma, magnitude)
+        distance = _distance(blocks[chosen], sigma, noise)
         # The lower end of something stronger has a distribution as narrow as noise.
         above = int(np.count_nonzero(alike & (np.abs(level - centre - 2 * width) < width)))
         count = int(np.count_nonzero(chosen))
-        if distance < _UNLIKE and count >= max(fewest, above):
+        fits = distance < _UNLIKE and noise.spreads_as(blocks[chosen])
+        if fits and count >= max(fewest, above):
             return sigma, chosen, distance
         open_ &= level < centre - width
     return None
@@ -169,19 +225,16 @@ def _mode(levels: NDArray[np.float64], width: float) -> float:
     return centre
 
 
-def _distance(blocks: NDArray[np.float64], sigma: float, magnitude: bool) -> float:
-    """Kolmogorov and Smirnov's, from a Rayleigh or a normal distribution.
+def _distance(blocks: NDArray[np.float64], sigma: float, noise: _Noise) -> float:
+    """Kolmogorov and Smirnov's, from the distribution of that noise.
 
     The middle of each run of equal values counts, so that whole numbers do no harm.
     """
-    from scipy.special import ndtr
-
     values = blocks.ravel()
     values = values[:: max(1, values.size // _SAMPLE)] / sigma
     levels, counts = np.unique(values, return_counts=True)
     seen = (np.cumsum(counts) - 0.5 * counts) / values.size
-    expected = -np.expm1(-np.square(levels) / 2) if magnitude else ndtr(levels)
-    return float(np.abs(seen - expected).max())
+    return float(np.abs(seen - noise.below(levels)).max())
 
 
 def _blocks(values: NDArray[np.float64], edges: Sequence[int]) -> NDArray[np.float64]:

@@ -166,7 +166,7 @@ def estimate(
     volume = scan if isinstance(scan, Volume) else Volume.from_array(np.asarray(scan))
     modality = volume.modality or modality or ("CT" if volume.units == "HU" else "")
     values, valid, largest = _first(volume)
-    empty = noise_background(values, mask=valid) if modality in ("", "MR") else None
+    empty = noise_background(values, mask=valid, coils=coils) if modality in ("", "MR") else None
     mask = valid & tissue_mask(values, units=volume.units)
     if empty is not None and (mask & ~empty.mask).any():
         mask &= ~empty.mask

@@ -33,6 +33,29 @@ def test_rayleigh_noise_around_an_object(shape: tuple[int, ...], sigma: float) -
     assert found.share == pytest.approx(found.mask.mean())
 
 
+@pytest.mark.parametrize("coils", [2, 8, 32])
+@pytest.mark.parametrize("shape", [(64, 64, 48), (256, 200)])
+def test_chi_noise_of_several_coils(shape: tuple[int, ...], coils: int) -> None:
+    clean = ball(shape)
+    channels = 20 * np.random.default_rng(coils).standard_normal((2 * coils, *shape))
+    channels[0] += clean
+    noisy = np.sqrt(np.square(channels).sum(0)).astype(np.float32)
+    assert noise_background(noisy) is None
+    found = noise_background(noisy, coils=coils)
+    assert found is not None
+    assert found.sigma == pytest.approx(20, rel=0.02)
+    assert found.certain
+    assert not (found.mask & (clean > 0)).any()
+    assert found.share > 0.6 * (clean == 0).mean()
+
+
+@pytest.mark.parametrize("coils", [4, 16])
+def test_of_several_coils_a_weak_signal_is_not_taken_for_noise(coils: int) -> None:
+    channels = 20 * np.random.default_rng(5).standard_normal((2 * coils, 64, 64, 48))
+    channels[0] += 15 * coils**0.5 * np.linspace(1, 1.5, 64)[:, None, None]
+    assert noise_background(np.sqrt(np.square(channels).sum(0)), coils=coils) is None
+
+
 def test_noise_around_zero() -> None:
     clean = ball((64, 64, 48))
     noisy = clean + 20 * np.random.default_rng(1).standard_normal(clean.shape)
@@ -111,3 +134,5 @@ def test_what_is_no_scan() -> None:
         noise_background(np.zeros((1, 8, 8, 8)))
     with pytest.raises(ParameterError, match="mask has shape"):
         noise_background(np.zeros((8, 8)), mask=np.ones((8, 9), dtype=bool))
+    with pytest.raises(ParameterError, match="coils is 0"):
+        noise_background(np.zeros((8, 8)), coils=0)

@@ -36,6 +36,12 @@ Method: TypeAlias = Literal["none", "rician", "anscombe"]
 Way: TypeAlias = Literal["auto", "none", "rician", "anscombe"]
 Stabiliser: TypeAlias = RicianStabilisation | Anscombe
 
+LIKE_PHOTONS = (
+    "The noise looks like that of counted photons, which depends on the intensity; as one sigma is "
+    "said, it is taken to be Gaussian, of that sigma everywhere. Without a sigma it is stabilised."
+)
+"""What is said of a sigma for noise that seems to have none."""
+
 _SILENT = "There is no noise to be seen in the scan, so that nothing is stabilised."
 # Of sigma: the skewness of stabilised Rician noise is below 0.35 there, and falls with the signal.
 _LOW = 2.0
@@ -95,9 +101,9 @@ def find_stabilisation(
     """The stabilisation of a scan, its numbers taken from the scan.
 
     ``"auto"`` follows :func:`meddenoise.noise.estimate`: Rician noise gets the Rician
-    stabilisation, Poisson-Gaussian noise Anscombe's, and Gaussian or unknown noise none. Each
-    channel has numbers of its own, but a series of 6 volumes and more has the same for all.
-    Channels that are constant or have no finite voxel are left as they are.
+    stabilisation, Poisson-Gaussian noise Anscombe's unless a sigma is said, and Gaussian or unknown
+    noise none. Each channel has numbers of its own, but a series of 6 volumes and more has the same
+    for all. Channels that are constant or have no finite voxel are left as they are.
 
     Args:
         volume: the noisy scan.
@@ -108,8 +114,8 @@ def find_stabilisation(
 
     Raises:
         ParameterError: an unknown way; negative values where the noise is to be Rician; a sigma
-            for Poisson-Gaussian noise, whose level depends on the intensity; noise that has no
-            gain; or the scan is too small to estimate its noise.
+            for ``"anscombe"``, where the level depends on the intensity; noise that has no gain;
+            or the scan is too small to estimate its noise.
     """
     check_way(way, coils)
     fitted: list[Stabiliser | None] = [None] * volume.channels
@@ -124,6 +130,8 @@ def find_stabilisation(
         silent = _is_silent(seen, found)
         method = "none" if silent else _FOR_MODEL.get(found.model, "none")
         why = _SILENT if silent else _why(found, method, sigma)
+        if method == "anscombe" and sigma is not None:
+            method, why = "none", LIKE_PHOTONS
     else:
         method = cast("Method", way)
     if method == "none":

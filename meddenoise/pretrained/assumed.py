@@ -19,13 +19,13 @@ from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.moments import check_magnitude
 from meddenoise.noise.rician_vst import RicianStabilisation
 from meddenoise.noise.sigma_map import LocalSigma
-from meddenoise.noise.stabilise import gaussian_floor
+from meddenoise.noise.stabilise import LIKE_PHOTONS, gaussian_floor
 from meddenoise.volume import Volume
 
 if TYPE_CHECKING:
     from meddenoise.inference.compute import Second
 
-__all__ = ["NO_ONE_SIGMA", "Assumed", "Rest", "assume", "thick_axis", "unknown_traits"]
+__all__ = ["Assumed", "Rest", "assume", "thick_axis", "unknown_traits"]
 
 # What the network was trained for; see configs/pretrain_3d.yaml and data/synthetic.
 # In percent of the noisy scan's 99.9th percentile, which strong noise raises.
@@ -42,12 +42,6 @@ _UNEVEN = 1.8
 _MAP_RANGE = (0.4, 2.5)
 # Of the 99.9th percentile: less is no noise, but what floats cannot tell.
 _ROUNDING = 1e-6
-
-NO_ONE_SIGMA = (
-    "The noise is that of counted photons, which depends on the intensity, so that no one sigma "
-    "describes it: leave --sigma out, or say --stabilise none."
-)
-"""What is said of a sigma for noise that has none."""
 
 _AUTO = "--method auto looks at the scan and chooses, and with --budget trains on it"
 
@@ -154,7 +148,7 @@ def assume(
 
     Raises:
         ParameterError: noise that cannot be estimated; a stabilisation that does not fit the scan,
-            or a sigma for photon noise.
+            or a sigma for Anscombe's.
     """
     try:
         found = estimate(_taken_for(volume, stabilise), coils=coils, with_map=sigma is None)
@@ -163,17 +157,21 @@ def assume(
     values = volume.array[volume.valid]
     lowest = float(values.min()) if rest is None else rest.lowest
     way = stabilise if stabilise not in (None, "auto") else _way(found, lowest)
-    kind = {"rician": "Rician", "anscombe": "that of counted photons"}.get(way, "Gaussian")
-    reference = reference_intensity(values)
-    doubts = tuple(
+    doubts = [
         f"The network was not trained for {what}: {_AUTO}."
         for what in unknown_traits(found, volume, sigma)
-    )
+    ]
+    if way == "anscombe" and sigma is not None and stabilise != way:
+        way = "none"
+        doubts.append(LIKE_PHOTONS)
+    kind = {"rician": "Rician", "anscombe": "that of counted photons"}.get(way, "Gaussian")
+    reference = reference_intensity(values)
     along = found.correlation
     if sigma is None and found.sigma <= _ROUNDING * abs(reference):
         return Assumed(0.0, None, along, ("No noise can be seen: the scan is left as it is.",), ())
     if way == "anscombe":
-        return Assumed(1.0, _anscombe(found, sigma), along, (_said(kind, found, None),), doubts)
+        photons, heard = _anscombe(found, sigma), _said(kind, found, None)
+        return Assumed(1.0, photons, along, (heard,), tuple(doubts))
     if way == "rician":
         check_magnitude(np.array([lowest]))
     stabiliser = RicianStabilisation(1.0, coils) if way == "rician" else None
@@ -189,7 +187,7 @@ def assume(
             said.append(f"It varies from {low:.4g} to {high:.4g} over the scan: a map is taken.")
     if sigma == 0:
         raise ParameterError("sigma is 0: where there is no noise, there is nothing to take away.")
-    return Assumed(scale, stabiliser, along, tuple(said), doubts)
+    return Assumed(scale, stabiliser, along, tuple(said), tuple(doubts))
 
 
 def _taken_for(volume: Volume, stabilise: str | None) -> Volume:
@@ -213,7 +211,10 @@ def _of_all(rest: Rest, found: NoiseEstimate, volume: Volume) -> LocalSigma:
 
 def _anscombe(found: NoiseEstimate, sigma: float | None) -> Anscombe:
     if sigma is not None:
-        raise ParameterError(NO_ONE_SIGMA)
+        raise ParameterError(
+            "The noise of counted photons depends on the intensity, so that no one sigma describes "
+            "it: leave --sigma out, or --stabilise anscombe."
+        )
     if found.photons is None:
         raise ParameterError(
             "The variance of the scan's noise is not seen to grow in a line with the intensity, as "

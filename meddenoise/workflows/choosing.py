@@ -12,6 +12,7 @@ from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.estimation import NoiseEstimate, estimate
 from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.mppca import FEWEST_VOLUMES, distinct_volumes
+from meddenoise.noise.stabilise import LIKE_PHOTONS
 from meddenoise.pretrained.assumed import unknown_traits
 from meddenoise.volume import Volume
 
@@ -58,7 +59,7 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
       below BM4D (``benchmarks/self_supervised.py``). Nothing is learnt from correlated noise: with
       zero filling from 75 % of k-space one of eight heads lost 0.9 dB, and two gained 0.1.
 
-    Rician and photon noise are stabilised around whatever is chosen.
+    Rician noise is stabilised around whatever is chosen, and photon noise unless a sigma is said.
 
     Args:
         volume: the scan.
@@ -74,6 +75,9 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
     seen = [noise_seen(noise, sigma) if shown or sigma is not None else "No noise can be seen."]
     if sigma is None and not shown:
         return Choice("identity", "none", (*seen, "So the scan is left as it is."))
+    if stabilise == "anscombe" and sigma is not None:
+        stabilise = "none"
+        seen.append(LIKE_PHOTONS)
     if stabilise != "none":
         kind = "Rician" if stabilise == "rician" else "photon"
         seen.append(f"Its {kind} noise is stabilised, and its bias goes with it.")

@@ -343,15 +343,12 @@ def _by_choice(
 
     def run(volume: Volume, progress: Progress | None) -> Volume:
         from meddenoise.filters.registry import is_joint
-        from meddenoise.pretrained.assumed import NO_ONE_SIGMA
         from meddenoise.workflows.choosing import choose
 
         sigma = level(volume)
         choice = choose(volume, budget=budget, sigma=sigma)
         warnings.warn(" ".join(choice.why), stacklevel=2)
         stabilise = around.stabilise or ("none" if around.debias else choice.stabilise)
-        if stabilise == "anscombe" and sigma is not None:
-            raise ParameterError(NO_ONE_SIGMA)
         chosen = dict(choice.options)
         if "device" in filter_options(choice.method):
             chosen["device"] = device

@@ -95,7 +95,11 @@ def test_photon_noise_is_stabilised() -> None:
     found = assume(md.Volume.from_array(photons, modality="DX"))
     assert isinstance(found.stabiliser, Anscombe)
     with pytest.raises(ParameterError, match="leave --sigma out"):
-        assume(md.Volume.from_array(photons, modality="DX"), sigma=3.0)
+        assume(md.Volume.from_array(photons, modality="DX"), sigma=3.0, stabilise="anscombe")
+    for way in (None, "auto"):  # whoever says a sigma has it
+        found = assume(md.Volume.from_array(photons, modality="DX"), sigma=3.0, stabilise=way)
+        assert (found.scale, found.stabiliser) == (3.0, None)
+        assert any("Without a sigma it is stabilised" in sentence for sentence in found.doubts)
 
 
 def test_a_stabilisation_that_is_said_tells_of_the_noise() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.filters.registry import register_filter
 from meddenoise.filters.spacing import THICK, relative_spacing
-from meddenoise.filters.threads import in_threads
+from meddenoise.filters.threads import in_threads, keep_on
 from meddenoise.noise.wavelet_mad import estimate_sigma
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def nlmeans(
     if sigma == 0:
         return array.copy()
     flat = array.ndim == 2  # filtered as (X, 1, Y), where runs in memory are long
+    shape = (array.shape[0], 1, array.shape[1]) if flat else array.shape
     if flat:
         patch, reach = [2, 0, 2], [3 * search, 0, 3 * search]
     else:
@@ -78,6 +79,8 @@ def nlmeans(
         radius, far = (2, 2 * search) if max(sides) > THICK else (1, search)
         patch = [radius if side <= THICK else 0 for side in sides]
         reach = [max(round(far / side), int(side <= THICK)) for side in sides]
+    # What lies beyond is the border over and over.
+    reach = [min(r, n - 1) for r, n in zip(reach, shape, strict=True)]
     # In units of sigma, and single precision enough, as squares need where 0 is.
     centre = 0.0 if rician else float(np.mean(array, dtype=np.float64))
     scaled = (np.asarray(array[:, None] if flat else array, dtype=np.float64) - centre) / sigma
@@ -127,6 +130,7 @@ def _some_means(
     for shift in itertools.product(*(range(-r, r + 1) for r in reach)):
         if shift <= (0, 0, 0):
             continue
+        keep_on()
         # Each pair of voxels serves both of them: so the pairs begin one shift earlier.
         begin = [min(0, -s) for s in shift]
         end = [n + max(0, -s) for n, s in zip(size, shift, strict=True)]

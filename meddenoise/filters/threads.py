@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["in_threads"]
+__all__ = ["in_threads", "keep_on"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+_HERE = threading.local()
+
+
+class _Ended(Exception):
+    """Nobody waits for the result any more; it reaches nobody."""
 
 
 def in_threads(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
@@ -28,7 +35,10 @@ def in_threads(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterat
     """
     import torch
 
+    ended = threading.Event()
+
     def alone(job: Job) -> Result:
+        _HERE.ended = ended
         with torch.inference_mode():  # which every thread says for itself
             return function(job)
 
@@ -37,6 +47,17 @@ def in_threads(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterat
     try:
         yield from pool.map(alone, jobs)
     finally:
+        ended.set()
         pool.shutdown(cancel_futures=True)
         # What a thread sets for itself becomes the default of those to come.
         torch.set_num_threads(threads)
+
+
+def keep_on() -> None:
+    """For long jobs of :func:`in_threads` to call now and then: ends one whose result nobody wants.
+
+    After Ctrl-C, SIGTERM or the error of another job, what has begun would be waited for.
+    """
+    ended = getattr(_HERE, "ended", None)
+    if ended is not None and ended.is_set():
+        raise _Ended

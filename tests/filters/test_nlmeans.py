@@ -76,6 +76,15 @@ def test_planes_at_a_time_give_what_one_piece_gives(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(nlmeans(noisy, spacing=(1, 1, 1), sigma_noise=3), whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(12, 9), (7, 6, 5)])
+def test_nothing_is_searched_beyond_the_image(shape: tuple[int, ...]) -> None:
+    noisy = np.random.default_rng(1).normal(0, 3, shape)
+    spacing = (1.0,) * len(shape)
+    all_of_it = nlmeans(noisy, spacing=spacing, sigma_noise=3, search=max(shape))
+    far = nlmeans(noisy, spacing=spacing, sigma_noise=3, search=10**6)
+    np.testing.assert_array_equal(far, all_of_it)
+
+
 def test_without_noise_nothing_changes() -> None:
     flat = np.full((8, 8), 7.0)
     np.testing.assert_array_equal(nlmeans(flat, spacing=(1, 1), sigma_noise=0), flat)

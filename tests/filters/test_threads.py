@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from meddenoise.filters.threads import in_threads
+from meddenoise.filters.threads import in_threads, keep_on
 
 
 def test_results_come_in_order_and_each_job_has_one_core() -> None:
@@ -49,3 +49,24 @@ def test_an_error_is_told_and_what_is_left_is_not_begun() -> None:
     with pytest.raises(ValueError, match="the second"):
         next(results)
     assert len(begun) < 1000
+
+
+def test_a_long_job_ends_when_nobody_waits_for_it() -> None:
+    begun, through = threading.Event(), []
+
+    def job(number: int) -> int:
+        if number == 0:
+            return number
+        begun.set()
+        for _ in range(1000):
+            keep_on()
+            time.sleep(0.01)
+        through.append(number)
+        return number
+
+    results = in_threads(job, range(2))
+    assert next(results) == 0
+    assert begun.wait(20)
+    results.close()  # as Ctrl-C does
+    assert through == []
+    keep_on()  # nobody ends what was never begun

@@ -21,6 +21,7 @@ from meddenoise.noise.mppca import FEWEST_VOLUMES, mppca_sigma
 from meddenoise.noise.photon_transfer import PhotonTransfer, photon_transfer
 from meddenoise.noise.sigma_map import sigma_map
 from meddenoise.noise.tissue import (
+    ENOUGH,
     quietest,
     smoothed,
     thinned,
@@ -63,8 +64,8 @@ class NoiseEstimate:
         photons: gain and offset, for ``"poisson_gaussian"``.
         map: float32, the spatial shape: local sigma, if asked for and the image is large enough.
         no_map: why there is none, though it was asked for; else ``""``.
-        reference: the 99.9th percentile, which percentages of noise are of; not a number
-            for HU, whose zero is no lack of signal.
+        reference: the 99.9th percentile (of all volumes of a 4-D scan), which percentages of noise
+            are of; not a number for HU, whose zero is no lack of signal.
     """
 
     sigma: float
@@ -190,7 +191,6 @@ def estimate(
             local /= np.float32(correlation.response(_long(values)) ** 0.5)
         except ParameterError as fault:  # too small for a map, not for sigma
             no_map = str(fault)
-    few, counted = thinned(values, valid)
     return NoiseEstimate(
         sigma=sigma,
         model=seen.model,
@@ -202,8 +202,15 @@ def estimate(
         photons=seen.photons,
         map=local,
         no_map=no_map,
-        reference=np.nan if volume.units == "HU" else reference_intensity(few[counted]),
+        reference=np.nan if volume.units == "HU" else _reference(volume),
     )
+
+
+def _reference(volume: Volume) -> float:
+    """The 99.9th percentile of all channels, of large scans by evenly spaced slabs."""
+    enough = ENOUGH // volume.channels
+    few = [thinned(*each, enough) for each in zip(volume.array, volume.valid, strict=True)]
+    return reference_intensity(np.concatenate([values[counted] for values, counted in few]))
 
 
 @dataclass(frozen=True)

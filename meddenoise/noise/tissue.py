@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from meddenoise.noise.curve import NoiseCurve
 from meddenoise.noise.moments import koay_inversion
 
-__all__ = ["boxes", "quietest", "smoothed", "thinned", "tissue_mask", "without_magnitude"]
+__all__ = ["ENOUGH", "boxes", "quietest", "smoothed", "thinned", "tissue_mask", "without_magnitude"]
 
 # Two million voxels give sigma to a percent at each of forty intensities.
-_ENOUGH = 2_000_000
+ENOUGH = 2_000_000
 _SLAB = 24
 # Below that fraction of the image's brightest tissue a magnitude image is taken for air.
 _AIR = 0.1
@@ -128,7 +128,7 @@ def boxes(values: NDArray[np.float32], combine: np.ufunc) -> NDArray[np.float32]
 
 
 def thinned(
-    array: NDArray[np.floating], mask: NDArray[np.bool_], enough: int = _ENOUGH
+    array: NDArray[np.floating], mask: NDArray[np.bool_], enough: int = ENOUGH
 ) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
     """The scan and mask, or of large ones evenly spaced slabs, a plane that does not count between.
 

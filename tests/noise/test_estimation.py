@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 import meddenoise as md
 from meddenoise.errors import ParameterError
 from meddenoise.noise import NoiseEstimate, estimate, estimate_sigma, simulate
+from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.mppca import mppca_sigma
 from meddenoise.volume import Volume
 
@@ -64,6 +65,16 @@ def test_a_weak_magnitude_is_corrected(coils: int) -> None:
     told = estimate(np.sqrt(np.square(channels).sum(axis=0)), modality="MR", coils=coils)
     assert told.coils == coils
     assert told.sigma == pytest.approx(50, rel=0.07)
+
+
+def test_a_percentage_is_of_all_volumes() -> None:
+    draws = np.random.default_rng(3)
+    series = 100 + 5 * draws.standard_normal((3, 40, 40, 40))
+    series[0] += 300
+    told = estimate(series, modality="CT")
+    assert told.reference == pytest.approx(reference_intensity(series))
+    weaker_first = estimate(series[::-1], modality="CT")
+    assert weaker_first.percent == pytest.approx(told.percent, rel=0.03)
 
 
 def test_correlated_noise_is_found_and_sigma_corrected_for_it() -> None:

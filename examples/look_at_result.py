@@ -18,9 +18,11 @@ parser.add_argument("--reference", type=Path, help="the truth, if it is known")
 parser.add_argument("--units", default="", help="HU for CT in a format that does not say so")
 parser.add_argument("--output", type=Path, help="the page to be made")
 args = parser.parse_args()
+if (args.noisy is None) != (args.denoised is None):
+    parser.error("give two scans, noisy and denoised, or none")
 output = args.output or Path(tempfile.mkdtemp(prefix="meddenoise-")) / "report.html"
 
-if args.noisy and args.denoised:
+if args.noisy:
     noisy, denoised, truth = args.noisy, args.denoised, args.reference
 else:
     truth = md.sample("head", shape=(64, 80, 64))

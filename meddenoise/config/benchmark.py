@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from meddenoise.config.load import read_text, validated
-from meddenoise.config.schema import PartConfig, Positive, Strict
+from meddenoise.config.schema import PartConfig, Positive, Seed, Strict
 
 __all__ = ["BenchmarkConfig", "BenchmarkData", "MethodConfig", "load_benchmark"]
 
@@ -85,7 +85,7 @@ class BenchmarkConfig(Strict):
     methods: Annotated[list[MethodConfig], Field(min_length=1)]
     window: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     data_range: Annotated[float, Field(gt=0)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     output: str | None = None
 
     @model_validator(mode="after")

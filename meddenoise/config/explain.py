@@ -90,7 +90,9 @@ def _fault(fault: Mapping[str, Any], model: type[BaseModel], path: Key) -> str:
         hint = nearest(str(path[-1]), valid)
         return f"is no key here{hint}; there are: {', '.join(valid)}"
     given = fault.get("input")
-    shown = "" if kind == "missing" or isinstance(given, dict) else f", not {given!r}"
+    shown = f", not {given!r}"
+    if kind in ("missing", "invalid_key") or isinstance(given, dict):
+        shown = ""
     if kind in _PLAIN:
         return _PLAIN[kind] + shown
     if kind == "is_instance_of" and fault["ctx"]["class"] == "Sequence":

@@ -15,9 +15,14 @@ from meddenoise.config.explain import Key, explain
 from meddenoise.config.schema import Config
 from meddenoise.errors import ConfigError
 
-__all__ = ["dump", "load", "parse", "parse_settings", "read_text", "validated"]
+__all__ = ["dump", "load", "parse", "parse_settings", "read_text", "read_yaml", "validated"]
 
 M = TypeVar("M", bound=BaseModel)
+
+_KINDS = {"str": "text", "int": "whole number", "float": "number", "timestamp": "date"}
+_SHOWN = 60
+_QUOTES = "put a text in quotes"
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -70,7 +75,7 @@ def validated(
     lines: dict[Key, int] = {}
     values: Any
     if isinstance(text, str):
-        values, lines = _read_yaml(text, file)
+        values, lines = read_yaml(text, file or "The configuration")
     else:
         values = _plain(text)
     if not isinstance(values, dict):
@@ -111,8 +116,27 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read", mark)
+            raise yaml.composer.ComposerError(
+                None, None, "aliases (*name) are not read", mark, _QUOTES
+            )
         return super().compose_node(parent, index)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """What looks like a date or a number and is none (2024-13-01) is a fault of the file."""
+        if not isinstance(node, yaml.ScalarNode):
+            return super().construct_object(node, deep)
+        shown = repr(node.value if len(node.value) < _SHOWN else f"{node.value[:_SHOWN]}...")
+        try:
+            made = super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, ValueError):
+            kind = _KINDS.get(node.tag.rpartition(":")[2], "value of its kind")
+            problem, note = f"{shown} is no {kind}", _QUOTES
+        else:
+            # "D:\\0815" in double quotes is such a one, and no file can have it in its name.
+            if not (isinstance(made, str) and _NO_TEXT.search(made)):
+                return made
+            problem, note = f"{shown} holds no text", "in double quotes a \\ begins an escape"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark, note)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -127,22 +151,42 @@ for _side in (_Loader, _Dumper):
     )
 
 
-def _read_yaml(text: str, file: str) -> tuple[Any, dict[Key, int]]:
+def read_yaml(text: str, what: str) -> tuple[Any, dict[Key, int]]:
+    """What a YAML text says, and the line of each key.
+
+    Args:
+        text: YAML; a key that stands twice, and an alias, are no valid YAML here.
+        what: it is, for messages.
+
+    Raises:
+        ConfigError: it is no valid YAML.
+    """
     try:
-        node = yaml.compose(text, Loader=_Loader)
-        lines: dict[Key, int] = {}
-        if node is not None:
-            _note_lines(node, (), lines)
-        return yaml.load(text, Loader=_Loader), lines
+        return _yaml_values(text)
     except yaml.YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         at = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(fault, "problem", None) or "it does not parse"
-        raise ConfigError(
-            f"{file or 'The configuration'}{at} is no valid YAML: {problem}."
-        ) from None
+        raise ConfigError(f"{what}{at} is no valid YAML: {_problem(fault)}.") from None
     except RecursionError:
-        raise ConfigError(f"{file or 'The configuration'} is nested too deeply.") from None
+        raise ConfigError(f"{what} is nested too deeply.") from None
+
+
+def _yaml_values(text: str) -> tuple[Any, dict[Key, int]]:
+    lines: dict[Key, int] = {}
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        if node is not None:
+            _note_lines(node, (), lines)
+        return yaml.load(text, Loader=_Loader), lines
+    except ValueError as fault:  # an escape in quotes that is no character
+        raise yaml.YAMLError(str(fault)) from None
+
+
+def _problem(fault: yaml.YAMLError, otherwise: str = "") -> str:
+    """What is wrong, and what to do about it: as the fault says, or ``otherwise``."""
+    said = getattr(fault, "problem", None) or getattr(fault, "reason", None) or "it does not parse"
+    remedy = getattr(fault, "note", None) or otherwise
+    return f"{said}: {remedy}" if remedy else said
 
 
 def _note_lines(node: yaml.Node, key: Key, lines: dict[Key, int]) -> None:
@@ -155,7 +199,7 @@ def _note_lines(node: yaml.Node, key: Key, lines: dict[Key, int]) -> None:
             path = (*key, name.value)
             if path in lines:
                 raise yaml.composer.ComposerError(
-                    None, None, f"the key '{name.value}' stands twice", name.start_mark
+                    None, None, f"the key '{name.value}' stands twice", name.start_mark, "keep one"
                 )
             lines[path] = name.start_mark.line + 1
             _note_lines(value, path, lines)
@@ -183,9 +227,13 @@ def _override(values: dict[str, Any], override: str) -> Key:
     if not equals or not all(keys):
         raise ConfigError(f"'{override}' is no override: write key.sub=value.")
     try:
-        value = yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, RecursionError):
-        raise ConfigError(f"The value in '{override}' is no valid YAML.") from None
+        value = _yaml_values(text)[0]
+    except yaml.YAMLError as fault:
+        raise ConfigError(
+            f"The value in '{override}' is no valid YAML: {_problem(fault, _QUOTES)}."
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"The value in '{override}' is nested too deeply.") from None
     section = values
     for key in keys[:-1]:
         inner = section.get(key)

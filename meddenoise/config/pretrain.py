@@ -12,8 +12,9 @@ from meddenoise.config.load import read_text, validated
 from meddenoise.config.schema import (
     Fraction,
     InferenceConfig,
-    PartConfig,
+    NetworkConfig,
     Positive,
+    Seed,
     Strict,
     TrainingConfig,
 )
@@ -65,11 +66,11 @@ class PretrainConfig(Strict):
     """
 
     synthetic: SyntheticConfig = SyntheticConfig()
-    network: PartConfig = PartConfig(name="light", bias=False)
+    network: NetworkConfig = NetworkConfig(name="light", bias=False)
     loss: str | dict[str, float] = "log_l2"
     training: TrainingConfig = TrainingConfig()
     inference: InferenceConfig = InferenceConfig()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     name: str = "pretrained"
     output: str | None = None
 

@@ -14,6 +14,7 @@ __all__ = [
     "Config",
     "DataConfig",
     "InferenceConfig",
+    "NetworkConfig",
     "NoiseConfig",
     "NormaliseConfig",
     "PartConfig",
@@ -24,6 +25,8 @@ __all__ = [
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+# More bits than that no generator of random numbers takes.
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Strict(BaseModel):
@@ -42,6 +45,17 @@ class PartConfig(Strict):
     def options(self) -> dict[str, Any]:
         """Everything but the name."""
         return dict(self.model_extra or {})
+
+
+class NetworkConfig(PartConfig):
+    """A network and its options; its axes and input channels follow from other keys."""
+
+    @model_validator(mode="after")
+    def _known(self) -> NetworkConfig:
+        for key, told in (("dims", "the length of a patch"), ("inputs", "the trainer")):
+            if key in self.options:
+                raise ValueError(f"'{key}' is no key here, it follows from {told}")
+        return self
 
 
 class NoiseConfig(Strict):
@@ -214,11 +228,11 @@ class Config(Strict):
 
     data: DataConfig
     trainer: PartConfig
-    network: PartConfig = PartConfig(name="unet")
+    network: NetworkConfig = NetworkConfig(name="unet")
     noise: NoiseConfig | None = None
     training: TrainingConfig = TrainingConfig()
     inference: InferenceConfig = InferenceConfig()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     name: str | None = None
     output: str | None = None
 

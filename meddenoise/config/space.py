@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from meddenoise.config.load import read_text
+from meddenoise.config.load import read_text, read_yaml
 from meddenoise.errors import ConfigError
 from meddenoise.registry import nearest
 
@@ -118,10 +116,7 @@ def load_space(space: Mapping[str, Any] | str | Path) -> dict[str, Choice | Span
     values: Any = space
     if isinstance(space, (str, Path)):
         file = str(space)
-        try:
-            values = yaml.safe_load(read_text(space))
-        except yaml.YAMLError as fault:
-            raise ConfigError(f"{file} is no valid YAML: {fault}.") from None
+        values = read_yaml(read_text(space), file)[0]
     if not isinstance(values, Mapping) or not values:
         raise ConfigError(f"{file} must be a mapping of keys to what they may be, and not empty.")
     return {str(key): _axis(f"{file}: {key}", what) for key, what in values.items()}
@@ -129,7 +124,14 @@ def load_space(space: Mapping[str, Any] | str | Path) -> dict[str, Choice | Span
 
 def _axis(where: str, what: Any) -> Choice | Span:
     if isinstance(what, list):
-        if len(what) < 2 or len({json.dumps(value) for value in what}) < len(what):
+        try:
+            stored = {json.dumps(value, allow_nan=False) for value in what}
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"{where}: a value is a finite number, a text, true, false, null, or a list or "
+                "section of these; a date goes in quotes."
+            ) from None
+        if len(what) < 2 or len(stored) < len(what):
             raise ConfigError(f"{where} needs two or more different values.")
         return Choice(tuple(what))
     if not isinstance(what, Mapping):

@@ -22,6 +22,7 @@ __all__ = ["Cell", "Summary", "markdown", "summarise", "write_csv"]
 
 ALL = "all"
 METRICS = ("psnr", "ssim")
+_BAR = "\\|"
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,8 @@ def _row(row: Summary) -> str:
         "" if row.megabytes is None else f"{row.megabytes:.2g}",
         "" if row.mvoxels_per_second is None else f"{row.mvoxels_per_second:.2g}",
     ]
-    return f"| {' | '.join(shown)} |"
+    # A label may hold what would end its cell.
+    return f"| {' | '.join(cell.replace('|', _BAR) for cell in shown)} |"
 
 
 def _interval(mean: Mean | None, form: str) -> str:
@@ -200,8 +202,10 @@ def _interval(mean: Mean | None, form: str) -> str:
 def _conventions(cells: Sequence[Cell]) -> list[str]:
     """What all cells have in common is said; what differs from volume to volume is in the JSON."""
     told = [cell.conventions for cell in cells if cell.conventions]
+    if not told:  # every method failed
+        return []
     shared = [sentence for sentence in told[0] if all(sentence in one for one in told)]
-    return shared if told and len(shared) == len(told[0]) else [
+    return shared if len(shared) == len(told[0]) else [
         *shared,
         "Data range, window and voxels of each volume are in benchmark.json.",
     ]  # fmt: skip

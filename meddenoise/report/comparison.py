@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.io.atomic import atomic_file
+from meddenoise.report.labels import plain
 from meddenoise.report.planes import middle_planes
 from meddenoise.report.preview import display_window
 from meddenoise.volume import Volume
@@ -62,9 +63,9 @@ def comparison(path: str | Path, rows: Mapping[str, Sequence[Panel]]) -> Path:
         for column, panel in enumerate(panels):
             top, below = grid[2 * number][column], grid[2 * number + 1][column]
             _show(top, panel.volume, low, high)
-            top.set_title(panel.name, color="white", fontsize=9)
+            top.set_title(plain(panel.name), color="white", fontsize=9)
             if column == 0:
-                below.set_title(noise, color="white", fontsize=9, loc="left")
+                below.set_title(plain(noise), color="white", fontsize=9, loc="left")
             # Below the noisy image is the noise itself, where the truth is known.
             removed = images.get(_TRUTH) if panel.name == _NOISY else panel.volume
             if noisy is not None and removed is not None and panel.name != _TRUTH:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.io.atomic import atomic_file
+from meddenoise.report.labels import plain
 from meddenoise.volume import Volume
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def over_runs(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Figu
             figure, axes = _plot("step", f"validation {label}")
             for run, points in lines.items():
                 if points:
-                    axes.plot(*zip(*points, strict=True), label=run, marker=".", linewidth=1.2)
+                    x, y = zip(*points, strict=True)
+                    axes.plot(x, y, label=plain(run), marker=".", linewidth=1.2)
             axes.legend(frameon=False, fontsize=8)
             figures[f"validation_{name}"] = figure
     return figures
@@ -184,7 +186,11 @@ def importance(shares: Mapping[str, float]) -> Figure:
     """Bars: how much of the objective's variance each key explains."""
     names = sorted(shares, key=lambda name: shares[name])
     figure, axes = _plot("share of the objective's variance", "")
-    axes.barh(names, [shares[name] for name in names], color=_COLOURS["denoised"])
+    axes.barh(
+        [plain(name) for name in names],
+        [shares[name] for name in names],
+        color=_COLOURS["denoised"],
+    )
     axes.set_xlim(0, 1)
     return figure
 
@@ -233,8 +239,8 @@ def _plot(x: str, y: str) -> tuple[Figure, Any]:
     figure = Figure(figsize=(5.2, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set_xlabel(plain(x))
+    axes.set_ylabel(plain(y))
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["LABELS", "range_in_words"]
+__all__ = ["LABELS", "plain", "range_in_words"]
 
 LABELS = {
     "ms_ssim": "MS-SSIM",
@@ -36,6 +36,15 @@ LABELS = {
     "psnr_repeat": "PSNR by the repeat",
     "psnr_sure": "PSNR by Stein's estimate",
 }
+
+
+def plain(text: str) -> str:
+    """A text for a plot, shown as it is: to matplotlib ``$`` begins a formula.
+
+    It also leaves names that begin with ``_`` out of a legend; behind a space it does not.
+    """
+    shown = text.replace("$", "\\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def range_in_words(low: float | None, high: float | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from meddenoise.config.options import check_options
 from meddenoise.errors import ConfigError
 from meddenoise.networks import build_network, network_names
 from meddenoise.networks.cost import Speed, flops_per_voxel, measure_speed
@@ -83,7 +84,8 @@ def list_networks(
 def _describe(
     name: str, dims: int, options: dict[str, Any], measure: bool, device: str
 ) -> Architecture:
-    network = build_network(name, dims=dims, **options).eval()
+    given = check_options(NETWORKS.options(name), options, section="network")
+    network = build_network(name, dims=dims, **given).eval()
     fields = NETWORKS.options(name).model_fields
     halo = getattr(network, "halo", None)
     return Architecture(

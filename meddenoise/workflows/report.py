@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Reported", "free_page", "report_run", "report_scans"]
+
+# Of a configuration, what names scans or files, whatever it looks like.
+_TOLD = {
+    "data": ("images", "targets", "series", "cache_directory"),
+    "training": ("start_from",),
+}
+_HIDDEN = "(not shown)"
+# "2.5%" has a point and is no file.
+_LEVEL = re.compile(r"(SNR *)?\d*\.\d+ *%?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -68,10 +78,11 @@ def report_scans(
 
     Raises:
         FileError, GeometryError, ParameterError: scans that cannot be read or compared.
-        OutputError: the page exists, is an input, or cannot be written.
+        OutputError: the page exists, is an input, or cannot be written, or plots cannot.
     """
     said = checked_units(units)
     page_path = free_page(output, overwrite, noisy, denoised, reference)
+    _check_figures(figures)
     before, after, truth = _open(noisy), _open(denoised), None
     if reference is not None:
         truth = _open(reference)
@@ -111,10 +122,11 @@ def report_run(
 
     Raises:
         FileError: no finished run is there, or its scans are gone.
-        OutputError: the page exists, or cannot be written.
+        OutputError: the page exists, or cannot be written, or plots cannot.
     """
     directory = Path(run).expanduser()
     page_path = free_page(output, overwrite)
+    _check_figures(figures)
     done = finished_run(directory)
     metrics, config = done.metrics, done.config
     tested = [row["name"] for row in metrics["test"]["volumes"]]
@@ -164,6 +176,12 @@ def free_page(output: str | os.PathLike[str], overwrite: bool, *inputs: object) 
         if isinstance(given, (str, os.PathLike)) and Path(given).resolve() == path.resolve():
             raise OutputError(f"{path} is an input: choose another --output.")
     return path
+
+
+def _check_figures(figures: str | os.PathLike[str] | None) -> None:
+    """Whether plots can be written there, or the page would be made and the command fail."""
+    if figures is not None:
+        check_output(Path(figures) / "histogram.png")
 
 
 def _open(scan: str | os.PathLike[str] | Volume) -> Volume:
@@ -244,9 +262,10 @@ def _configuration(config: Config, names: bool) -> str:
     if not names:
         for key in ("name", "output"):
             values.pop(key)
-        for key in ("images", "targets", "series"):
-            if values["data"][key] is not None:
-                values["data"][key] = "(not shown)"
+        for section, keys in _TOLD.items():
+            for key in keys:
+                if values[section][key] is not None:
+                    values[section][key] = _HIDDEN
         values = _without_paths(values)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
@@ -257,8 +276,8 @@ def _without_paths(value: Any) -> Any:
         return {key: _without_paths(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_without_paths(inner) for inner in value]
-    looks = isinstance(value, str) and ("/" in value or "\\" in value or "." in value)
-    return "(not shown)" if looks else value
+    looks = isinstance(value, str) and any(sign in value for sign in "/\\.")
+    return _HIDDEN if looks and not _LEVEL.fullmatch(value) else value
 
 
 def _written(

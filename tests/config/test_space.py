@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ def test_a_file_of_lists_and_spans(tmp_path: Path) -> None:
         ({"a": [1]}, "two or more"),
         ({"a": [1, 1]}, "two or more"),
         ({"a": 3}, "neither a list"),
+        ({"a": [date(2024, 1, 1), 1]}, "a: a value is .*quotes"),
+        ({"a": [float("nan"), 1.0]}, "a: a value is a finite number"),
         ({"a": {"low": 1}}, "high must be a number"),
         ({"a": {"low": 2, "high": 1}}, "below high"),
         ({"a": {"low": 0, "high": 1, "log": True}}, "low above 0"),
@@ -44,6 +47,15 @@ def test_a_file_of_lists_and_spans(tmp_path: Path) -> None:
 def test_what_is_no_space(what: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_space(what)
+
+
+def test_a_file_is_read_as_a_configuration_is(tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text("training.learning_rate: [1e-3, 1e-4]\n")
+    assert load_space(file) == {"training.learning_rate": Choice((1e-3, 1e-4))}
+    file.write_text("a: [1, 2]\na: [3, 4]\n")
+    with pytest.raises(ConfigError, match="line 2 is no valid YAML: the key 'a' stands twice"):
+        load_space(file)
 
 
 def test_a_grid_needs_an_end() -> None:

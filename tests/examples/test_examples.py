@@ -84,6 +84,8 @@ def test_look_at_result(run: Any, tmp_path: Path) -> None:
     out, _ = run("look_at_result")  # the embedded sample
     text = Path(out.removeprefix("wrote ").strip()).read_text()
     assert "PSNR" in text
+    with pytest.raises(SystemExit):  # one scan alone is no reason to show another
+        run("look_at_result", scan)
 
 
 def test_dicom_folder(run: Any, tmp_path: Path) -> None:

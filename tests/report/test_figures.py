@@ -9,6 +9,7 @@ from meddenoise.evaluation.curves import KEPT, Curve
 from meddenoise.report.figures import (
     histograms,
     importance,
+    over_runs,
     read_log,
     residuals,
     save_figures,
@@ -77,6 +78,16 @@ def test_figures_for_papers_come_in_three_formats(tmp_path: Path) -> None:
 
 def test_the_same_figure_is_the_same_text() -> None:
     assert svg(importance({"a": 0.5})) == svg(importance({"a": 0.5}))
+
+
+def test_names_are_shown_as_they_are() -> None:
+    log = [{"step": 1, "kind": "val", "loss": 1.0}]
+    shown = svg(over_runs({"_first": log, r"$\foo{$": log})["validation_loss"])
+    assert "_first" in shown
+    assert r"$\foo{$" in shown
+    odd = Volume.from_array(NOISE, units="$x$")
+    assert "intensity ($x$)" in svg(histograms({"noisy": odd}))
+    assert "$a$" in svg(importance({"$a$": 0.5}))
 
 
 def test_curves_of_edges_have_their_half_in_the_legend() -> None:

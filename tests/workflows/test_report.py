@@ -8,7 +8,7 @@ import pytest
 
 import meddenoise as md
 from meddenoise.errors import FileError, GeometryError, OutputError, ParameterError
-from meddenoise.workflows.report import _kept, report_run, report_scans
+from meddenoise.workflows.report import _configuration, _kept, report_run, report_scans
 
 
 def volume(seed: int = 0, sigma: float = 10.0, shape: tuple[int, ...] = (24, 24, 12)) -> md.Volume:
@@ -49,6 +49,30 @@ def test_a_run_becomes_a_page_that_tells_of_nobody(run: Path, tmp_path: Path) ->
     assert "NaN" not in text.split('id="scans"')[0]
     names = {path.stem for path in made.figures}
     assert {"training_loss", "histogram", "residual"} <= names
+
+
+def test_what_names_a_file_is_left_out_and_a_level_is_not() -> None:
+    config = md.Config.model_validate(
+        {
+            "data": {"images": "Sentinel1", "series": "Sentinel2", "cache_directory": "Sentinel3"},
+            "trainer": {"name": "noise2void"},
+            "noise": {"name": "mine", "sigma": ["2.5%", "SNR 12.5"], "table": "Sentinel4.csv"},
+            "training": {"start_from": "Sentinel5"},
+        }
+    )
+    told = _configuration(config, names=False)
+    assert "Sentinel" not in told
+    assert "2.5%" in told
+    assert "SNR 12.5" in told
+    assert _configuration(config, names=True).count("Sentinel") == 5
+
+
+def test_figures_that_have_no_place_are_refused_before_the_page(tmp_path: Path) -> None:
+    taken = tmp_path / "figures"
+    taken.write_text("")
+    with pytest.raises(OutputError, match="not a directory"):
+        report_scans(volume(0), volume(1, 2.0), tmp_path / "a.html", figures=taken)
+    assert not (tmp_path / "a.html").exists()
 
 
 def test_names_are_shown_if_asked(run: Path, tmp_path: Path) -> None:

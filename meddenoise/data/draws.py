@@ -8,12 +8,14 @@ global batch would have drawn, because each draws for the whole batch and keeps 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["Draws", "generator"]
+__all__ = ["Draws", "generator", "seeded"]
 
 
 def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
@@ -22,6 +24,18 @@ def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Gene
     plain = tuple(part if isinstance(part, str) else int(part) for part in key)
     digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return torch.Generator(device=device).manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within it, what takes no generator (a network's first weights) draws as the seed says.
+
+    At the end the CPU's global generator is as it was. Those of GPUs are never touched, as
+    ``torch.manual_seed`` would: networks are made on the CPU, and a caller's own draws go on.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,7 @@ def load_model(
     Raises:
         ModelError: damaged, or of a network that is not registered, or of other shapes.
     """
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -120,12 +121,14 @@ def load_model(
     made = info["network"]
     if network is None:
         try:
-            network = build_network(
-                made["name"],
-                dims=made["dims"],
-                inputs=made.get("inputs", 1),
-                **made.get("options", {}),
-            )
+            # Its first weights are replaced below; the caller's random numbers go on as they were.
+            with torch.random.fork_rng(devices=[]):
+                network = build_network(
+                    made["name"],
+                    dims=made["dims"],
+                    inputs=made.get("inputs", 1),
+                    **made.get("options", {}),
+                )
         except ConfigError as fault:
             raise ModelError(
                 f"{path} holds a network that this installation does not know ({fault}): register "

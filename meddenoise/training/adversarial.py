@@ -9,7 +9,7 @@ import torch
 from accelerate.utils import reduce
 from torch import Tensor, nn
 
-from meddenoise.data.draws import Draws
+from meddenoise.data.draws import Draws, seeded
 from meddenoise.data.patches import Batch, Item
 from meddenoise.errors import ParameterError
 from meddenoise.networks.critic import PatchCritic
@@ -115,8 +115,7 @@ class AdversarialTrainer(SupervisedTrainer):
     def _ready(self, like: Tensor, draws: Draws) -> PatchCritic:
         """The critic, made at the first step: its first weights follow from the run's seed."""
         if self._critic is None:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(draws.seed)
+            with seeded(draws.seed):
                 critic = PatchCritic(like.ndim - 2, self.width, spectral=self.kind == "hinge")
             critic = critic.to(like.device)
             self._optimizer = torch.optim.Adam(critic.parameters(), lr=self.rate, betas=(0.0, 0.9))

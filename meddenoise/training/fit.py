@@ -15,6 +15,7 @@ from torch import nn
 
 from meddenoise._version import __version__
 from meddenoise.config import Config, StabiliseConfig, parse
+from meddenoise.data.draws import seeded
 from meddenoise.data.patches import PatchSampler
 from meddenoise.data.voxel_cache import VoxelCache
 from meddenoise.errors import ConfigError
@@ -31,7 +32,7 @@ from meddenoise.training.trainer import TRAINERS, Trainer
 from meddenoise.training.warm_start import warm_start
 from meddenoise.volume import Volume
 
-__all__ = ["Fitted", "fit", "fit_prepared", "new_network", "stabilisation_of"]
+__all__ = ["Fitted", "fit", "fit_prepared", "new_network", "stabilisation_of", "with_own_patch"]
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,7 @@ def fit(
 
 def new_network(config: Config, inputs: int = 1) -> nn.Module:
     """The configured network, of so many input channels; its first weights follow from the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         return build_network(
             config.network.name, dims=config.dims, inputs=inputs, **config.network.options
         )
@@ -211,6 +211,22 @@ def _fitting(scans: Sequence[Prepared], patch: Sequence[int]) -> list[int]:
     """The patch, no larger than any of the scans that have as many axes."""
     shapes = [s.volume.shape[: len(patch)] for s in scans if s.volume.dims >= len(patch)]
     return [min(along) for along in zip(patch, *shapes, strict=True)]
+
+
+def with_own_patch(config: Config, trainer: Trainer, train: Sequence[Prepared]) -> Config:
+    """The configuration with the patch that a run has, where nobody chose one.
+
+    The default is cut to the scans. A run that is described by it could not be run again, for what
+    is written down counts as chosen, and what was chosen must fit.
+    """
+    data = config.data
+    if "patch" in data.model_fields_set or any(s.volume.dims < config.dims for s in train):
+        return config  # scans of too few axes are refused later
+    patch = _fitting(trainer.arrange(train), data.patch)
+    changes = {"patch": patch}
+    if data.patch_from is not None:
+        changes["patch_from"] = [min(pair) for pair in zip(data.patch_from, patch, strict=True)]
+    return config.model_copy(update={"data": data.model_copy(update=changes)})
 
 
 def _check_patch(config: Config, scans: Sequence[Prepared]) -> None:

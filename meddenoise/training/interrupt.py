@@ -27,7 +27,9 @@ class StopRequest:
         # Only the main thread may set handlers; elsewhere (a notebook's worker) there are none.
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                # Of a program that Python is a part of: it could not be put back.
+                if signal.getsignal(number) is not None:
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -270,7 +270,9 @@ def _tensor(
     scan: Prepared,
 ) -> torch.Tensor:
     """A channel as it is, or its slices along the first axis; in the cache, if there is one."""
-    ours = np.ascontiguousarray(np.moveaxis(array, 2, 0) if slices else array, dtype=kind)
+    # Writeable, or torch warns: an array that may not be written to (np.load with mmap_mode) is
+    # copied.
+    ours = np.require(np.moveaxis(array, 2, 0) if slices else array, kind, ["C", "W"])
     if cache is not None and not any(
         np.may_share_memory(ours, volume.array)  # it is there already
         for volume in (scan.volume, scan.truth)

@@ -244,9 +244,8 @@ class Batch:
                     denoised, target, overwrite=self.overwrite, beside=sidecars.files,
                     **self.writing,
                 )  # fmt: skip
-        heard = (
-            *_oddities(volume), *opened.notes, *(str(w.message) for w in said), *_written(report)
-        )  # fmt: skip
+        told = dict.fromkeys(str(w.message) for w in said)  # of every channel, or once
+        heard = (*_oddities(volume), *opened.notes, *told, *_written(report))
         return Outcome(
             input=str(job.scan.path),
             output=str(report.path),

@@ -18,6 +18,7 @@ from meddenoise._version import __version__
 from meddenoise.config import NormaliseConfig
 from meddenoise.config.load import validated
 from meddenoise.config.pretrain import PretrainConfig, load_pretrain
+from meddenoise.data.draws import seeded
 from meddenoise.data.synthetic import Supply, SyntheticSampler
 from meddenoise.errors import ConfigError
 from meddenoise.hashing import file_hash
@@ -128,8 +129,7 @@ def _as_config(
 
 def _network(config: PretrainConfig) -> nn.Module:
     """With weights drawn by the seed, or those of the model to start from."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         network = build_network(config.network.name, dims=config.dims, **config.network.options)
     start = config.training.start_from
     if start is not None:

@@ -23,7 +23,7 @@ from meddenoise.noise import NoiseModel, build_noise
 from meddenoise.report import preview
 from meddenoise.training import Result, SupervisedTrainer, Trainer, build_trainer, trainer_names
 from meddenoise.training.cohort import load_scans
-from meddenoise.training.fit import fit_prepared, new_network, stabilisation_of
+from meddenoise.training.fit import fit_prepared, new_network, stabilisation_of, with_own_patch
 from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
 from meddenoise.workflows.choosing_trainer import AUTO, choose_trainer
@@ -146,6 +146,7 @@ def _trained(
         if first:
             warnings.warn(" ".join(why), stacklevel=3)
         trainer = _trainer(config, noise)
+    config = with_own_patch(config, trainer, learned)
     network = network or new_network(config, trainer.inputs)
     stabilise = stabilisation_of(config, trainer, learned)
     for case in split.test:
@@ -225,8 +226,10 @@ def _metrics(
 def _as_config(config: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str]) -> Config:
     if isinstance(config, (str, Path)):
         return load(config, overrides)
-    values = config.model_dump(mode="json") if isinstance(config, Config) else config
-    return parse(values, overrides)
+    if isinstance(config, Config):
+        # What was not set stays so: some of it follows from the scans.
+        config = config.model_dump(mode="json", exclude_unset=True)
+    return parse(config, overrides)
 
 
 def _noise(config: Config) -> NoiseModel | None:

@@ -230,8 +230,10 @@ def _optuna() -> Any:
 def _base(config: Config | Mapping[str, Any] | str | Path, overrides: Iterable[str]) -> Config:
     if isinstance(config, (str, Path)):
         return load(config, overrides)
-    values = config.model_dump(mode="json") if isinstance(config, Config) else config
-    return parse(values, overrides)
+    if isinstance(config, Config):
+        # What was not set stays so: some of it follows from the scans.
+        config = config.model_dump(mode="json", exclude_unset=True)
+    return parse(config, overrides)
 
 
 def _claim(directory: Path) -> None:
@@ -367,6 +369,10 @@ def _save(found: Tuned, study: Any, axes: Mapping[str, Choice | Span], best: Con
         fault = trial.user_attrs.get("fault", "")
         value = "" if trial.value is None else trial.value
         table.writerow([trial.number, trial.state.name.lower(), value, spent, *picked, fault])
+    run = found.directory / "trials" / str(study.best_trial.number) / "config.yaml"
+    if "patch" not in best.data.model_fields_set and run.is_file():
+        # What is written down counts as chosen: it is to be the patch that the trial had.
+        best = _with(best, {"data.patch": load(run).data.patch})
     for name, content in (("best.yaml", dump(best)), ("trials.csv", text.getvalue())):
         with atomic_file(found.directory / name, overwrite=True) as temporary:
             temporary.write_text(content, encoding="utf-8")

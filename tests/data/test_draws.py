@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from meddenoise.data.draws import Draws, generator
+from meddenoise.data.draws import Draws, generator, seeded
 
 
 def test_equal_keys_equal_numbers() -> None:
@@ -29,6 +29,23 @@ def test_numpy_numbers_are_the_same_key() -> None:
 def test_the_numbers_stay_the_same_between_versions() -> None:
     # A change here makes every recorded run impossible to repeat.
     assert generator(0, 1, "corner").initial_seed() == 2275941980987678830
+
+
+def test_seeded_draws_are_those_of_the_seed_and_the_callers_go_on() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    before = torch.get_rng_state()
+    with seeded(7):
+        assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_seeded_leaves_the_draws_of_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", asked.append)
+    with seeded(7):
+        torch.rand(3)
+    assert not asked
 
 
 def test_tags_and_steps_do_not_share_a_stream() -> None:

@@ -54,6 +54,12 @@ def test_saved_and_loaded_it_denoises_the_same(model: Path, tmp_path: Path) -> N
     assert model.read_bytes() == (tmp_path / "again.safetensors").read_bytes()
 
 
+def test_loading_takes_nothing_from_the_callers_random_numbers(model: Path) -> None:
+    before = torch.get_rng_state()
+    Denoiser.load(model, device="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_description_is_read_without_the_weights(model: Path) -> None:
     info = read_model_info(model)
     assert info["network"] == {"name": "unet", "dims": 3, "options": OPTIONS}

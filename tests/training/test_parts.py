@@ -72,6 +72,14 @@ def test_a_stop_is_noted_and_the_handlers_come_back(number: signal.Signals) -> N
     assert signal.getsignal(number) == before
 
 
+def test_handlers_that_are_not_python_s_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As in a program that Python is a part of: such a handler could not be put back.
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: pytest.fail("it was replaced"))
+    with StopRequest() as stop:
+        assert not stop.requested
+
+
 def test_the_echo_of_a_stop_is_not_a_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("time.monotonic", lambda: now)

@@ -40,6 +40,15 @@ def test_a_volume_is_one_item_in_its_own_units() -> None:
     assert item.valid is None
 
 
+def test_an_array_that_may_not_be_written_to_is_copied() -> None:
+    # Torch would warn of it, and share its memory all the same.
+    array = noisy(4, 5, 6)
+    array.flags.writeable = False
+    (item,) = items(Volume.from_array(array))
+    assert np.array_equal(item.image.numpy(), array)
+    assert not np.shares_memory(item.image.numpy(), array)
+
+
 def test_the_data_range_is_that_of_evaluation() -> None:
     truth = Volume.from_array(noisy(6, 7, 8, seed=1))
     scan = Volume.from_array(noisy(6, 7, 8) * 3)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import meddenoise as md
+from meddenoise.config import load
 from meddenoise.errors import ConfigError, OutputError, ParameterError
 
 
@@ -38,6 +39,27 @@ def test_a_dictionary_a_config_and_a_file_are_alike(scan: str, tmp_path: Path) -
         run = md.train(config, output=tmp_path / str(number), device="cpu", progress=False)
         assert run is not None
         assert run.directory == tmp_path / str(number)
+        weights.append([w.numpy() for w in run.denoiser.network.state_dict().values()])
+    for other in weights[1:]:
+        for one, two in zip(weights[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_a_patch_that_nobody_chose_is_cut_to_the_scan_and_written_down(
+    scan: str, tmp_path: Path
+) -> None:
+    values = settings(scan, patch_from=[24, 24, 8])
+    del values["data"]["patch"]
+    weights = []
+    for name, config in (
+        ("one", values),
+        ("two", md.Config(**values)),
+        ("three", tmp_path / "one" / "config.yaml"),  # what a run says of itself, run again
+    ):
+        run = md.train(config, output=tmp_path / name, device="cpu", progress=False)
+        assert run is not None
+        told = load(run.directory / "config.yaml").data
+        assert (told.patch, told.patch_from) == ([16, 16, 12], [16, 16, 8])
         weights.append([w.numpy() for w in run.denoiser.network.state_dict().values()])
     for other in weights[1:]:
         for one, two in zip(weights[0], other, strict=True):

@@ -113,6 +113,8 @@ class Supply:
             sampler=numbers,
             num_workers=self.workers,
             prefetch_factor=_AHEAD,
+            # Else it would take a number from the global generator, which is not the run's.
+            generator=generator(self.sampler.pool.seed, "workers"),
         )
         return iter(loader)
 

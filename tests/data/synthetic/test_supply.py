@@ -39,6 +39,12 @@ def test_workers_make_the_same_patches_every_time_and_no_two_the_same() -> None:
     assert len(torch.unique(everything, dim=0)) == len(everything)
 
 
+def test_workers_take_nothing_from_the_callers_random_numbers() -> None:
+    before = torch.get_rng_state()
+    images(supply(workers=1), range(1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_patch_is_for_so_many_steps_and_then_never_again() -> None:
     source = supply(reuse=2)
     seen = [portions(source.draw(Draws(0, step, 4)), 2) for step in range(4)]

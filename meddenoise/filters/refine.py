@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from meddenoise.filters.least_squares import least_squares, product_sums
 from meddenoise.filters.spacing import relative_spacing
 
 __all__ = ["refined"]
@@ -18,12 +19,6 @@ _WIDTHS = (0.5, 0.7, 1.0, 1.5, 2.5)
 
 # Of sigma, as in risk.py: small beside the noise, and large beside rounding.
 _PROBE = 0.1
-
-# Below that share of the largest eigenvalue, copies are too alike to tell apart.
-_ALIKE = 1e-9
-
-# Voxels whose products are summed at once.
-_AT_ONCE = 2**18
 
 
 def refined(
@@ -70,8 +65,8 @@ def refined(
         ]
     )
     flat = [copy.reshape(-1) for copy in copies]
-    products, with_noisy = _sums(flat, (noisy - centre).reshape(-1))
-    weights = _solve(products, with_noisy - sigma**2 * divergence)
+    products, with_noisy = product_sums(flat, (noisy - centre).reshape(-1))
+    weights = least_squares(products, with_noisy - sigma**2 * divergence)
     total = sum(weight * copy for weight, copy in zip(weights, copies, strict=True))
     return (np.asarray(total) + centre).astype(noisy.dtype, copy=False)
 
@@ -87,23 +82,3 @@ def _copies(noisy: Array, result: Array, widths: Sequence[Sequence[float]]) -> I
     for width in widths:
         yield gaussian_filter(residual, width)
         yield gaussian_filter(image, width) - image
-
-
-def _sums(copies: Sequence[Array], noisy: Array) -> tuple[Array, Array]:
-    """All products of two copies, and of a copy and the noisy image, summed over voxels."""
-    count = len(copies)
-    products, with_noisy = np.zeros((count, count)), np.zeros(count)
-    for start in range(0, noisy.size, _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        rows = np.stack([copy[part] for copy in copies]).astype(np.float64)
-        products += rows @ rows.T
-        with_noisy += rows @ noisy[part].astype(np.float64)
-    return products, with_noisy
-
-
-def _solve(products: Array, right: Array) -> Array:
-    """The weights; copies that are alike share theirs, and empty ones get none."""
-    size = np.sqrt(np.diag(products))
-    size[size == 0] = 1.0
-    scaled = products / np.outer(size, size)
-    return np.asarray(np.linalg.pinv(scaled, rcond=_ALIKE, hermitian=True) @ (right / size)) / size

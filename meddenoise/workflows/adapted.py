@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.workflows.ensemble import Effort, mean_of_both
-from meddenoise.workflows.refined import NOT_LEARNT
+from meddenoise.workflows.refined import NOT_LEARNT, why_not_learnt
 from meddenoise.workflows.way import Progress
 
 if TYPE_CHECKING:
@@ -51,8 +51,9 @@ def adapted(
 ) -> NDArray[np.float32]:
     """A scan by the network that ships, by BM4D, and by what can be learnt from it alone.
 
-    The mean of the first two is better than either. Then a small network learns from recorruptions
-    of the scan what the mean left undone, and has a say if that holds on a part that it did not see
+    The mean of the first two is better than either. Then 16 numbers, and a small network where it
+    holds on a part that it did not see, are learnt from recorruptions of the scan: they bring back
+    what the mean took of the image, and take away what it left of the noise
     (:func:`meddenoise.training.refine.refine`). To train the network that ships itself on the scan
     gained less in that time: 0.02 to 0.04 dB a minute on two heads, and lost at higher rates.
 
@@ -65,8 +66,8 @@ def adapted(
         progress: called with the finished fraction.
 
     Returns:
-        float32 of the same shape; where the noise is correlated between voxels, with a warning,
-        the mean of the two, as it would be learnt for anatomy.
+        float32 of the same shape; with a warning the mean of the two, where the noise is correlated
+        between voxels, as it would be learnt for anatomy, and where nothing was learnt of any use.
     """
 
     def both(
@@ -90,16 +91,16 @@ def adapted(
     from meddenoise.training.refine import refine
 
     effort = Effort.within(z.shape, seconds, learns=True)
-    return np.asarray(
-        refine(
-            noisy,
-            lambda array, level: both(array, effort, level),
-            sigma=1.0,
-            seconds=seconds,
-            spacing=spacing,
-            device=str(network.denoiser.device),
-            floor=noise.floor,
-            progress=progress,
-        ).image,
-        dtype=np.float32,
+    found = refine(
+        noisy,
+        lambda array, level: both(array, effort, level),
+        sigma=1.0,
+        seconds=seconds,
+        spacing=spacing,
+        device=str(network.denoiser.device),
+        floor=noise.floor,
+        progress=progress,
     )
+    if not (found.refined or found.recombined):
+        warnings.warn(why_not_learnt(found), stacklevel=3)
+    return np.asarray(found.image, dtype=np.float32)

@@ -18,9 +18,9 @@ from meddenoise.noise.wavelet_mad import estimate_sigma
 from meddenoise.workflows.ensemble import Effort
 
 if TYPE_CHECKING:
-    from meddenoise.training.refine import Filter
+    from meddenoise.training.refine import Filter, Refined
 
-__all__ = ["NOT_LEARNT", "bm4d_refined", "ensemble_refined"]
+__all__ = ["NOT_LEARNT", "bm4d_refined", "ensemble_refined", "why_not_learnt"]
 
 NOT_LEARNT = (
     "The noise is correlated between voxels, and would be learnt for anatomy from this scan alone: "
@@ -41,11 +41,11 @@ def bm4d_refined(
     device: str = "auto",
     floor: float | None = None,
 ) -> NDArray[np.floating]:
-    """BM4D, then a network trained on the scan itself corrects it; better with time.
+    """BM4D, corrected by what a few numbers and a network learn from the scan; better with time.
 
-    See :func:`meddenoise.training.refine.refine`. Right for Gaussian noise, as BM4D is. Where the
-    network does no better on a copy of the scan that was held out, the result is BM4D's, and so it
-    is, with a warning, where the noise is correlated: it would be learnt for anatomy.
+    See :func:`meddenoise.training.refine.refine`. Right for Gaussian noise, as BM4D is. Where
+    neither is better than chance makes it, the result is BM4D's, and so it is, with a warning,
+    where the noise is correlated: it would be learnt for anatomy.
 
     Args:
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite.
@@ -81,7 +81,7 @@ def ensemble_refined(
     device: str = "auto",
     floor: float | None = None,
 ) -> NDArray[np.floating]:
-    """The ensemble, corrected by a network trained on the scan itself.
+    """The ensemble, corrected by what a few numbers and a network learn from the scan itself.
 
     Args, result and errors are those of :func:`bm4d_refined`; beyond them:
 
@@ -119,4 +119,21 @@ def _refined(
     if correlation is not None and correlation.axes:
         warnings.warn(NOT_LEARNT, stacklevel=4)
         return first(array, sigma)
-    return refine(array, first, sigma=sigma, **how).image
+    found = refine(array, first, sigma=sigma, **how)
+    if not (found.refined or found.recombined):
+        warnings.warn(why_not_learnt(found), stacklevel=4)
+    return found.image
+
+
+def why_not_learnt(found: Refined) -> str:
+    """A warning for a result in which nothing that was learnt from the scan has a say."""
+    if found.steps:
+        return (
+            "What was learnt from the scan itself is no better on the part that was held out: the "
+            "result is as it would be without training."
+        )
+    return (
+        "Nothing was learnt from the scan itself: it is too small for a part to be held out, its "
+        "noise is not as strong as it was taken to be, or there was too little time. The result is "
+        "as it would be without training."
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 import meddenoise as md
 from meddenoise.errors import ParameterError
+from meddenoise.training.refine import Refined
+from meddenoise.workflows.denoise import denoise_files
 
 
 def error(volume: md.Volume, clean: np.ndarray) -> float:
@@ -45,6 +48,27 @@ def test_nothing_is_learnt_from_correlated_noise(scans: Any) -> None:
     assert error(longer, scans.anatomy()) < error(at_once, scans.anatomy())
     assert "in the mean with bm4d" in longer.history[-1]
     assert "adapted" not in longer.history[-1]
+
+
+def test_that_nothing_was_learnt_is_said(scans: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = md.Volume.from_array(scans.scan("white").array[0, 8:48, 8:48])
+    _, said = run(small, adapt=4)
+    assert "Nothing was learnt from the scan itself" in said
+
+    def no_better(array: np.ndarray, first: Any, **how: Any) -> Refined:
+        return Refined(first(array, 1.0), 5, -0.1, refined=False)
+
+    monkeypatch.setattr("meddenoise.training.refine.refine", no_better)
+    _, said = run(small, adapt=4)
+    assert "no better on the part that was held out" in said
+
+
+def test_the_same_of_several_channels_is_said_once(scans: Any, tmp_path: Path) -> None:
+    scan = scans.scan("along x")
+    both = md.Volume(np.concatenate([scan.array, scan.array]), np.eye(4))
+    source = md.write(both, tmp_path / "scan.nii.gz")
+    (outcome,) = denoise_files(source, tmp_path / "clean.nii.gz", adapt=1)
+    assert len([note for note in outcome.notes if "the training is left out" in note]) == 1
 
 
 def test_what_was_done_to_each_channel_is_noted(scans: Any) -> None:

@@ -89,6 +89,14 @@ def test_bm4d_is_told_of_correlated_noise_and_nothing_is_learnt(scans: Any) -> N
         assert np.array_equal(refined, first)
 
 
+def test_that_nothing_was_learnt_is_said(scans: Any) -> None:
+    small = scans.scan("white").array[0, 8:32, 8:32, :20]  # nothing of it can be held out
+    how: dict[str, Any] = {"spacing": (1.0,) * 3, "sigma_noise": scans.sigma}
+    with pytest.warns(UserWarning, match="Nothing was learnt from the scan itself"):
+        refined = bm4d_refined(small, **how, seconds=30.0, device="cpu")
+    assert np.array_equal(refined, get_filter("bm4d")(small, **how))
+
+
 def test_without_noise_nothing_changes() -> None:
     flat = np.full((20, 20, 20), 7.0, np.float32)
     for method in (ensemble, ensemble_refined):

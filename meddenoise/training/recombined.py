@@ -1,0 +1,138 @@
+"""A filter's result with some of its residual and of its neighbours, by few numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from meddenoise.filters.least_squares import least_squares, product_sums
+from meddenoise.filters.spacing import relative_spacing
+from meddenoise.training.bounds import Bounds
+
+__all__ = ["Recombination"]
+
+Image = NDArray[np.float32]
+
+# Standard deviations of the smoothed copies, in voxels of the finest axis; and those of the copies
+# that count for themselves where there is detail.
+_WIDTHS, _IN_DETAIL = (0.5, 0.7, 1.0, 1.5, 2.5), (0.7, 1.5)
+# Detail is what differs from a mean of that width; it is strong beside that share of the noise.
+_DETAIL, _STRONG = 1.5, 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Recombination:
+    """What a filter took of the image, brought back, and what it left of the noise, taken away.
+
+    The sum ``f(y) + sum_k a_k F_k(y)`` of the result, the residual ``y - f(y)``, Gaussian smoothed
+    copies of both, and some of these once more where there is detail. The weights are those with
+    the least squared error to a target whose noise is independent: with few of them from all
+    voxels, nothing is overfitted. So Stein's estimate has them (SURE-LET: Blu and Luisier, IEEE TIP
+    16:2778, 2007; :mod:`meddenoise.filters.refine`), which holds for white noise alone; a
+    recorruption's target holds for noise that neighbours share as well.
+
+    Attributes:
+        weights: of the terms.
+        spacing: voxel size in mm per axis.
+        floor: where the filtered image is below, nothing is corrected.
+    """
+
+    weights: NDArray[np.floating]
+    spacing: Sequence[float]
+    floor: float
+
+    @classmethod
+    def learned(
+        cls,
+        examples: Iterable[tuple[Image, Image, Image]],
+        *,
+        sigma: float,
+        spacing: Sequence[float],
+        floor: float,
+        voxels: float = 1.0,
+    ) -> Recombination | None:
+        """From noisy images, what the filter made of them, and targets with independent noise.
+
+        Args:
+            examples: at least one ``(noisy, filtered, target)``, all ``(X, Y)`` or ``(X, Y, Z)``.
+            sigma: standard deviation of the noise in the noisy images.
+            spacing: voxel size in mm per axis.
+            floor: see the class; ``-inf`` for none.
+            voxels: among how many voxels the noise of a target is shared.
+
+        Returns:
+            ``None`` where the weights would be due to chance (they are expected to do no better
+            on another image: Akaike's criterion).
+        """
+        sums: list[tuple[NDArray[np.floating], NDArray[np.floating]]] = []
+        error, count = 0.0, 0
+        for noisy, filtered, target in examples:
+            terms = [term.reshape(-1) for term in _terms(noisy, filtered, sigma, spacing, floor)]
+            missed = (target - filtered).reshape(-1)
+            sums.append(product_sums(terms, missed))
+            error += float(np.square(missed, dtype=np.float64).sum())
+            count += missed.size
+        products, right = (np.sum(parts, axis=0) for parts in zip(*sums, strict=True))
+        weights = least_squares(products, right)
+        fell = float(weights @ right)
+        chance = voxels * (error - fell) / count
+        if not fell > 2 * len(weights) * chance:
+            return None
+        return cls(weights, tuple(spacing), floor)
+
+    def of(self, noisy: Image, filtered: Image, sigma: float) -> Image:
+        """The filtered image, corrected.
+
+        Args:
+            noisy: ``(X, Y)`` or ``(X, Y, Z)``.
+            filtered: what the filter made of it.
+            sigma: standard deviation of the noise in it.
+        """
+        image = filtered.astype(np.float32)
+        terms = _terms(noisy, filtered, sigma, self.spacing, self.floor)
+        for weight, term in zip(self.weights, terms, strict=True):
+            image += np.float32(weight) * term
+        return image
+
+
+def _terms(
+    noisy: Image, filtered: Image, sigma: float, spacing: Sequence[float], floor: float
+) -> Iterator[Image]:
+    """All that is added, within the bounds of a correction."""
+    bounds = Bounds(floor, sigma)
+    base = torch.from_numpy(np.ascontiguousarray(filtered, dtype=np.float32))[None, None]
+    strong = _strength(filtered, sigma, spacing)
+    for number, term in _copies(noisy, filtered, spacing):
+        again = (strong * term,) if number in (None, *_IN_DETAIL) else ()
+        for each in (term, *again):
+            correction = torch.from_numpy(each.astype(np.float32))[None, None]
+            yield bounds.allowed(base, correction)[0, 0].numpy()
+
+
+def _copies(
+    noisy: Image, filtered: Image, spacing: Sequence[float]
+) -> Iterator[tuple[float | None, Image]]:
+    """The residual, and smoothed copies of it and of the image, with the width of each."""
+    residual = noisy - filtered
+    yield None, residual
+    for width in _WIDTHS:
+        yield width, _smoothed(residual, width, spacing)
+        yield width, _smoothed(filtered, width, spacing) - filtered
+
+
+def _strength(filtered: Image, sigma: float, spacing: Sequence[float]) -> Image:
+    """Of the detail around each voxel, beside the noise: 0 to 1."""
+    detail = filtered - _smoothed(filtered, _DETAIL, spacing)
+    power = _smoothed(detail * detail, _DETAIL, spacing)
+    return np.asarray(power / (power + np.float32(_STRONG * sigma**2)), dtype=np.float32)
+
+
+def _smoothed(image: Image, width: float, spacing: Sequence[float]) -> Image:
+    from scipy.ndimage import gaussian_filter
+
+    widths = [width / ratio for ratio in relative_spacing(spacing)]
+    return np.asarray(gaussian_filter(image, widths), dtype=np.float32)

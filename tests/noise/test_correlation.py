@@ -49,6 +49,17 @@ def test_known_correlation_in_tissue(shape: tuple[int, ...], a: float) -> None:
     assert found.reach[1] == 1
 
 
+def test_a_weak_correlation_counts_if_it_alternates() -> None:
+    ringing = Correlation(((0.05, -0.05, 0.05), (0.05, 0.05, 0.05)), (0.06, 0.06))
+    assert ringing.axes == ()
+    assert not ringing.white
+    assert ringing.along(0) == (0.05, -0.05, 0.05)
+    assert ringing.along(1) == (0, 0, 0)
+    # What chance may be where few pairs tell, and what is not known, are none.
+    assert Correlation(((0.05, -0.05, 0.05),), (0.2,)).white
+    assert Correlation(((0.05, -0.05, float("nan")),)).white
+
+
 def test_correlation_that_reaches_far() -> None:
     noise = gaussian_filter1d(correlated((64, 64, 64), {}), 1.2, axis=2)
     found = tissue_correlation(smooth((64, 64, 64)) + noise, np.ones(noise.shape, dtype=bool))

@@ -11,6 +11,7 @@ from meddenoise.errors import ParameterError
 from meddenoise.noise import NoiseEstimate, estimate, estimate_sigma, simulate
 from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.mppca import mppca_sigma
+from meddenoise.noise.mri import kspace_filter
 from meddenoise.volume import Volume
 
 
@@ -102,6 +103,21 @@ def test_k_space_filtered_noise_is_found(zero_filling: float, apodisation: float
         told = estimate(Volume.from_array(array[0], modality="MR"))
         assert told.correlation.axes == (0, 1, 2)
         assert told.sigma == pytest.approx(30, rel=0.15)
+
+
+def test_little_zero_filling_does_not_hide_noise() -> None:
+    """The finest band sees 0.88 of it, and the next neighbours share too little to be told."""
+    clean = ball((96, 96, 64)).astype(np.float32) + 300
+    h = kspace_filter(clean.shape[:2], zero_filling=1 / 0.95).numpy()[..., None]
+    for seed in range(3):
+        drawn = np.random.default_rng(seed).standard_normal(clean.shape)
+        noise = np.fft.ifftn(h * np.fft.fftn(drawn)).real
+        noisy = clean + 30 * noise / noise.std()
+        told = estimate(noisy, modality="CT")
+        assert told.sigma == pytest.approx(30, rel=0.05)
+        assert not told.correlated
+        assert not told.correlation.white
+    assert estimate_sigma(noisy) < 0.9 * 30
 
 
 def test_the_map_of_noise_that_varies() -> None:

@@ -137,7 +137,7 @@ def refine(
     It learns from recorruptions of the scan (R2R: Pang et al., CVPR 2021, equation 8): y1 and y2
     have independent noise, so that y2 is a target for what is made of y1 and of B(y1), B being the
     filter. What they are made with must be like the noise itself, or noise would be left on
-    purpose: it is as strong and as correlated as what the filter took away
+    purpose: it is like what the filter took away
     (:class:`meddenoise.noise.residual_noise.ResidualNoise`).
 
     First some of the residual and of the neighbours is added to B(y), by 16 numbers for all of the
@@ -191,6 +191,7 @@ def refine(
     left = seconds - (time.perf_counter() - began)
     if left <= 0 or not sigma / _ALIKE < like.sigma < sigma * _ALIKE:
         return alone
+    like = like.settled(sigma)
     part = _part(seen.shape, spent, min(_FILTERING * seconds, left / 2))
     copies = [
         _recorrupted(seen[_place(seen.shape, part, seed, k)], first, sigma, like, seed, k)

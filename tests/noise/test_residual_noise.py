@@ -98,3 +98,12 @@ def test_a_single_slice_is_measured_as_the_picture_that_it_is() -> None:
     thin = ResidualNoise.measured(noisy[..., None], blur(noisy)[..., None],
                                   lambda a: blur(a[..., 0])[..., None])  # fmt: skip
     np.testing.assert_allclose(thin.covariance[..., 0], picture.covariance, rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_as_good_as_white_has_the_strength_that_is_known() -> None:
+    clean = anatomy((64, 60, 48))
+    white = measured(clean, zero_filled(clean.shape, 1.0)).settled(SIGMA)
+    assert white.sigma == pytest.approx(SIGMA)
+    assert np.count_nonzero(white.covariance) == 1
+    coloured = measured(clean, zero_filled(clean.shape, 0.95))
+    assert coloured.settled(2 * SIGMA) is coloured

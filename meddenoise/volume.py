@@ -37,7 +37,8 @@ class Volume:
         modality: DICOM's word (``"MR"``, ``"CT"``, ``"PT"``, ...), ``""`` if unknown.
         source: the header that this volume is written back with, if it was read.
         padding: bool, the shape of ``array``: voxels that the scanner marked as outside
-            the measurement (DICOM pixel padding); ``None`` if there are none.
+            the measurement (DICOM pixel padding), or that NumPy's masked array masks; ``None`` if
+            there are none.
         history: what was done to the voxels since they were read, a line each; written
             to formats that have a place for it (DICOM's DerivationDescription).
     """
@@ -51,7 +52,8 @@ class Volume:
     history: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        array = np.asarray(self.array)
+        given, padding = self.array, self.padding
+        array = np.asarray(given)
         if array.ndim not in (3, 4):
             raise ParameterError(
                 f"A volume's array is (C, X, Y, Z) or (C, X, Y), not of shape {array.shape}; "
@@ -68,10 +70,13 @@ class Volume:
                 "The affine is singular or not finite: voxels have no place in space. "
                 "Mend the header (spacing, orientation) before denoising."
             )
-        if self.padding is not None and self.padding.shape != array.shape:
+        if padding is not None and padding.shape != array.shape:
             raise ParameterError(
-                f"The padding mask has shape {self.padding.shape}, the array {array.shape}."
+                f"The padding mask has shape {padding.shape}, the array {array.shape}."
             )
+        if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
+            masked = np.ma.getmaskarray(given)
+            object.__setattr__(self, "padding", masked if padding is None else padding | masked)
         object.__setattr__(self, "array", array)
         object.__setattr__(self, "affine", affine)
 
@@ -88,7 +93,8 @@ class Volume:
         """A volume from a bare array, for research scripts.
 
         Args:
-            array: ``(X, Y)``, ``(X, Y, Z)`` or ``(C, X, Y, Z)``.
+            array: ``(X, Y)``, ``(X, Y, Z)`` or ``(C, X, Y, Z)``. What a masked array masks was not
+                measured: it is :attr:`padding`.
             spacing: voxel size in mm per spatial axis (default 1); or give
             affine: ``(4, 4)``, voxel index to RAS+ mm.
             units: for example ``"HU"``.
@@ -97,7 +103,7 @@ class Volume:
         Raises:
             ParameterError: a wrong number of axes, or both ``spacing`` and ``affine``.
         """
-        values = np.asarray(array)
+        values = array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
         if values.ndim in (2, 3):
             values = values[None]
         if values.ndim not in (3, 4):

@@ -100,6 +100,18 @@ def test_valid_leaves_out_what_is_not_finite_and_padding() -> None:
     assert volume.valid.tolist() == [[[False, False, True], [True, True, False]]]
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.int16])
+def test_what_a_masked_array_masks_was_not_measured(kind: Any) -> None:
+    values = np.arange(24, dtype=kind).reshape(2, 3, 4)
+    masked = np.ma.array(values, mask=values < 5)
+    volume = Volume.from_array(masked)
+    np.testing.assert_array_equal(volume.array[0], values)
+    np.testing.assert_array_equal(volume.valid[0], values >= 5)
+    both = Volume(masked[None], np.eye(4), padding=values[None] > 20)
+    np.testing.assert_array_equal(both.valid[0], (values >= 5) & (values <= 20))
+    assert Volume.from_array(np.ma.array(values)).padding is None
+
+
 def test_padding_has_the_shape_of_the_array() -> None:
     with pytest.raises(ParameterError, match="padding"):
         Volume(ramp(1, 2, 3), np.eye(4), padding=np.zeros((2, 3), dtype=bool))

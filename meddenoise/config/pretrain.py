@@ -14,6 +14,7 @@ from meddenoise.config.schema import (
     InferenceConfig,
     NetworkConfig,
     Positive,
+    RunName,
     Seed,
     Strict,
     TrainingConfig,
@@ -71,7 +72,7 @@ class PretrainConfig(Strict):
     training: TrainingConfig = TrainingConfig()
     inference: InferenceConfig = InferenceConfig()
     seed: Seed = 0
-    name: str = "pretrained"
+    name: RunName = "pretrained"
     output: str | None = None
 
     @property

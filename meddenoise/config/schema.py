@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from meddenoise.errors import ConfigError
 from meddenoise.registry import nearest
@@ -18,6 +18,7 @@ __all__ = [
     "NoiseConfig",
     "NormaliseConfig",
     "PartConfig",
+    "RunName",
     "SplitConfig",
     "StabiliseConfig",
     "TrainingConfig",
@@ -27,6 +28,19 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 # More bits than that no generator of random numbers takes.
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _plain_name(name: str) -> str:
+    """A run's directory is below ``runs/``, wherever the file came from."""
+    if name in ("", ".", "..") or any(sign in name for sign in "/\\"):
+        raise ValueError(
+            f"{name!r} cannot be a directory in runs/: leave out / and \\, and give a place "
+            "elsewhere as output"
+        )
+    return name
+
+
+RunName = Annotated[str, AfterValidator(_plain_name)]
 
 
 class Strict(BaseModel):
@@ -233,7 +247,7 @@ class Config(Strict):
     training: TrainingConfig = TrainingConfig()
     inference: InferenceConfig = InferenceConfig()
     seed: Seed = 0
-    name: str | None = None
+    name: RunName | None = None
     output: str | None = None
 
     # Where each key stands in the file, for messages.

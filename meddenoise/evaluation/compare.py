@@ -314,4 +314,4 @@ def _on_grid(mask: Volume | NDArray, truth: Volume, name: str) -> NDArray:
 
 
 def _volume(image: Volume | ArrayLike) -> Volume:
-    return image if isinstance(image, Volume) else Volume.from_array(np.asarray(image))
+    return image if isinstance(image, Volume) else Volume.from_array(image)

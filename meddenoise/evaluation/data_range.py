@@ -31,9 +31,7 @@ def default_data_range(reference: Volume | ArrayLike, *, name: str = "reference"
     Raises:
         ParameterError: no valid voxel, or a constant reference, which has no range.
     """
-    volume = (
-        reference if isinstance(reference, Volume) else Volume.from_array(np.asarray(reference))
-    )
+    volume = reference if isinstance(reference, Volume) else Volume.from_array(reference)
     values = volume.array[volume.valid]
     if values.size == 0:
         raise ParameterError(f"The {name} has no finite voxel.")

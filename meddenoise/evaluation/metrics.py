@@ -11,6 +11,9 @@ from meddenoise.errors import ParameterError
 
 __all__ = ["check_data_range", "mae", "psnr", "rmse", "selected"]
 
+# SSIM takes its square, in double precision.
+_LARGEST = 1e150
+
 
 def psnr(
     reference: ArrayLike,
@@ -54,11 +57,12 @@ def check_data_range(data_range: float) -> float:
     """``data_range`` if it can be a peak.
 
     Raises:
-        ParameterError: not finite, zero or negative.
+        ParameterError: not finite, zero or negative, or above 1e150.
     """
-    if not (math.isfinite(data_range) and data_range > 0):
+    if not 0 < data_range <= _LARGEST:
         raise ParameterError(
-            f"data_range is {data_range:g}: it must be finite and above 0, in the image's units."
+            f"data_range is {data_range:g}: it must be finite and above 0, in the image's units, "
+            f"and at most {_LARGEST:g}; rescale images of larger values."
         )
     return float(data_range)
 

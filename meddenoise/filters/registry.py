@@ -26,10 +26,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from meddenoise.config.explain import explain
-from meddenoise.errors import ConfigError
+from meddenoise.config.options import check_options
 from meddenoise.registry import Registry
 
 __all__ = [
@@ -124,9 +121,4 @@ def checked_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: an option the filter does not have, or of a wrong type.
     """
-    model = _FILTERS.options(name)
-    try:
-        checked = model.model_validate(options)
-    except ValidationError as error:
-        raise ConfigError(explain(error, model, prefix=(name,))) from None
-    return {key: getattr(checked, key) for key in options}
+    return check_options(_FILTERS.options(name), options, section=name)

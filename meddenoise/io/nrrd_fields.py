@@ -152,6 +152,7 @@ def _axes_without_space(
     spacings = np.ones(count) if spacings is None else np.asarray(spacings, dtype=float)
     if spacings.shape != (count,):
         raise DamagedScan(f"{path}: {spacings.size} spacings are given for {count} axes.")
+    firsts = _firsts(fields, spacings)
     spacings = np.where(np.isfinite(spacings) & (spacings != 0), spacings, 1.0)
     units = list(np.atleast_1d(fields.get("units", ())))
     there = [units[axis] for axis in spatial] if len(units) == count else None
@@ -159,8 +160,28 @@ def _axes_without_space(
     lengths = np.abs(spacings[spatial]) * scale
     sizes = [*(float(length) for length in lengths), *([1.0] * (3 - len(spatial)))]
     affine = np.diag([-sizes[0], -sizes[1], sizes[2], 1.0])
+    affine[: len(spatial), 3] = firsts[spatial] * scale
+    affine[:2, 3] = 0.0 - affine[:2, 3]
     note = ("No orientation in the header; the axes are taken to run left, posterior, superior.",)
     return _numbered(fields, spatial, count, path), affine, (*note, *unknown)
+
+
+def _firsts(fields: dict[str, Any], spacings: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the first voxel of each axis lies along it, in its unit; 0 where that is not stated.
+
+    ``axis mins`` is the position of a node's first sample, but of a cell's border; what does not
+    say which is taken for cells, as ITK does (http://teem.sourceforge.net/nrrd/format.html).
+    """
+    mins = np.asarray(fields.get("axis mins", fields.get("axismins", ())), dtype=np.float64)
+    if mins.shape != spacings.shape or fields.get("spacings") is None:
+        return np.zeros_like(spacings)
+    centres = fields.get("centerings", fields.get("centers", ()))
+    centres = centres.split() if isinstance(centres, str) else list(centres)
+    nodes = np.zeros(len(mins), dtype=bool)
+    if len(centres) == len(mins):
+        nodes = np.array([str(word).lower() == "node" for word in centres])
+    stated = np.isfinite(mins) & np.isfinite(spacings) & (spacings > 0)
+    return np.where(stated, mins + np.where(nodes, 0.0, spacings / 2), 0.0)
 
 
 def _kinds(fields: dict[str, Any], count: int) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from pathlib import Path
 from meddenoise.errors import FileError
 from meddenoise.io.formats import format_of_name, is_store, sniff
 
-__all__ = ["ScanFile", "list_scans", "searched_place", "visible_files"]
+__all__ = ["ScanFile", "list_scans", "visible_files"]
 
 
 @dataclass(frozen=True, order=True)
@@ -87,16 +86,17 @@ def list_scans(path: str | os.PathLike[str], *, series: str | None = None) -> li
         matches = [Path(match) for match in sorted(glob.glob(str(place), recursive=True))]
         if not matches:
             raise FileError(f"{place}: nothing matches this pattern.")
-        return _scans_of_matches(matches, searched_place(place), series)
+        return _scans_of_matches(matches, _fixed_part(place), series)
     raise FileError(f"{place}: no such file or directory.")
 
 
-def searched_place(path: Path) -> Path:
-    """What :func:`list_scans` looks through: of a glob the directory that it begins with."""
-    if path.exists():
-        return path
-    fixed = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
-    return Path(*fixed)
+def _fixed_part(pattern: Path) -> Path:
+    fixed = []
+    for part in pattern.parts:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    return Path(*fixed) if fixed else Path()
 
 
 def _scans_of_matches(matches: list[Path], root: Path, series: str | None) -> list[ScanFile]:

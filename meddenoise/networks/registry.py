@@ -38,6 +38,14 @@ __all__ = [
 
 M = TypeVar("M", bound=type[nn.Module])
 
+# What torch says of weights that no memory holds, or whose number no integer does.
+_TOO_LARGE = (
+    "can't allocate memory",
+    "not enough memory",
+    "Storage size calculation overflowed",
+    "Overflow when unpacking long",
+)
+
 NETWORKS: Registry[type[nn.Module]] = Registry("network", skip=("dims", "inputs"))
 
 
@@ -71,8 +79,8 @@ def build_network(name: str, dims: int = 3, inputs: int = 1, **options: Any) -> 
         options: keyword parameters of that network.
 
     Raises:
-        ConfigError: no such network, an option that it does not have, or a noise map for a
-            network that takes none.
+        ConfigError: no such network, an option that it does not have, more weights than there is
+            memory for, or a noise map for a network that takes none.
     """
     if dims not in (2, 3):
         raise ConfigError(f"A network has 2 or 3 spatial axes, not {dims}.")
@@ -84,4 +92,13 @@ def build_network(name: str, dims: int = 3, inputs: int = 1, **options: Any) -> 
                 "parameter 'inputs', the number of input channels."
             )
         given["inputs"] = inputs
-    return NETWORKS.get(name)(dims=dims, **given)
+    try:
+        return NETWORKS.get(name)(dims=dims, **given)
+    except (MemoryError, RuntimeError, TypeError) as fault:
+        if not (isinstance(fault, MemoryError) or any(sign in str(fault) for sign in _TOO_LARGE)):
+            raise
+        said = ", ".join(f"{key} {value}" for key, value in options.items())
+        raise ConfigError(
+            f"The network '{name}' with {said or 'its defaults'} has more weights than there is "
+            "memory for: give it smaller numbers."
+        ) from None

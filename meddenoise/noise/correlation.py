@@ -135,6 +135,8 @@ class Correlation:
 
 def _ringing(coefficients: Sequence[float]) -> float:
     """How strong a correlation of alternating sign is, the next neighbour's being positive."""
+    if len(coefficients) < LAGS:
+        return 0.0  # one alone does not alternate
     signs = [(-1) ** lag for lag in range(len(coefficients))]
     return sum(s * c for s, c in zip(signs, coefficients, strict=True)) / len(coefficients)
 

@@ -164,7 +164,7 @@ def estimate(
             too large.
     """
     check_coils(coils)
-    volume = scan if isinstance(scan, Volume) else Volume.from_array(np.asarray(scan))
+    volume = scan if isinstance(scan, Volume) else Volume.from_array(scan)
     modality = volume.modality or modality or ("CT" if volume.units == "HU" else "")
     values, valid, largest = _first(volume)
     empty = noise_background(values, mask=valid, coils=coils) if modality in ("", "MR") else None

@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from meddenoise.errors import ParameterError
 from meddenoise.noise.ct.slices import AIR_HU
 from meddenoise.noise.level import reference_intensity
 from meddenoise.noise.registry import NoiseModel, build_noise
 from meddenoise.noise.space import run_in_space
+from meddenoise.volume import Volume
 
 if TYPE_CHECKING:
     import torch
 
-    from meddenoise.volume import Volume
-
-__all__ = ["AIR_HU", "simulate"]
+__all__ = ["AIR_HU", "check_seed", "simulate"]
 
 
 def simulate(
-    volume: Volume, noise: NoiseModel | str, *, seed: int = 0, **parameters: Any
+    volume: Volume | ArrayLike, noise: NoiseModel | str, *, seed: int = 0, **parameters: Any
 ) -> Volume:
     """Add noise to a scan once; the same seed gives the same noise.
 
     Args:
-        volume: the scan; not modified.
+        volume: the scan, or an array ``(X, Y)``, ``(X, Y, Z)`` or ``(C, X, Y, Z)``; not modified.
         noise: a model from :func:`meddenoise.noise.build_noise`, or the name of one with its
             ``parameters`` (``simulate(scan, "rician", sigma="5%")``). A percentage is of the
             99.9th percentile of the whole volume, so all channels of a 4-D scan get one
@@ -50,8 +50,9 @@ def simulate(
             "Parameters belong to the noise model: give them to build_noise, or give the "
             "model's name with them."
         )
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ParameterError(f"seed is {seed!r}: it must be an integer of at least 0.")
+    check_seed(seed)
+    if not isinstance(volume, Volume):
+        volume = Volume.from_array(volume)
     if noise.units and volume.units != noise.units:
         has = f"in {volume.units!r}."
         if not volume.units:
@@ -83,6 +84,12 @@ def simulate(
     settings = "".join(f", {name} {_say(value)}" for name, value in drawn.items())
     note = f"simulated {noise.name} noise{settings}, seed {seed}"
     return volume.with_array(noisy, note=note)
+
+
+def check_seed(seed: int) -> None:
+    """Raise :class:`ParameterError` unless it is an integer of at least 0."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ParameterError(f"seed is {seed!r}: it must be an integer of at least 0.")
 
 
 def _generator(seed: int, stream: int) -> torch.Generator:

@@ -42,7 +42,8 @@ def estimate_sigma(
         correlation: of the noise between a voxel and its neighbours; white if None.
 
     Returns:
-        sigma in the image's units; 0.0 for a constant image.
+        sigma in the image's units; 0.0 where it is no more than the rounding of the largest
+        value, as in a constant image or a mask of zeros and ones.
 
     Raises:
         ParameterError: no 2-D or 3-D image, a mask of another shape, or hardly a place
@@ -63,9 +64,8 @@ def estimate_sigma(
             f"An image of shape {array.shape} is too small to estimate its noise: it needs at "
             "least 4 voxels along two axes."
         )
-    bands = (
-        finest_band(array[part], usable[part], axes) for part in sampled_parts(array.shape, axes[0])
-    )
+    parts = sampled_parts(array.shape, axes[0])
+    bands = (finest_band(array[part], usable[part], axes) for part in parts)
     coefficients = np.concatenate([np.abs(band[counts]) for band, counts in bands])
     if coefficients.size < _FEWEST:
         seen = array[np.isfinite(array) if mask is None else np.isfinite(array) & mask]
@@ -76,4 +76,11 @@ def estimate_sigma(
             "valid voxels along each axis that are not flat background."
         )
     seen_of_it = 1.0 if correlation is None else correlation.response(axes)
-    return float(np.median(coefficients) / NORMAL_MAD / seen_of_it**0.5)
+    sigma = float(np.median(coefficients) / NORMAL_MAD / seen_of_it**0.5)
+    largest = max(_largest(array[part], usable[part]) for part in parts)
+    # The band is computed in double precision. Filters divide by sigma, and not by rounding.
+    return 0.0 if sigma < np.finfo(np.float64).eps * largest else sigma
+
+
+def _largest(array: NDArray[np.generic], usable: NDArray[np.bool_]) -> float:
+    return float(np.max(np.abs(array), where=usable, initial=0))

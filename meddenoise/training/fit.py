@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -315,7 +314,7 @@ def _as_list(given: Any) -> list[Any]:
 def _as_volume(image: Any) -> Volume:
     if isinstance(image, (str, os.PathLike)):
         raise ConfigError(f"fit takes scans in memory: give meddenoise.read({str(image)!r}).")
-    return image if isinstance(image, Volume) else Volume.from_array(np.asarray(image))
+    return image if isinstance(image, Volume) else Volume.from_array(image)
 
 
 def _name_of(part: object) -> str:

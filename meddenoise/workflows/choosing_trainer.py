@@ -12,7 +12,7 @@ from meddenoise.training.prepare import Prepared
 from meddenoise.volume import Volume
 from meddenoise.workflows.choosing import STABILISED, noise_seen, visible
 
-__all__ = ["AUTO", "choose_trainer"]
+__all__ = ["AUTO", "check_auto", "choose_trainer"]
 
 AUTO = "auto"
 """What ``trainer.name`` is when the scans decide."""
@@ -45,11 +45,7 @@ def choose_trainer(config: Config, scans: Sequence[Prepared]) -> tuple[Config, t
     Raises:
         ConfigError: options for ``auto``, no noise to be seen, or noise that no trainer fits.
     """
-    if config.trainer.options:
-        named = ", ".join(config.trainer.options)
-        raise config.error(
-            "trainer", f"auto has no options ({named}): name a trainer to choose yourself."
-        )
+    check_auto(config)
     scan = max(scans, key=lambda each: each.volume.array.size)
     changes, why = _changes(config, scan)
     values = config.model_dump(mode="json", exclude_unset=True)
@@ -57,6 +53,15 @@ def choose_trainer(config: Config, scans: Sequence[Prepared]) -> tuple[Config, t
         values[section] = {**(values.get(section) or {}), **keys}
     values["trainer"] = changes["trainer"]
     return parse(values), why
+
+
+def check_auto(config: Config) -> None:
+    """Raise :class:`ConfigError` where ``auto`` is given options: it has none."""
+    if config.trainer.name == AUTO and config.trainer.options:
+        named = ", ".join(config.trainer.options)
+        raise config.error(
+            "trainer", f"auto has no options ({named}): name a trainer to choose yourself."
+        )
 
 
 def _changes(config: Config, scan: Prepared) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:

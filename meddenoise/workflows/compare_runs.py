@@ -14,7 +14,8 @@ from meddenoise.evaluation.statistics import Comparison, Mean, mean_with_interva
 from meddenoise.report.figures import over_runs, read_log, save_figures
 from meddenoise.report.html import Page, Table
 from meddenoise.workflows.finished import FinishedRun, finished_run
-from meddenoise.workflows.report import free_page
+from meddenoise.workflows.hidden import without_paths
+from meddenoise.workflows.report import check_figures, free_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,9 +112,10 @@ def compare_runs(
     Raises:
         ParameterError: fewer than two runs, or one twice.
         FileError: a directory without a finished run.
-        OutputError: the page exists, or cannot be written.
+        OutputError: the page exists, or cannot be written, or plots cannot.
     """
     page = None if output is None else free_page(output, overwrite)
+    check_figures(figures)
     if len(runs) < _FEWEST:
         raise ParameterError("A comparison needs two runs or more.")
     found = [finished_run(run) for run in runs]
@@ -259,11 +261,13 @@ def _write(told: ComparedRuns, path: Path, plots: Mapping[str, Figure], overwrit
         page.heading(title)
         if title == "What was different":
             # Paths may tell of patients.
-            rows = [row for row in table.rows if not row[0].startswith("data.images")]
-            rows = [row for row in rows if row[0] not in ("data.targets", "data.series")]
-            if len(rows) < len(table.rows):
-                page.note("Other data were named too; paths are not shown.")
-            table = Table(table.head, rows)
+            shown = {
+                key: tuple(without_paths(value, key) for value in values)
+                for key, values in told.settings.items()
+            }
+            if shown != told.settings:
+                page.note("Paths and names of scans are not shown.")
+            table = Table(table.head, [(key, *map(_shown, each)) for key, each in shown.items()])
         if table.rows:
             page.table(table)
         else:

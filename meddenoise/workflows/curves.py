@@ -106,7 +106,10 @@ def scan_curves(
             [np.isfinite(values) for values in arrays.values()], axis=0
         )
         if not inside.any():
-            raise ParameterError("There is no voxel to look at for curves: give another mask.")
+            which = f"volume {channel + 1} of {named}" if base.channels > 1 else named
+            raise ParameterError(
+                f"There is no voxel to look at for curves in {which}: give another mask or scan."
+            )
         counted += int(inside.sum())
         differences = {}
         if noisy is not None:

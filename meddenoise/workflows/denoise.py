@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from meddenoise.io import read
@@ -47,7 +46,8 @@ def denoise(
     """The denoised scan, in memory.
 
     Args:
-        scan: a volume, an array ``(X, Y[, Z])``, or a path that :func:`meddenoise.read` takes.
+        scan: a volume, an array ``(X, Y[, Z])``, or a path that :func:`meddenoise.read` takes. What
+            a masked array masks was not measured, and comes out as it was.
         model: a model file, or
         method: the name of a filter (``"bm4d"``, ``"median"``, ...), or ``"auto"``, which looks at
             the scan's noise and chooses, and says what and why in a warning. Without either, the
@@ -85,7 +85,7 @@ def denoise(
     elif isinstance(scan, Volume):
         volume = scan
     else:
-        volume = Volume.from_array(np.asarray(scan))
+        volume = Volume.from_array(scan)
     way = way_to_denoise(
         model,
         method,

@@ -55,16 +55,19 @@ def evaluate(
 
     Raises:
         GeometryError: the grids do not match.
-        ParameterError: units or modalities that differ, an empty mask, a constant image, an
-            impossible range, or a map that is no label map.
+        ParameterError: units or modalities that differ, an empty mask, an image that is constant
+            or has no finite voxel, an impossible range, or a map that is no label map.
     """
     inside = None if mask is None else _open(mask)
     regions = None if labels is None else _open(labels)
     truth, judged = (_said(_open(scan), units) for scan in (reference, image))
+    names = (name_of(reference, "the reference"), name_of(image, "the image"))
     if isinstance(truth, Volume) and isinstance(judged, Volume):
-        names = (name_of(reference, "the reference"), name_of(image, "the image"))
         truth.check_same_grid(judged, names=names)
-    _check_contents(judged, name_of(image, "the image"))
+    for scan, name in zip((truth, judged), names, strict=True):
+        if not _measured(scan).any():
+            raise ParameterError(f"No voxel of {name} is finite: there is nothing to compare.")
+    _check_contents(judged, names[1])
     return compare(
         truth,
         judged,
@@ -118,7 +121,10 @@ def evaluate_without_reference(
         if volume is not None and other is not None:
             before.check_same_grid(volume, names=(named, name_of(other, role)))
             _check_kind(before, volume, role)
-    _check_contents(judged, name_of(image, "the image"))
+    judged_name = name_of(image, "the image")
+    if before.valid.any() and not (before.valid & judged.valid).any():
+        raise ParameterError(f"No voxel is finite in both {named} and {judged_name}.")
+    _check_contents(judged, judged_name)
     if isinstance(inside, Volume):
         one = Volume(before.array[: inside.channels], before.affine)
         one.check_same_grid(inside, names=(named, "the mask"))
@@ -186,11 +192,15 @@ def _run(
 def _check_contents(image: Volume | np.ndarray, name: str) -> None:
     """Raise for a constant image: it is the wrong file, or a method that failed."""
     array = image.array if isinstance(image, Volume) else image
-    values = array[image.valid if isinstance(image, Volume) else np.isfinite(array)]
+    values = array[_measured(image)]
     if values.size > 1 and values.min() == values.max():
         raise ParameterError(
             f"There is nothing to score in {name}: it is constant, {values.flat[0]:g} everywhere."
         )
+
+
+def _measured(image: Volume | np.ndarray) -> NDArray[np.bool_]:
+    return image.valid if isinstance(image, Volume) else np.isfinite(image)
 
 
 def _check_kind(one: Volume, other: Volume, role: str) -> None:
@@ -208,7 +218,10 @@ def _check_kind(one: Volume, other: Volume, role: str) -> None:
 def _open(image: Image) -> Volume | np.ndarray:
     if isinstance(image, Volume):
         return image
-    return read(image) if isinstance(image, (str, os.PathLike)) else np.asarray(image)
+    if isinstance(image, (str, os.PathLike)):
+        return read(image)
+    # A volume knows which voxels were masked.
+    return Volume.from_array(image) if isinstance(image, np.ma.MaskedArray) else np.asarray(image)
 
 
 def _said(scan: Volume | np.ndarray, units: str | None) -> Volume | np.ndarray:

@@ -174,7 +174,7 @@ def _check_apart(jobs: Sequence[Job], residuals: Sequence[Job]) -> None:
     results = {os.path.realpath(job.likely) for job in jobs}
     # A series is a directory: what lay in it would be read as a part of it.
     around = {str(above) for result in results for above in Path(result).parents}
-    seen: set[str] = set()
+    seen: dict[str, Job] = {}
     for residual in residuals:
         target, real = residual.likely, os.path.realpath(residual.likely)
         within = results.intersection(str(above) for above in Path(real).parents)
@@ -186,11 +186,14 @@ def _check_apart(jobs: Sequence[Job], residuals: Sequence[Job]) -> None:
                 "another place after --keep-noise."
             )
         if real in seen:
+            both = (seen[real].scan, residual.scan)
+            pictures = any(scan.format in _UNSIGNED for scan in both)
             raise OutputError(
-                f"{target} would hold what was taken away of two scans of the same name: denoise "
+                f"{target} would hold what was taken away of two scans, {both[0].path} and "
+                f"{both[1].path}{', as noise of pictures is written as .tif' * pictures}: denoise "
                 "them in two calls, with two places after --keep-noise."
             )
-        seen.add(real)
+        seen[real] = residual
 
 
 def _check_alike(noisy: Volume, clean: Volume) -> None:

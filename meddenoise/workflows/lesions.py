@@ -29,6 +29,7 @@ from meddenoise.evaluation.scope import Scope
 from meddenoise.evaluation.statistics import Mean, mean_with_interval
 from meddenoise.io import read
 from meddenoise.noise import build_noise, reference_intensity, simulate
+from meddenoise.noise.simulate import check_seed
 from meddenoise.noise.tissue import tissue_mask
 from meddenoise.volume import Volume
 from meddenoise.workflows.evaluate import chosen_volume
@@ -106,10 +107,11 @@ def check_lesions(
         progress: called with the finished fraction.
 
     Raises:
-        ParameterError: no method, an impossible size, contrast or number, a scan of several
+        ParameterError: no method, an impossible size, contrast, number or seed, a scan of several
             channels, one that is constant, or no room for three lesions of each kind.
         InputError: a scan, model, method or noise that cannot be used.
     """
+    check_seed(seed)
     ways = _ways(list(methods), list(models), options, device)
     named = os.fspath(scan) if isinstance(scan, (str, os.PathLike)) else "the scan"
     one = _volume(scan, units)
@@ -171,7 +173,7 @@ def _volume(scan: Volume | ArrayLike | str | os.PathLike[str], units: str | None
     if isinstance(scan, (str, os.PathLike)):
         volume = read(scan)
     else:
-        volume = scan if isinstance(scan, Volume) else Volume.from_array(np.asarray(scan))
+        volume = scan if isinstance(scan, Volume) else Volume.from_array(scan)
     said = checked_units(units)
     return volume.in_units(said) if said else volume
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from meddenoise.errors import FileError, OutputError
 from meddenoise.io import ScanFile, extension_for, list_scans
 from meddenoise.io.formats import EXTENSIONS, format_of_name
-from meddenoise.io.scans import searched_place
 from meddenoise.volume import Volume
 
 __all__ = ["Job", "check_place", "is_there", "plan", "plan_beside"]
@@ -161,9 +160,10 @@ def _chosen(
     scans: Iterable[ScanFile], place: Path, written: Iterable[Path], series: str | None
 ) -> list[ScanFile]:
     """Without what is in the output directories."""
-    root = searched_place(place).resolve()
     inside = {
-        into.resolve() for into in written if into.is_dir() and root in into.resolve().parents
+        into.resolve()
+        for into in written
+        if into.is_dir() and place.is_dir() and place.resolve() in into.resolve().parents
     }
     found = [s for s in scans if not inside.intersection(s.path.resolve().parents)]
     if found and (series is None or found[0].format == "dicom"):

@@ -41,11 +41,11 @@ def bm4d_refined(
     device: str = "auto",
     floor: float | None = None,
 ) -> NDArray[np.floating]:
-    """BM4D, corrected by what a few numbers and a network learn from the scan; better with time.
+    """BM4D, corrected by what can be learnt from the scan itself; better with time.
 
-    See :func:`meddenoise.training.refine.refine`. Right for Gaussian noise, as BM4D is. Where
-    neither is better than chance makes it, the result is BM4D's, and so it is, with a warning,
-    where the noise is correlated: it would be learnt for anatomy.
+    By a few numbers and a network, see :func:`meddenoise.training.refine.refine`. Right for
+    Gaussian noise, as BM4D is. Where neither is better than chance makes it, the result is BM4D's,
+    and so it is, with a warning, where the noise is correlated: it would be learnt for anatomy.
 
     Args:
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite.
@@ -81,7 +81,7 @@ def ensemble_refined(
     device: str = "auto",
     floor: float | None = None,
 ) -> NDArray[np.floating]:
-    """The ensemble, corrected by what a few numbers and a network learn from the scan itself.
+    """The ensemble, corrected by what can be learnt from the scan itself.
 
     Args, result and errors are those of :func:`bm4d_refined`; beyond them:
 

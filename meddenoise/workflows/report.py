@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +20,14 @@ from meddenoise.report.figures import read_log, save_figures, training_curves
 from meddenoise.report.html import Page, Table
 from meddenoise.volume import Volume
 from meddenoise.workflows.finished import finished_run
+from meddenoise.workflows.hidden import without_paths
 from meddenoise.workflows.scan_page import CAPTIONS, add_scan, number
 from meddenoise.workflows.units import checked_units
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Reported", "free_page", "report_run", "report_scans"]
-
-# Of a configuration, what names scans or files, whatever it looks like.
-_TOLD = {
-    "data": ("images", "targets", "series", "cache_directory"),
-    "training": ("start_from",),
-}
-_HIDDEN = "(not shown)"
-# "2.5%" has a point and is no file.
-_LEVEL = re.compile(r"(SNR *)?\d*\.\d+ *%?", re.IGNORECASE)
+__all__ = ["Reported", "check_figures", "free_page", "report_run", "report_scans"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,7 @@ def report_scans(
     """
     said = checked_units(units)
     page_path = free_page(output, overwrite, noisy, denoised, reference)
-    _check_figures(figures)
+    check_figures(figures)
     before, after, truth = _open(noisy), _open(denoised), None
     if reference is not None:
         truth = _open(reference)
@@ -126,7 +117,7 @@ def report_run(
     """
     directory = Path(run).expanduser()
     page_path = free_page(output, overwrite)
-    _check_figures(figures)
+    check_figures(figures)
     done = finished_run(directory)
     metrics, config = done.metrics, done.config
     tested = [row["name"] for row in metrics["test"]["volumes"]]
@@ -178,10 +169,10 @@ def free_page(output: str | os.PathLike[str], overwrite: bool, *inputs: object) 
     return path
 
 
-def _check_figures(figures: str | os.PathLike[str] | None) -> None:
+def check_figures(figures: str | os.PathLike[str] | None) -> None:
     """Whether plots can be written there, or the page would be made and the command fail."""
     if figures is not None:
-        check_output(Path(figures) / "histogram.png")
+        check_output(Path(figures).expanduser() / "histogram.png")
 
 
 def _open(scan: str | os.PathLike[str] | Volume) -> Volume:
@@ -262,22 +253,8 @@ def _configuration(config: Config, names: bool) -> str:
     if not names:
         for key in ("name", "output"):
             values.pop(key)
-        for section, keys in _TOLD.items():
-            for key in keys:
-                if values[section][key] is not None:
-                    values[section][key] = _HIDDEN
-        values = _without_paths(values)
+        values = without_paths(values)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-
-
-def _without_paths(value: Any) -> Any:
-    """Options of parts may name files."""
-    if isinstance(value, dict):
-        return {key: _without_paths(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_paths(inner) for inner in value]
-    looks = isinstance(value, str) and any(sign in value for sign in "/\\.")
-    return _HIDDEN if looks and not _LEVEL.fullmatch(value) else value
 
 
 def _written(

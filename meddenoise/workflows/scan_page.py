@@ -10,6 +10,7 @@ import numpy as np
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation import Measured, Metrics, noise_power_spectrum
 from meddenoise.evaluation.curves import KEPT, Curve, edge_curves
+from meddenoise.evaluation.data_range import PERCENTILES
 from meddenoise.evaluation.tissue import scan_tissue
 from meddenoise.evaluation.tissue_classes import Tissues
 from meddenoise.report.figures import histograms, residuals, spectra, transfers
@@ -49,6 +50,9 @@ _ROWS = (
 )
 _WITHOUT_A_ROW = ("psnr_repeat", "psnr_sure")
 
+# Squares of larger numbers leave single precision, which pages and plots are in.
+_LARGEST = 1e18
+
 
 def add_scan(
     page: Page,
@@ -81,6 +85,7 @@ def add_scan(
     for other, role in ((denoised, "the denoised scan"), (truth, "the reference")):
         if other is not None:
             noisy.check_same_grid(other, names=(named, name_of(other, role)))
+    _check_values(noisy, denoised, truth)
     if volume is not None:
         chosen_volume(noisy, volume, named)
     if noisy.channels > 1:
@@ -93,6 +98,7 @@ def add_scan(
         )
         noisy, denoised = (chosen_volume(v, chosen, named) for v in (noisy, denoised))
         truth = None if truth is None else chosen_volume(truth, chosen, named)
+        _check_values(noisy, denoised, truth)
     if truth is not None:
         _against(page, noisy, denoised, truth, extended)
     _taken_away(page, noisy, denoised)
@@ -101,6 +107,30 @@ def add_scan(
     page.heading("Plots")
     page.plots(plots, CAPTIONS)
     return plots
+
+
+def _check_values(noisy: Volume, denoised: Volume, truth: Volume | None) -> None:
+    """Raise for scans that no score or plot can be made of; what is not finite is said later."""
+    scans = {"the noisy scan": noisy, "the denoised scan": denoised, "the reference": truth}
+    for role, scan in scans.items():
+        values = np.zeros(0) if scan is None else scan.array[scan.valid]
+        if scan is None or values.size == 0:
+            continue
+        name = name_of(scan, role)
+        low, high = float(values.min()), float(values.max())
+        if max(-low, high) > _LARGEST:
+            raise ParameterError(
+                f"{name} has values from {low:.3g} to {high:.3g}, too large to be shown: rescale "
+                "all scans of the report."
+            )
+        # The denoised scan is scored by the range of the others.
+        low, high = np.percentile(values, PERCENTILES)
+        if scan is not denoised and high <= low:
+            other = "another reference, or none" if scan is truth else "another scan"
+            raise ParameterError(
+                f"{name} is nearly everywhere {low:g}, so it has no range to score by: give "
+                f"{other}."
+            )
 
 
 def number(value: float | None, form: str = ".4g") -> str:

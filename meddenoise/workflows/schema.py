@@ -14,7 +14,7 @@ from meddenoise.noise import build_noise
 from meddenoise.noise.registry import NOISES
 from meddenoise.registry import Registry
 from meddenoise.training.trainer import TRAINERS, build_trainer
-from meddenoise.workflows.choosing_trainer import AUTO
+from meddenoise.workflows.choosing_trainer import AUTO, check_auto
 
 __all__ = ["check_config", "config_schema"]
 
@@ -49,6 +49,7 @@ def check_config(path: str | Path, overrides: Iterable[str] = ()) -> str:
         ConfigError: an unknown key, a wrong type or an impossible value.
     """
     config = load(path, overrides)
+    check_auto(config)
     part, dims = "trainer", config.dims
     try:
         inputs = 1

@@ -26,7 +26,7 @@ from meddenoise.training.cohort import load_scans
 from meddenoise.training.fit import fit_prepared, new_network, stabilisation_of, with_own_patch
 from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
-from meddenoise.workflows.choosing_trainer import AUTO, choose_trainer
+from meddenoise.workflows.choosing_trainer import AUTO, check_auto, choose_trainer
 from meddenoise.workflows.provenance import provenance, voxel_hash
 from meddenoise.workflows.run_directory import (
     check_directory,
@@ -90,7 +90,9 @@ def train(
     config = _as_config(config, overrides)
     noise = _noise(config)
     network = None
-    if trainer is not None or config.trainer.name != AUTO:
+    if trainer is None and config.trainer.name == AUTO:
+        check_auto(config)
+    else:
         trainer = trainer or _trainer(config, noise)
         network = new_network(config, trainer.inputs)
     data = config.data

@@ -29,6 +29,9 @@ __all__ = ["Tuned", "tune"]
 
 Sampler = Literal["tpe", "grid", "random"]
 
+# Optuna's samplers take no larger one.
+_LARGEST_SEED = 2**32 - 1
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -97,7 +100,8 @@ def tune(
         progress: called with a line for each trial.
 
     Raises:
-        ConfigError: the space, a configuration in it, or a study of other keys.
+        ConfigError: the space, a configuration in it, a study of other keys, or an impossible
+            seed or number of trials or workers.
         MissingDependency: Optuna is not installed.
         OutputError: the directory cannot be written, or holds something else.
         InputError: no trial came to its end; the message says why the last did not.
@@ -111,6 +115,8 @@ def tune(
         raise ConfigError(f"--trials {trials}: give 1 or more.")
     if workers < 1:
         raise ConfigError(f"--workers {workers}: give 1 or more.")
+    if not 0 <= seed <= _LARGEST_SEED:
+        raise ConfigError(f"--seed {seed}: give a whole number from 0 to {_LARGEST_SEED}.")
     _first_look(base, axes)
     objective, direction = _objective(base)
     told = {

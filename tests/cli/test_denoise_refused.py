@@ -23,6 +23,7 @@ def values(path: Path) -> np.ndarray:
     [
         (["--method", "median", "--set", "sise=5"], "sise is no key here (did you mean 'size'?)"),
         (["--method", "median", "--set", "size=big"], "size must be a whole number"),
+        (["--method", "median", "--set", "size=true"], "size must be a whole number, not True"),
         (["--method", "median", "--set", "size=2"], "size is 2"),
         (["--method", "median", "--set", "size"], "'size' is no override"),
         (["--method", "medain"], "did you mean 'median'?"),

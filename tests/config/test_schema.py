@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from meddenoise.config import Config, InferenceConfig, NormaliseConfig, SplitConfig, parse
+from meddenoise.config.pretrain import PretrainConfig
 from meddenoise.errors import ConfigError
 
 
@@ -50,6 +51,20 @@ def test_an_error_about_a_part_names_its_line() -> None:
 
 def test_the_json_schema_has_the_sections() -> None:
     assert set(Config.model_json_schema()["properties"]) == set(Config.model_fields)
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "a\\b", "..", ""])
+def test_a_name_leads_nowhere_else(name: str) -> None:
+    given = {"data": {"images": "a"}, "trainer": {"name": "noise2void"}, "name": name}
+    with pytest.raises(ConfigError, match=r"name is impossible: .* directory in runs/.* output"):
+        parse(given)
+    with pytest.raises(ValidationError, match="directory in runs/"):
+        PretrainConfig(name=name)
+
+
+def test_a_name_may_have_points_and_spaces() -> None:
+    given = {"data": {"images": "a"}, "trainer": {"name": "noise2void"}, "name": "T1 v1..2 (b)"}
+    assert parse(given).name == "T1 v1..2 (b)"
 
 
 @pytest.mark.parametrize("first", [[32, 32], [128, 32, 16]])

@@ -160,6 +160,8 @@ def test_what_cannot_be_compared() -> None:
         compare(reference, image, mask=np.zeros(reference.shape))
     with pytest.raises(ParameterError, match="data_range is -1"):
         compare(reference, image, data_range=-1)
+    with pytest.raises(ParameterError, match=r"data_range is .*e\+30\d.* at most 1e\+150; rescale"):
+        compare(*(1e303 * scan.array.astype(np.float64) for scan in (reference, image)))
     with pytest.raises(ParameterError, match="width above 0"):
         compare(reference, image, window=(40, 0))
     with pytest.raises(ParameterError, match="either window or data_range"):

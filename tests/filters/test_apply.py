@@ -50,6 +50,15 @@ def test_identity_is_identical_to_the_bit() -> None:
     assert result.history == ("filtered by identity",)
 
 
+@pytest.mark.parametrize("shape", [(48, 48), (24, 24, 16)])
+@pytest.mark.parametrize("name", [name for name in filter_names() if not is_joint(name)])
+def test_a_mask_has_no_noise_to_divide_by(name: str, shape: tuple[int, ...]) -> None:
+    inside = np.zeros(shape, np.float32)
+    inside[tuple(slice(n // 4, 3 * n // 4) for n in shape)] = 1
+    result = apply_filter(Volume.from_array(inside), name)
+    assert np.isfinite(result.array).all()
+
+
 @pytest.mark.parametrize("name", filter_names())
 def test_what_was_not_measured_is_kept_and_does_not_leak(name: str) -> None:
     array = scan(12 if is_joint(name) else 1).array.copy()

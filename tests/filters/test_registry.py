@@ -59,6 +59,17 @@ def test_options_and_their_defaults() -> None:
     assert filter_options("identity") == {}
 
 
+@pytest.mark.parametrize("size", [True, "5", 3.5])
+def test_no_other_type_passes_for_an_option(size: object) -> None:
+    with pytest.raises(ConfigError, match=r"median\.size must be a whole number, not"):
+        checked_options("median", {"size": size})
+
+
+def test_a_whole_number_is_a_good_float() -> None:
+    assert checked_options("nlmeans", {"strength": 1}) == {"strength": 1.0}
+    assert checked_options("median", {"size": np.int64(5)}) == {"size": 5}
+
+
 @pytest.mark.usefixtures("own_filters")
 def test_a_filter_of_ones_own() -> None:
     @register_filter("halve")

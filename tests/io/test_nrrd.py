@@ -222,3 +222,38 @@ def test_a_unit_that_is_not_known_is_said(tmp_path: Path) -> None:
     fields = {"space units": ["furlong", "furlong", "mm"]}
     path = write_nrrd(tmp_path / "in.nrrd", np.ones((3, 4, 5), np.int16), **fields)
     assert any("'furlong' is not known" in oddity for oddity in io.read(path).source.oddities)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["axis mins: 10 -20 30"],
+        ["axismins: 10 -20 30", "centerings: cell cell cell"],
+        ["axis mins: 10 -20 30", "centers: node node node"],
+        ["axis mins: 10 -20 30", "centers: cell node ???"],
+        ["centers: node node node"],
+        ["axis mins: 10 -20 30", "spacings: nan nan nan"],
+    ],
+)
+def test_the_ends_of_axes_without_a_space_mean_the_same_to_itk(
+    tmp_path: Path, lines: list[str]
+) -> None:
+    array = np.arange(60, dtype="<i2").reshape(3, 4, 5)
+    head = ["NRRD0004", "type: short", "dimension: 3", "sizes: 3 4 5", *lines]
+    if "spacings" not in lines[-1]:
+        head.append("spacings: 1 2 4")
+    text = "\n".join([*head, "endian: little", "encoding: raw", "", ""])
+    path = tmp_path / "in.nrrd"
+    path.write_bytes(text.encode() + array.tobytes(order="F"))
+    volume = io.read(path)
+    origin = np.array(sitk.ReadImage(str(path)).GetOrigin()) * [-1, -1, 1]
+    np.testing.assert_allclose(volume.affine[:3, 3], origin)
+    io.write(volume, tmp_path / "out.nrrd")
+    assert (tmp_path / "out.nrrd").read_bytes() == path.read_bytes()
+
+
+def test_the_ends_of_axes_are_in_their_unit_and_may_not_be_stated(tmp_path: Path) -> None:
+    fields = {"spacings": [1.0, 2, 4], "axis mins": [10.0, np.nan, -3], "units": ["cm"] * 3}
+    nrrd.write(str(tmp_path / "in.nrrd"), np.ones((3, 4, 5), np.int16), fields)
+    origin = io.read(tmp_path / "in.nrrd").affine[:3, 3]
+    np.testing.assert_allclose(origin, [-105, 0, -10])

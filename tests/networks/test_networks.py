@@ -231,3 +231,10 @@ def test_a_network_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert network(torch.zeros(1, 1, 8, 9)).shape == (1, 1, 8, 9)
     with pytest.raises(ConfigError, match="did you mean 'kernel'"):
         build_network("one-layer", dims=2, kernels=5)
+
+
+@pytest.mark.parametrize("channels", [[10**9, 10**9], [4, 2**62], [10**26, 4]])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_more_weights_than_any_memory_holds(dims: int, channels: list[int]) -> None:
+    with pytest.raises(ConfigError, match=rf"'unet' with channels \[{channels[0]}, .* smaller"):
+        build_network("unet", dims=dims, channels=channels)

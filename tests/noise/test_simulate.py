@@ -33,6 +33,15 @@ def test_a_channel_is_the_same_whatever_is_beside_it() -> None:
     )
 
 
+@pytest.mark.parametrize("shape", [(20, 20), (20, 20, 20), (2, 20, 20, 20)])
+def test_an_array_works_as_well(shape: tuple[int, ...]) -> None:
+    array = np.full(shape, 500.0, dtype=np.float32)
+    noisy = simulate(array, "gaussian", sigma=5.0, seed=2)
+    expected = simulate(Volume.from_array(array), "gaussian", sigma=5.0, seed=2)
+    np.testing.assert_array_equal(noisy.array, expected.array)
+    assert (array == 500).all()
+
+
 def test_the_seed_decides() -> None:
     one, same, other = (
         simulate(scan(), build_noise("gaussian", sigma=[5, 50]), seed=s) for s in (0, 0, 1)

@@ -68,6 +68,18 @@ def test_ramps_and_constants_have_no_noise() -> None:
     assert estimate_sigma(np.full((32, 32, 32), 7.0)) == 0.0
 
 
+@pytest.mark.parametrize("shape", [(64, 64), (40, 40, 24), (40, 40, 2)])
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0.0, 255.0), (1000.0, 1001.0)])
+def test_rounding_is_no_noise(shape: tuple[int, ...], low: float, high: float) -> None:
+    inside = head(shape) > 300
+    assert estimate_sigma(np.where(inside, high, low)) == 0.0
+
+
+def test_noise_of_double_precision_is_no_rounding() -> None:
+    noisy = 1e9 + 1e-3 * np.random.default_rng(0).standard_normal((64, 64))
+    assert estimate_sigma(noisy) == pytest.approx(1e-3, rel=0.05)
+
+
 def test_what_cannot_be_estimated() -> None:
     with pytest.raises(ParameterError, match="2 or 3 axes"):
         estimate_sigma(np.zeros((1, 8, 8, 8)))

@@ -105,6 +105,14 @@ def test_options_are_for_a_trainer_by_name(scans: Any) -> None:
         chosen(scans.scan("white"), trainer={"name": "auto", "window": 5})
 
 
+def test_options_of_auto_are_refused_before_a_scan_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("data: {images: nowhere}\ntrainer: {name: auto, window: 5}\n")
+    for look in (check_config, md.train):
+        with pytest.raises(ConfigError, match=r"line 2: trainer: auto has no options \(window\)"):
+            look(file)
+
+
 def test_no_noise_to_learn_from() -> None:
     ramp = np.broadcast_to(np.arange(40.0, dtype=np.float32)[:, None, None], (40, 40, 40))
     with pytest.raises(ConfigError, match="No noise can be seen in scan"):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from meddenoise.config import dump, parse
-from meddenoise.errors import FileError, ParameterError
+from meddenoise.errors import FileError, OutputError, ParameterError
 from meddenoise.workflows.compare_runs import compare_runs
 
 
@@ -70,14 +70,29 @@ def test_the_page_tells_of_nobody(tmp_path: Path) -> None:
     two = finished(tmp_path / "two", FIRST)
     config = yaml.safe_load((two / "config.yaml").read_text())
     config["data"]["images"] = "/home/sentinel/others"
+    config["data"]["cache_directory"] = "sentinel"
+    config["training"]["start_from"] = "sentinel"
+    config["trainer"]["table"] = "sentinel.csv"
+    config["noise"] = {"name": "gaussian", "sigma": "2.5%"}
     (two / "config.yaml").write_text(yaml.safe_dump(config))
     told = compare_runs([one, two], output=tmp_path / "c.html", figures=tmp_path / "f")
     assert "data.images" in told.settings
     text = (tmp_path / "c.html").read_text()
     assert "sentinel" not in text
+    assert "training.start_from" in text
+    assert "2.5%" in text
     assert "scan0" not in text
     assert "all values are the same" in text
     assert (tmp_path / "f" / "validation_loss.pdf").is_file()
+
+
+def test_figures_that_have_no_place_are_refused_before_the_page(tmp_path: Path) -> None:
+    runs = [finished(tmp_path / name, FIRST) for name in ("one", "two")]
+    taken = tmp_path / "figures"
+    taken.write_text("")
+    with pytest.raises(OutputError, match="not a directory"):
+        compare_runs(runs, output=tmp_path / "c.html", figures=taken)
+    assert not (tmp_path / "c.html").exists()
 
 
 def test_other_voxels_are_not_paired(tmp_path: Path) -> None:

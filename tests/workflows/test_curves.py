@@ -24,3 +24,12 @@ def test_a_mask_or_label_map_has_one_volume_or_as_many(role: str) -> None:
         assert scan_curves(image, noisy=noisy, **{role: given}).curves
     with pytest.raises(ParameterError, match=r"has 2 volumes and .* 3: give it one"):
         scan_curves(image, noisy=noisy, **{role: volumes(inside, inside)})
+
+
+def test_a_volume_without_a_voxel_is_named() -> None:
+    draws = np.random.default_rng(0)
+    clean = draws.normal(100, 5, (32, 32, 12))
+    nothing = np.full_like(clean, np.nan)
+    noisy = volumes(clean, clean)
+    with pytest.raises(ParameterError, match="in volume 2 of the scan: give another mask or scan"):
+        scan_curves(volumes(clean, clean), reference=volumes(clean, nothing), noisy=noisy)

@@ -121,3 +121,17 @@ def test_faults_are_ours(tmp_path: Path) -> None:
         with pytest.raises(kind) as caught:
             denoise_files(source, output, method="median")
         assert isinstance(caught.value, InputError)
+
+
+def test_masked_voxels_do_not_leak_and_come_out_as_they_were() -> None:
+    array = np.random.default_rng(0).normal(100, 10, (20, 20, 12)).astype(np.float32)
+    masked = np.zeros(array.shape, dtype=bool)
+    masked[5:9, 5:9] = True
+    spoilt, holes = np.where(masked, 1e6, array), np.where(masked, np.nan, array)
+    result = md.denoise(np.ma.array(spoilt, mask=masked), method="gaussian")
+    expected = md.denoise(holes, method="gaussian")
+    np.testing.assert_array_equal(result.array[0][masked], 1e6)
+    np.testing.assert_array_equal(result.array[0][~masked], expected.array[0][~masked])
+    assert result.padding is not None
+    np.testing.assert_array_equal(result.padding[0], masked)
+    assert md.evaluate(array, np.ma.array(spoilt, mask=masked)).excluded == masked.sum()

@@ -7,6 +7,8 @@ import pytest
 
 import meddenoise as md
 from meddenoise.errors import GeometryError, ParameterError
+from meddenoise.noise.scan_level import one_channel
+from meddenoise.workflows.evaluate import evaluate_without_reference
 
 
 def test_arrays_volumes_and_paths_mix(tmp_path: Path) -> None:
@@ -34,3 +36,18 @@ def test_grids_that_do_not_match_are_named(tmp_path: Path) -> None:
         md.evaluate(md.read(one), moved)
     with pytest.raises(ParameterError):
         md.evaluate(array, array[:6])
+
+
+def test_a_scan_without_a_finite_voxel_is_named(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).uniform(0, 1, (12, 12, 12)).astype(np.float32)
+    nothing = np.full_like(array, np.nan)
+    good = md.write(md.Volume.from_array(array), tmp_path / "good.nii.gz")
+    truth = md.write(md.Volume(np.stack([array, nothing]), np.eye(4)), tmp_path / "truth.nii.gz")
+    second = one_channel(md.read(truth), 1)
+    for pair in ((second, good), (good, second)):
+        with pytest.raises(ParameterError, match=r"No voxel of .*truth\.nii\.gz is finite"):
+            md.evaluate(*pair)
+    with pytest.raises(ParameterError, match="No voxel of the reference is finite"):
+        md.evaluate(nothing, array)
+    with pytest.raises(ParameterError, match=r"in both .*good\.nii\.gz and .*truth\.nii\.gz"):
+        evaluate_without_reference(second, good)

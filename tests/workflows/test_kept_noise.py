@@ -75,6 +75,19 @@ def test_a_place_that_is_taken_is_refused(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
 
 
+def test_a_picture_s_noise_in_the_place_of_another_s_is_told(tmp_path: Path) -> None:
+    picture = md.Volume.from_array(np.arange(400.0).reshape(20, 20))
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "a.tif"):
+        md.write(picture, tmp_path / "in" / name)
+    told = r"noise/a\.tif would hold .*in/a\.png and .*in/a\.tif, as noise of pictures is .* \.tif:"
+    with pytest.raises(OutputError, match=told):
+        denoise_files(
+            tmp_path / "in", tmp_path / "out", method="median", keep_noise=tmp_path / "noise"
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_results_and_noise_below_the_scans(tmp_path: Path) -> None:
     for seed, name in enumerate(("one", "two")):
         scan(tmp_path / f"{name}.nii.gz", seed)

@@ -135,6 +135,7 @@ def test_what_cannot_be_done(tissue: np.ndarray, tmp_path: Path) -> None:
     refused("has 2: choose one by --volume", np.stack([tissue, tissue]))
     refused("has 2 volumes: --volume is 1 to 2", np.stack([tissue, tissue]), volume=3)
     refused("has 1 volume: leave --volume out", volume=2)
+    refused("seed is -1: it must be an integer of at least 0", seed=-1)
     refused("constant", np.ones_like(tissue))
     refused("no finite voxel", np.full_like(tissue, np.nan))
     refused("nothing.nii.gz", tmp_path / "nothing.nii.gz")

@@ -190,6 +190,27 @@ def test_a_scan_of_nothing_is_one_sentence(tmp_path: Path) -> None:
         report_scans(volume(), nothing, tmp_path / "a.html")
 
 
+def test_a_constant_scan_is_one_sentence_without_an_option_of_others(tmp_path: Path) -> None:
+    flat = md.Volume.from_array(np.full((24, 24, 12), 5.0))
+    with pytest.raises(ParameterError, match=r"reference is nearly everywhere 5.* or none\.$"):
+        report_scans(volume(), volume(1), tmp_path / "a.html", reference=flat)
+    with pytest.raises(ParameterError, match=r"noisy scan is nearly .* give another scan\.$"):
+        report_scans(flat, volume(), tmp_path / "a.html")
+    several = md.Volume(np.stack([flat.array[0], volume().array[0]]), flat.affine)
+    noisy = md.Volume(np.stack([volume().array[0]] * 2), flat.affine)
+    with pytest.raises(ParameterError, match="reference is nearly everywhere 5"):
+        report_scans(noisy, noisy, tmp_path / "a.html", reference=several)
+
+
+@pytest.mark.parametrize(("scale", "kind"), [(1e36, np.float32), (1e305, np.float64)])
+def test_values_that_no_plot_holds_are_one_sentence(
+    tmp_path: Path, scale: float, kind: type
+) -> None:
+    noisy, clean = (md.Volume.from_array(volume(seed).array[0] * kind(scale)) for seed in (0, 1))
+    with pytest.raises(ParameterError, match=r"noisy scan has values from .*: rescale all scans"):
+        report_scans(noisy, clean, tmp_path / "a.html")
+
+
 def test_a_scan_whose_name_begins_another_s(tmp_path: Path) -> None:
     directory = tmp_path / "denoised"
     for number, name in enumerate(("scan.b1.nii.gz", "scan.nii.gz", "scan.zz.nrrd", "p.zarr")):

@@ -182,6 +182,8 @@ def test_workers_share_a_study(config: dict[str, Any], tmp_path: Path) -> None:
         ({"training.steps": {"low": -3, "high": 5}}, {}, "training.steps"),
         ({"seed": [1, 2]}, {"trials": 0}, "--trials 0"),
         ({"seed": [1, 2]}, {"workers": 0}, "--workers 0"),
+        ({"seed": [1, 2]}, {"seed": -1}, "--seed -1: give a whole number from 0 to 4294967295"),
+        ({"seed": [1, 2]}, {"seed": 2**32}, "--seed 4294967296"),
         ({"training.ema": {"low": 0.0, "high": 0.5}}, {"sampler": "grid"}, "A grid needs"),
     ],
 )

@@ -43,6 +43,8 @@ NEARLY_CLEAN = ("colin27_t1", "cit168_t1")
 
 FILTERS: dict[str, dict[str, object]] = {
     "white": {"zero_filling": 1.0},
+    "zero filling 1.03": {"zero_filling": 1.03},
+    "zero filling 1.05": {"zero_filling": 1.05},
     "zero filling 1.1": {"zero_filling": 1.1},
     "zero filling 1.25": {"zero_filling": 1.25},
     "zero filling 1.5": {"zero_filling": 1.5},

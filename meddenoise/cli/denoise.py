@@ -48,7 +48,7 @@ def denoise(
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="For --method auto: train on the scan itself for that long before it is denoised.",
+            help="For --method auto: take that long, and learn from the scan itself.",
         ),
     ] = None,
     adapt: Annotated[
@@ -56,7 +56,7 @@ def denoise(
         typer.Option(
             metavar="SECONDS",
             help="Without --method and --model: take that long to do better on this very scan, by "
-            "BM4D's help and by training on it.",
+            "BM4D's help and by what is learnt from it.",
         ),
     ] = None,
     strength: Annotated[

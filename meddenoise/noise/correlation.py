@@ -21,8 +21,8 @@ LIMIT = 0.15
 it is weak, because of what anatomy leaves; zero filling from 80 % of k-space gives 0.23."""
 
 WHITE = 0.08
-"""Noise that is correlated less than that is as good as white. Zero filling from 90 % of k-space
-gives 0.1; chance, and what anatomy leaves where noise is not weak, up to 0.07."""
+"""Noise that is correlated less than that is as good as white, unless it rings. Zero filling from
+90 % of k-space gives 0.1; chance, and what anatomy leaves where noise is not weak, up to 0.07."""
 
 # What is filled with zeros from a share p of k-space rings: its correlation is 1 - p with each of
 # the next neighbours, and of alternating sign. The mean over them tells that from less: anatomy
@@ -135,8 +135,9 @@ class Correlation:
 
 def _ringing(coefficients: Sequence[float]) -> float:
     """How strong a correlation of alternating sign is, the next neighbour's being positive."""
-    if len(coefficients) < LAGS:
-        return 0.0  # one alone does not alternate
+    # One alone does not alternate, and those of a magnitude's background have lost their signs.
+    if len(coefficients) < LAGS or not min(coefficients) < 0:
+        return 0.0
     signs = [(-1) ** lag for lag in range(len(coefficients))]
     return sum(s * c for s, c in zip(signs, coefficients, strict=True)) / len(coefficients)
 
@@ -188,7 +189,7 @@ def background_correlation(
     Args:
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite where ``mask`` is.
         mask: bool, the same shape: the voxels without signal.
-        magnitude: the noise is Rayleigh.
+        magnitude: the noise is Rayleigh, or chi of several coils, for which the square is as near.
     """
     values = np.where(mask, array, 0).astype(np.float64)
     centred = np.where(mask, values - values[mask].mean(), 0)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["ENOUGH", "ResidualNoise"]
+__all__ = ["ENOUGH", "ResidualNoise", "middle_part"]
 
 Image = NDArray[np.float32]
 
@@ -66,6 +66,8 @@ class ResidualNoise:
         What was taken away tells how noise is correlated to 0.01, and how strong it is to 3 %;
         other ways tell the strength of white noise to 1 %, and that of any other hardly better.
         """
+        if self.sigma == 0:
+            return self
         alone = np.zeros_like(self.covariance)
         middle = tuple(n // 2 for n in alone.shape)
         alone[middle] = self.covariance[middle]
@@ -92,7 +94,7 @@ class ResidualNoise:
             denoise: does so.
             floor: darker places do not count.
         """
-        noisy, image = (_middle_part(np.asarray(a, dtype=np.float32)) for a in (noisy, image))
+        noisy, image = (middle_part(np.asarray(a, dtype=np.float32)) for a in (noisy, image))
         where = _flat(image, noisy - image, floor)
         taken = cls(_covariance(noisy - image, where))
         added = np.float32(_PROBE) * taken.draw(noisy.shape, torch.Generator().manual_seed(0))
@@ -125,7 +127,7 @@ class ResidualNoise:
         return np.asarray(irfftn(filtered, s=tuple(shape)), dtype=np.float32)
 
 
-def _middle_part(array: Image) -> Image:
+def middle_part(array: Image) -> Image:
     """As many planes in the middle as are enough."""
     deep = max(ENOUGH // max(array[0].size, 1), 1)
     first = max((len(array) - deep) // 2, 0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from meddenoise.filters.least_squares import least_squares, product_sums
 from meddenoise.filters.nlmeans import nlmeans
 from meddenoise.filters.spacing import relative_spacing
+from meddenoise.noise.residual_noise import middle_part
 from meddenoise.training.bounds import Bounds
 
 __all__ = ["Recombination"]
@@ -60,7 +61,8 @@ class Recombination:
         """From noisy images, what the filter made of them, and targets with independent noise.
 
         Args:
-            examples: at least one ``(noisy, filtered, target)``, all ``(X, Y)`` or ``(X, Y, Z)``.
+            examples: at least one ``(noisy, filtered, target)``, all ``(X, Y)`` or ``(X, Y, Z)``;
+                of large ones the middle tells enough.
             sigma: standard deviation of the noise in the noisy images.
             spacing: voxel size in mm per axis.
             floor: see the class; ``-inf`` for none.
@@ -72,7 +74,8 @@ class Recombination:
         """
         sums: list[tuple[NDArray[np.floating], NDArray[np.floating]]] = []
         error, count = 0.0, 0
-        for noisy, filtered, target in examples:
+        for example in examples:
+            noisy, filtered, target = (middle_part(image) for image in example)
             terms = [term.reshape(-1) for term in _terms(noisy, filtered, sigma, spacing, floor)]
             missed = (target - filtered).reshape(-1)
             sums.append(product_sums(terms, missed))
@@ -81,8 +84,8 @@ class Recombination:
         products, right = (np.sum(parts, axis=0) for parts in zip(*sums, strict=True))
         weights = least_squares(products, right)
         fell = float(weights @ right)
-        chance = voxels * (error - fell) / count
-        if not fell > 2 * len(weights) * chance:
+        free = count - len(weights)
+        if free <= 0 or not fell > 2 * len(weights) * voxels * (error - fell) / free:
             return None
         return cls(weights, tuple(spacing), floor)
 

@@ -1,4 +1,4 @@
-"""A filter's result made better by a network that learns from the noisy scan alone."""
+"""A filter's result made better by what is learnt from the noisy scan alone."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class Refined:
     Attributes:
         image: the result, the scan's shape and dtype.
         steps: of training.
-        gain: by how much the squared error fell on the part that was held out, in units of
-            sigma^2.
+        gain: by how much the network lowered the squared error on the part that was held out,
+            beyond what a few numbers did, in units of sigma^2.
         refined: it fell by more than chance explains; otherwise the network has no say.
         recombined: the filter's result had some of its residual and of its neighbours added, by
             :class:`meddenoise.training.recombined.Recombination`; otherwise, and without the
@@ -138,7 +138,7 @@ def refine(
     It learns from recorruptions of the scan (R2R: Pang et al., CVPR 2021, equation 8): y1 and y2
     have independent noise, so that y2 is a target for what is made of y1 and of B(y1), B being the
     filter. What they are made with must be like the noise itself, or noise would be left on
-    purpose: it is like what the filter took away
+    purpose: it is like what the filter took away, and where that is white, as strong as was said
     (:class:`meddenoise.noise.residual_noise.ResidualNoise`).
 
     First some of the residual and of the neighbours is added to B(y), by 18 numbers for all of the
@@ -148,7 +148,7 @@ def refine(
     is held out, for a network might learn the very noise of what it sees: where it is no better
     there than without it, it has no say. Where the scan is too small to hold out anything, the
     filter's result is given. No correction has a say in the local mean
-    (:class:`meddenoise.training.bounds.Bounds`).
+    (:class:`meddenoise.training.bounds.Bounds`), but where it fades in above the floor.
 
     Right for Gaussian noise of a known level that the filter takes away, white or filled with zeros
     from 80 to 95 % of k-space. Where what it took away is stronger or weaker than that by more than
@@ -159,8 +159,9 @@ def refine(
         first: ``(noisy, sigma)`` to the filtered image.
         sigma: standard deviation of the noise, in the array's unit, above 0.
         seconds: for all together, the last pass over the scan as well; the first filtering takes as
-            long as it takes. The training ends earlier once it has been over the scan 60 times: it
-            would only learn the noise.
+            long as it takes, and what is added by a few numbers some 2 microseconds a voxel. The
+            training ends earlier once it has been over the scan 60 times: it would only learn the
+            noise.
         spacing: voxel size in mm per axis.
         seed: of the recorruptions and of training.
         device: for the network.

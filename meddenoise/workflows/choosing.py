@@ -54,10 +54,11 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
       installed: MP-PCA, which compares the volumes.
     - Any other scan: the mean of BM4D, which is told how the noise is correlated, and the network
       that ships, or BM4D alone where that network does not know such scans.
-    - With time, where noise is independent between voxels: a network that learns from the scan what
-      they left undone. In the minutes that a user waits, networks that start from nothing stay
-      below BM4D (``benchmarks/self_supervised.py``). Nothing is learnt from correlated noise: with
-      zero filling from 75 % of k-space one of eight heads lost 0.9 dB, and two gained 0.1.
+    - With time, where noise is independent between voxels: what a few numbers and a network learn
+      from the scan that they left undone. In the minutes that a user waits, networks that start
+      from nothing stay below BM4D (``benchmarks/self_supervised.py``). Nothing is learnt from
+      correlated noise: with zero filling from 75 % of k-space one of eight heads lost 0.9 dB, and
+      two gained 0.1.
 
     Rician noise is stabilised around whatever is chosen, and photon noise unless a sigma is said.
 
@@ -77,7 +78,7 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
         return Choice("identity", "none", (*seen, "So the scan is left as it is."))
     if stabilise == "anscombe" and sigma is not None:
         stabilise = "none"
-        seen.append(LIKE_PHOTONS)
+        seen = [f"The noise has a sigma of {sigma:.4g}, as was said.", LIKE_PHOTONS]
     if stabilise != "none":
         kind = "Rician" if stabilise == "rician" else "photon"
         seen.append(f"Its {kind} noise is stabilised, and its bias goes with it.")
@@ -109,7 +110,7 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
         more = f"--budget {SHORTEST_TRAINING:g} or more would refine it by training."
         why = (*seen, f"Taken: {named}.", more)
         return Choice(method, stabilise, why, correlation=along)
-    seen.append(f"Taken: {named}, refined by a network trained on the scan, {budget:g} s in all.")
+    seen.append(f"Taken: {named}, refined by what is learnt from the scan, {budget:g} s in all.")
     each = {"seconds": budget / volume.channels}
     return Choice(f"{method}_refined", stabilise, tuple(seen), each, along)
 

@@ -19,7 +19,7 @@ _TOLD = (
     "training.start_from",
 )
 # "2.5%" has a point and is no file.
-_LEVEL = re.compile(r"(SNR *)?\d*\.\d+ *%?", re.IGNORECASE)
+_LEVEL = re.compile(r"(SNR *)?[-+]?(\d+\.\d*|\.\d+)(e[-+]?\d+)? *(%|HU)?", re.IGNORECASE)
 
 
 def without_paths(value: Any, key: str = "") -> Any:

@@ -1,5 +1,5 @@
-"""``--method bm4d_refined`` and ``ensemble_refined``: a filter, and a network that learns from the
-scan what it left undone."""
+"""``--method bm4d_refined`` and ``ensemble_refined``: a filter, and what is learnt from the scan of
+what it left undone."""
 
 from __future__ import annotations
 

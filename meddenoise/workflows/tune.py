@@ -378,7 +378,9 @@ def _save(found: Tuned, study: Any, axes: Mapping[str, Choice | Span], best: Con
     run = found.directory / "trials" / str(study.best_trial.number) / "config.yaml"
     if "patch" not in best.data.model_fields_set and run.is_file():
         # What is written down counts as chosen: it is to be the patch that the trial had.
-        best = _with(best, {"data.patch": load(run).data.patch})
+        own = load(run).data
+        grown = {} if own.patch_from is None else {"data.patch_from": own.patch_from}
+        best = _with(best, {"data.patch": own.patch, **grown})
     for name, content in (("best.yaml", dump(best)), ("trials.csv", text.getvalue())):
         with atomic_file(found.directory / name, overwrite=True) as temporary:
             temporary.write_text(content, encoding="utf-8")

@@ -348,7 +348,9 @@ def _by_choice(
         sigma = level(volume)
         choice = choose(volume, budget=budget, sigma=sigma)
         warnings.warn(" ".join(choice.why), stacklevel=2)
-        stabilise = around.stabilise or ("none" if around.debias else choice.stabilise)
+        stabilise = choice.stabilise
+        if around.debias or around.stabilise not in (None, "auto"):
+            stabilise = around.stabilise or "none"
         chosen = dict(choice.options)
         if "device" in filter_options(choice.method):
             chosen["device"] = device

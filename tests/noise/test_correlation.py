@@ -55,6 +55,8 @@ def test_a_weak_correlation_counts_if_it_alternates() -> None:
     assert not ringing.white
     assert ringing.along(0) == (0.05, -0.05, 0.05)
     assert ringing.along(1) == (0, 0, 0)
+    # A magnitude's background tells no signs.
+    assert Correlation(((0.05, 0.0, 0.075),), (0.06,)).white
     # What chance may be where few pairs tell, and what is not known, are none.
     assert Correlation(((0.05, -0.05, 0.05),), (0.2,)).white
     assert Correlation(((0.05, -0.05, float("nan")),)).white

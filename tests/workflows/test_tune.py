@@ -61,7 +61,7 @@ def test_a_patch_that_nobody_chose_is_cut_to_the_scans(tmp_path: Path) -> None:
     image = np.random.default_rng(0).normal(100, 10, (16, 16, 12)).astype(np.float32)
     scan = md.write(md.Volume.from_array(image), tmp_path / "scan.nii.gz")
     values = {
-        "data": {"images": str(scan), "batch": 1},
+        "data": {"images": str(scan), "batch": 1, "patch_from": [24, 24, 8]},
         "trainer": {"name": "supervised"},
         "network": {"name": "unet", "channels": [4, 8]},
         "noise": {"name": "gaussian", "sigma": 20},
@@ -70,7 +70,8 @@ def test_a_patch_that_nobody_chose_is_cut_to_the_scans(tmp_path: Path) -> None:
     space = {"training.learning_rate": [1e-8, 1e-2]}
     found = tune(md.Config(**values), space, trials=1, output=tmp_path / "t", device="cpu")
     assert found.finished == 1
-    assert load(tmp_path / "t" / "best.yaml").data.patch == [16, 16, 12]
+    best = load(tmp_path / "t" / "best.yaml").data
+    assert (best.patch, best.patch_from) == ([16, 16, 12], [16, 16, 8])
 
 
 def test_what_it_was_made_with(config: dict[str, Any], tmp_path: Path) -> None:

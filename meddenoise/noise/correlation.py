@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.noise.finest_band import HIGH_PASS, NORMAL_MAD, WIDTH
+from meddenoise.noise.finest_band import HIGH_PASS, NORMAL_MAD, WIDTH, high_passed
+from meddenoise.noise.slope import slope
 
 __all__ = ["LAGS", "LIMIT", "WHITE", "Correlation", "background_correlation", "tissue_correlation"]
 
@@ -158,18 +159,18 @@ def tissue_correlation(array: NDArray[np.floating], mask: NDArray[np.bool_]) -> 
         array: ``(X, Y)`` or ``(X, Y, Z)``; non-finite voxels do not count.
         mask: bool, the same shape: the tissue.
     """
-    from scipy.ndimage import gaussian_gradient_magnitude
+    from scipy.ndimage import gaussian_filter
 
     known = mask & np.isfinite(array)
     values = np.where(known, array, np.nan).astype(np.float32)
-    slope = gaussian_gradient_magnitude(np.where(known, array, 0).astype(np.float32), 1.0)
+    steep = slope(gaussian_filter(np.where(known, array, 0).astype(np.float32), 1.0))
     found = np.full((array.ndim, LAGS), np.nan)
     pairs = np.zeros((array.ndim, LAGS))
     for axis in range(array.ndim):
-        filtered, flat = values, slope
+        filtered, flat = values, steep
         for other, length in enumerate(array.shape):
             if other != axis and length >= 3 * WIDTH:
-                filtered, flat = _high_pass(filtered, other), _middle(flat, other)
+                filtered, flat = high_passed(filtered, other), _middle(flat, other)
         filtered, flat = np.ascontiguousarray(filtered), np.ascontiguousarray(flat)
         finite = np.isfinite(filtered)
         for lag in range(1, LAGS + 1):
@@ -223,7 +224,7 @@ def _fewest(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
 def _robust(
     values: NDArray[np.float32],
     finite: NDArray[np.bool_],
-    slope: NDArray[np.float32],
+    steep: NDArray[np.float32],
     axis: int,
     lag: int,
 ) -> tuple[float, int]:
@@ -239,7 +240,7 @@ def _robust(
         return float("nan"), 0
     there = lag * math.prod(values.shape[axis + 1 :])
     if here.size > _AT_LEAST:
-        steepest = np.maximum(slope.take(here), slope.take(here + there))
+        steepest = np.maximum(steep.take(here), steep.take(here + there))
         count = round(max(_FLATTEST * here.size, _AT_LEAST))
         here = here[np.argpartition(steepest, count - 1)[:count]]
     u, v = values.take(here), values.take(here + there)
@@ -254,13 +255,6 @@ def _pair(values: NDArray, axis: int, lag: int) -> tuple[NDArray, NDArray]:
     """Every voxel that has one, and its neighbour."""
     moved = np.moveaxis(values, axis, 0)
     return moved[: len(moved) - lag], moved[lag:]
-
-
-def _high_pass(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    moved = np.moveaxis(values, axis, 0)
-    length = len(moved) - WIDTH + 1
-    total = sum(np.float32(HIGH_PASS[k]) * moved[k : k + length] for k in range(WIDTH))
-    return np.moveaxis(np.asarray(total), 0, axis)
 
 
 def _middle(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

@@ -130,7 +130,7 @@ class Guided:
 
 def _surroundings(
     guide: NDArray[np.floating], usable: NDArray[np.bool_], axes: list[int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """The guide's intensity and its slope in the middle of each coefficient's support."""
     from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 
@@ -138,7 +138,7 @@ def _surroundings(
         slice(1, n - (WIDTH - 2)) if axis in axes else slice(None)
         for axis, n in enumerate(guide.shape)
     )
-    known = np.where(usable, guide, 0).astype(np.float64)
+    known = np.where(usable, guide, 0).astype(np.result_type(guide, np.float32))
     widths = [1.0 if axis in axes else 0.0 for axis in range(guide.ndim)]
     place = gaussian_filter(known, widths)[middle]
     slope = gaussian_gradient_magnitude(known, 1.0)[middle]

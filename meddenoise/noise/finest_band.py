@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,12 @@ __all__ = [
     "WIDTH",
     "band",
     "finest_band",
+    "high_passed",
     "sampled_parts",
     "telling",
 ]
+
+Real = TypeVar("Real", bound=np.floating)
 
 # Daubechies' wavelet with two vanishing moments: linear ramps give no coefficient.
 _S3 = 3**0.5
@@ -82,7 +86,7 @@ def band(
     """The coefficients of :func:`finest_band`."""
     values = np.where(usable, array, 0).astype(np.float64)
     for axis in axes:
-        values = _filtered(values, axis, high_pass)
+        values = high_passed(values, axis, high_pass)
     return values
 
 
@@ -94,21 +98,31 @@ def telling(
     return _windows(usable & ~background, axes, np.logical_and)
 
 
-def _filtered(
-    values: NDArray[np.float64], axis: int, high_pass: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Valid part of the convolution with the high-pass filter along one axis."""
-    taps = [weight * part for weight, part in zip(high_pass, _shifts(values, axis), strict=True)]
-    return taps[0] + taps[1] + taps[2] + taps[3]
+def high_passed(
+    values: NDArray[Real], axis: int, high_pass: NDArray[np.float64] = HIGH_PASS
+) -> NDArray[Real]:
+    """Valid part of the convolution with the filter along one axis, in the dtype it has."""
+    weights = high_pass.astype(values.dtype)
+    first, *others = _shifts(values, axis)
+    total = weights[0] * first
+    tap = np.empty_like(total)
+    for weight, part in zip(weights[1:], others, strict=True):
+        total += np.multiply(weight, part, out=tap)
+    return np.asarray(total)
 
 
 def _flat_background(
     values: NDArray[np.generic], usable: NDArray[np.bool_], axes: list[int]
 ) -> NDArray[np.bool_]:
     """The voxels of filter supports filled by one value: the commonest such value."""
-    highest = _windows(values, axes, np.maximum)
-    flat = np.equal(highest, _windows(values, axes, np.minimum))
-    flat &= _windows(usable, axes, np.logical_and)
+    flat, highest, lowest = usable, values, values
+    for axis in axes:
+        highest = _windows(highest, [axis], np.maximum)
+        lowest = _windows(lowest, [axis], np.minimum)
+        flat = np.equal(highest, lowest)
+        if not flat.any():  # along one axis is enough to know
+            return np.zeros(values.shape, dtype=bool)
+    flat = flat & _windows(usable, axes, np.logical_and)
     levels, counts = np.unique(highest[flat], return_counts=True)
     if levels.size == 0:
         return np.zeros(values.shape, dtype=bool)

@@ -1,11 +1,11 @@
-"""How much memory this process can still have."""
+"""How much memory this process can still have, and whether something failed for want of it."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-__all__ = ["free_memory"]
+__all__ = ["free_memory", "is_out_of_memory"]
 
 # Of a control group: its limit, what it uses, and the line that says how much of that are pages of
 # files that can be dropped at once; version 2 and 1.
@@ -24,6 +24,17 @@ def free_memory() -> int:
     """
     found = [_system(), *(_left(*group) for group in _CGROUPS), _address_space()]
     return min((n for n in found if n is not None), default=2**32)
+
+
+def is_out_of_memory(fault: BaseException) -> bool:
+    """Whether Python, numpy or torch (on a CPU or a GPU) could not get its memory."""
+    return (
+        isinstance(fault, MemoryError)
+        or type(fault).__name__ == "OutOfMemoryError"  # torch's, which is not imported for that
+        or "can't allocate memory" in str(fault)
+        or "DefaultCPUAllocator: not enough memory" in str(fault)
+        or "could not create a memory object" in str(fault)
+    )
 
 
 def _system() -> int | None:

@@ -12,6 +12,7 @@ from typing import Any
 from typer.core import TyperGroup
 
 from meddenoise.errors import MeddenoiseError
+from meddenoise.free_memory import is_out_of_memory
 
 __all__ = ["CommandGroup", "Stopped", "failing_well"]
 
@@ -56,7 +57,7 @@ def failing_well() -> Iterator[None]:
         status = 2 if fault.errno in _USERS_TO_MEND else 1
         _leave(f"{fault.filename or 'The system'}: {fault.strerror or fault}.", status, fault)
     except Exception as fault:
-        if _out_of_memory(fault):
+        if is_out_of_memory(fault):
             _leave(
                 "Not enough memory: close what else needs it, or denoise a part of the scan; in "
                 "training, take a smaller data.patch or data.batch.",
@@ -69,15 +70,6 @@ def failing_well() -> Iterator[None]:
             1,
             fault,
         )
-
-
-def _out_of_memory(fault: Exception) -> bool:
-    """Whether Python, numpy, or torch (on a CPU or a GPU) could not get its memory."""
-    return (
-        isinstance(fault, MemoryError)
-        or type(fault).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in str(fault)
-    )
 
 
 def _leave(message: str, status: int, fault: BaseException) -> None:

@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.evaluation.fields import image_values, map_values
 from meddenoise.evaluation.metrics import selected
 
 __all__ = ["RegionBias", "bias", "bias_by_region"]
 
 # A label map has few values; an intensity image given by mistake has thousands.
 _MOST_LABELS = 1000
+# Beyond that not all whole numbers exist in double precision.
+_LARGEST = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def bias_by_region(
         ParameterError: shapes that differ, a map without labels, of more than 1000, or of
             fractions.
     """
-    truth, judged = np.asarray(reference), np.asarray(image)
+    truth, judged = image_values(reference), image_values(image)
     numbers = checked_labels(labels, truth.shape)
     if truth.shape != judged.shape:
         raise ParameterError(f"The reference has shape {truth.shape}, the image {judged.shape}.")
@@ -97,13 +100,19 @@ def checked_labels(labels: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int6
     """A label map as whole numbers.
 
     Raises:
-        ParameterError: another shape, no label but 0, more than 1000, or fractions.
+        ParameterError: another shape, no label but 0, more than 1000, one above 2^53, or
+            fractions.
     """
-    numbers = np.asarray(labels)
+    numbers = map_values(labels)
     if numbers.shape != shape:
         raise ParameterError(f"The label map has shape {numbers.shape}, the image {shape}.")
-    whole = np.rint(np.where(np.isfinite(numbers), numbers, 0)).astype(np.int64)
-    if not np.array_equal(whole, np.where(np.isfinite(numbers), numbers, 0)):
+    largest = float(np.abs(numbers).max(initial=0))
+    if largest > _LARGEST:
+        raise ParameterError(
+            f"The label map holds {largest:.4g}: that is no label but an intensity."
+        )
+    whole = np.rint(numbers).astype(np.int64)
+    if not np.array_equal(whole, numbers):
         raise ParameterError("The label map holds fractions: labels are whole numbers.")
     count = np.count_nonzero(np.unique(whole))
     if count == 0:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.bias import bias
 from meddenoise.evaluation.data_range import PERCENTILES, chosen_data_range
+from meddenoise.evaluation.fields import map_values
 from meddenoise.evaluation.gather import Region, referenced, regions
 from meddenoise.evaluation.measured import Measured
 from meddenoise.evaluation.metrics import mae, psnr, rmse
@@ -22,6 +23,8 @@ from meddenoise.evaluation.volumes import VolumeScores, mean_of, over_volumes
 from meddenoise.volume import Volume
 
 __all__ = ["Metrics", "compare"]
+
+_NO_SSIM = "none: "
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Metrics:
             notes["psnr"] = "infinite: the images are identical"
         if math.isnan(self.ssim):
             result["ssim"] = None
-            notes["ssim"] = self.ssim_convention
+            notes["ssim"] = self.ssim_convention.removeprefix(_NO_SSIM)
         result["window"] = None if self.window is None else list(self.window)
         result["notes"] = notes
         return result
@@ -148,7 +151,7 @@ def compare(
             ``(C, X, Y, Z)``.
         image: what is judged, on the same grid.
         mask: a volume or array on the same grid, with or without channels; voxels that are
-            not 0 count.
+            not 0 count, but none that is padding or masked in the mask itself.
         data_range: the peak in the image's units; by default :func:`default_data_range` of
             the reference, never of the judged image.
         window: (centre, width): clip both images to it first, and take the width as the
@@ -236,7 +239,7 @@ def _each(
 ) -> tuple[list[VolumeScores], str]:
     """Scores of each volume that has a voxel to compare, and the window of SSIM in words."""
     large = sum(length >= 11 for length in x.shape[1:]) >= 2
-    convention = "none: SSIM needs at least 11 voxels along two axes"
+    convention = f"{_NO_SSIM}SSIM needs at least 11 voxels along two axes"
     each = []
     for number, (one, other, where) in enumerate(zip(x, y, compared, strict=True), 1):
         if not where.any():
@@ -293,9 +296,7 @@ def _mask(mask: Volume | NDArray | None, truth: Volume) -> NDArray[np.bool_]:
     """The mask for every channel."""
     if mask is None:
         return np.ones(truth.array.shape, dtype=bool)
-    values = _on_grid(mask, truth, "mask")
-    inside = np.isfinite(values) & (values != 0)
-    return np.broadcast_to(inside, truth.array.shape)
+    return np.broadcast_to(_on_grid(mask, truth, "mask") != 0, truth.array.shape)
 
 
 def _on_grid(mask: Volume | NDArray, truth: Volume, name: str) -> NDArray:
@@ -303,9 +304,7 @@ def _on_grid(mask: Volume | NDArray, truth: Volume, name: str) -> NDArray:
     if isinstance(mask, Volume):
         one = Volume(truth.array[: mask.channels], truth.affine)
         one.check_same_grid(mask, names=("the reference", f"the {name}"))
-        values = mask.array
-    else:
-        values = np.asarray(mask)
+    values = map_values(mask)
     if values.shape not in (truth.array.shape, truth.shape, (1, *truth.shape)):
         raise ParameterError(
             f"The {name} has shape {values.shape}, the image {truth.shape}: they must be the same."

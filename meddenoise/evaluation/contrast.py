@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import checked_mask
+from meddenoise.evaluation.fields import checked_mask, image_values
 
 __all__ = ["cnr", "contrast_recovery"]
 
@@ -65,7 +65,7 @@ def contrast_recovery(
 
 
 def _region(image: ArrayLike, where: NDArray[np.bool_]) -> _Region:
-    values = np.asarray(image)
+    values = image_values(image)
     inside = values[checked_mask(where, values.shape) & np.isfinite(values)].astype(np.float64)
     if inside.size < 2:
         raise ParameterError(f"A region holds {inside.size} finite voxels: at least 2 are needed.")

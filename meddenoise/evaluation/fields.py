@@ -8,8 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.volume import Volume
 
-__all__ = ["check_spacing", "checked_mask", "filled_pair", "slices_of"]
+__all__ = [
+    "check_spacing",
+    "checked_mask",
+    "filled_pair",
+    "image_values",
+    "map_values",
+    "slices_of",
+]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -32,8 +40,7 @@ def filled_pair(
     Raises:
         ParameterError: another number of axes, shapes that differ, or nothing to count.
     """
-    truth = np.asarray(reference, dtype=np.float64)
-    judged = np.asarray(image, dtype=np.float64)
+    truth, judged = (image_values(a).astype(np.float64) for a in (reference, image))
     if truth.ndim not in (2, 3):
         raise ParameterError(f"{name} is for images of 2 or 3 axes, not of shape {truth.shape}.")
     if truth.shape != judged.shape:
@@ -49,17 +56,32 @@ def filled_pair(
 
 
 def checked_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> Mask:
-    """The mask as bool, all of the image without one.
+    """The mask as bool, all of the image without one; see :func:`map_values`.
 
     Raises:
         ParameterError: another shape.
     """
     if mask is None:
         return np.ones(shape, dtype=bool)
-    inside = np.asarray(mask).astype(bool, copy=False)
+    inside = map_values(mask) != 0
     if inside.shape != shape:
         raise ParameterError(f"The mask has shape {inside.shape}, the image {shape}.")
     return inside
+
+
+def map_values(given: Volume | ArrayLike) -> NDArray:
+    """The values of a mask or label map; 0 where it is not finite, padding, or masked itself."""
+    if isinstance(given, Volume):
+        return np.where(given.valid, given.array, 0)
+    values = np.ma.filled(given, 0)
+    return np.where(np.isfinite(values), values, 0)
+
+
+def image_values(image: ArrayLike) -> NDArray:
+    """An image as an array; what a masked array masks is not a number there."""
+    if not isinstance(image, np.ma.MaskedArray):
+        return np.asarray(image)
+    return np.where(np.ma.getmaskarray(image), np.nan, image.data)
 
 
 def check_spacing(spacing: Sequence[float] | None, dims: int) -> tuple[float, ...]:

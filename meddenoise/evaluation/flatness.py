@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import checked_mask
+from meddenoise.evaluation.fields import checked_mask, image_values
 
 __all__ = ["FlatNoise", "flat_noise"]
 
@@ -71,7 +71,7 @@ def flat_noise(
     """
     from scipy.ndimage import gaussian_filter
 
-    before, after = (np.asarray(a, dtype=np.float64) for a in (noisy, denoised))
+    before, after = (image_values(a).astype(np.float64) for a in (noisy, denoised))
     if before.shape != after.shape or before.ndim not in (2, 3):
         raise ParameterError(
             f"Noise in flat places is for two images (X, Y) or (X, Y, Z) of one shape, not of "

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.evaluation.fields import checked_mask, image_values
 
 __all__ = ["check_data_range", "mae", "psnr", "rmse", "selected"]
 
@@ -75,19 +76,17 @@ def selected(
     Raises:
         ParameterError: shapes that differ, an empty mask, or a selected voxel not finite.
     """
-    truth, judged = np.asarray(reference), np.asarray(image)
+    truth, judged = image_values(reference), image_values(image)
     if truth.shape != judged.shape:
         raise ParameterError(f"The reference has shape {truth.shape}, the image {judged.shape}.")
-    if mask is None:
-        mask = np.ones(truth.shape, dtype=bool)
-    if mask.shape != truth.shape:
-        raise ParameterError(f"The mask has shape {mask.shape}, the images {truth.shape}.")
-    mask = mask.astype(bool, copy=False)
-    if not mask.any():
+    inside = checked_mask(mask, truth.shape)
+    if not inside.any():
         raise ParameterError("The mask is empty: there is no voxel to compare.")
-    if not (np.isfinite(truth[mask]).all() and np.isfinite(judged[mask]).all()):
-        raise ParameterError("A voxel to compare is not finite: leave it out by the mask.")
-    return truth, judged, mask
+    if not (np.isfinite(truth[inside]).all() and np.isfinite(judged[inside]).all()):
+        raise ParameterError(
+            "A voxel to compare is not finite, or masked: leave it out by the mask."
+        )
+    return truth, judged, inside
 
 
 def _difference(

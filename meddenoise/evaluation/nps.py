@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import check_spacing, checked_mask, slices_of
+from meddenoise.evaluation.fields import check_spacing, checked_mask, image_values, slices_of
 
 __all__ = ["NoisePowerSpectrum", "noise_power_spectrum"]
 
@@ -93,7 +93,7 @@ def noise_power_spectrum(
         ParameterError: an image of other than 2 or 3 axes, no region of at least 8 voxels a side
             within the mask, or no noise at all.
     """
-    values = np.asarray(noise, dtype=np.float64)
+    values = image_values(noise).astype(np.float64)
     if values.ndim not in (2, 3) or not 2 <= dims <= values.ndim:
         raise ParameterError(
             f"A noise power spectrum in {dims}-D cannot be had of an image of shape {values.shape}."

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.evaluation.fields import checked_mask
 
 __all__ = ["LIMIT", "ResidualTest", "residual_structure"]
 
@@ -22,6 +23,8 @@ _FEWEST = 500
 # Where the residual's power over so many voxels is less than that share of what it is where it is
 # strong, there was no noise to take away: air that a scanner has smoothed or masked.
 _WINDOW, _SILENT, _STRONG = 5, 0.01, 0.9
+# And where no more than that share of them was changed.
+_MOSTLY = 0.5
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def residual_structure(
         denoised: the same shape and unit.
         sigma: the noise's standard deviation, or any multiple of it: a number or a map, of which
             only what is above 0 counts.
-        mask: bool, the voxels that count; what was hardly changed never does.
+        mask: bool, the voxels that count; where hardly anything was changed none does.
 
     Raises:
         ParameterError: shapes that differ, or fewer than 500 voxels at edges.
@@ -81,9 +84,10 @@ def residual_structure(
     residual, shown = np.zeros((2, *noisy.shape))
     residual[known] = (noisy[known].astype(np.float64) - denoised[known]) / levels[known]
     shown[known] = denoised[known] / levels[known]
-    counted = residual != 0
-    if mask is not None:
-        counted &= mask
+    wanted = known & checked_mask(mask, noisy.shape)
+    changed = wanted & (residual != 0)
+    # Single voxels that came out as they were, by chance or by rounding, are of what was changed.
+    counted = changed | (wanted & (uniform_filter(changed.astype(np.float32), _WINDOW) > _MOSTLY))
     inside = np.where(counted, residual, 0.0)
     power = uniform_filter(np.square(inside), _WINDOW)
     if counted.any():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.evaluation.fields import image_values
 from meddenoise.evaluation.metrics import check_data_range, selected
 
 __all__ = ["SSIM", "ssim"]
@@ -71,7 +72,7 @@ def ssim(
             two axes of at least 11 voxels.
     """
     data_range = check_data_range(data_range)
-    truth, judged = np.asarray(reference), np.asarray(image)
+    truth, judged = image_values(reference), image_values(image)
     if truth.ndim not in (2, 3):
         raise ParameterError(f"SSIM is for images of 2 or 3 axes, not of shape {truth.shape}.")
     if truth.shape != judged.shape:

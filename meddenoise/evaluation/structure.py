@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import checked_mask
+from meddenoise.evaluation.fields import checked_mask, image_values
 
 __all__ = ["gradient_correlation"]
 
@@ -42,7 +42,7 @@ def gradient_correlation(
     """
     from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 
-    taken, shown = (np.asarray(a, dtype=np.float64) for a in (residual, image))
+    taken, shown = (image_values(a).astype(np.float64) for a in (residual, image))
     if taken.shape != shown.shape:
         raise ParameterError(f"The residual has shape {taken.shape}, the image {shown.shape}.")
     finite = np.isfinite(taken) & np.isfinite(shown)

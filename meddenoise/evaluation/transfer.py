@@ -185,11 +185,13 @@ def transfer_of_edge(values: Array, distances: Array, *, pixel: float) -> Transf
     used = (bins >= 0) & (bins < 2 * count)
     filled = np.bincount(bins[used], minlength=2 * count)
     total = np.bincount(bins[used], values[used], minlength=2 * count)
+    away = np.bincount(bins[used], distances[used], minlength=2 * count)
     centres = (np.arange(2 * count) - count + 0.5) * step
     known = filled > 0
     if np.count_nonzero(known) < _FEWEST_BINS:
         raise ParameterError("Around the edge there are too few voxels for a transfer function.")
-    spread = np.interp(centres, centres[known], total[known] / filled[known])
+    # Where an edge crosses pixels at few phases, a bin's voxels do not lie about its middle.
+    spread = np.interp(centres, away[known] / filled[known], total[known] / filled[known])
     line: Array = np.diff(spread).astype(np.float64)
     places: Array = centres[:-1].astype(np.float64) + step / 2
     found, _ = transfer_of_line(places, line, step=step, highest=1 / pixel, boxes=2)

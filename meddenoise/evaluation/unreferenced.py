@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.data_range import chosen_data_range
+from meddenoise.evaluation.fields import map_values
 from meddenoise.evaluation.measured import Measured
 from meddenoise.evaluation.residual import LIMIT
 from meddenoise.evaluation.taken_away import Denoise, psnr_by_repeat, psnr_by_sure, taken_away
@@ -184,10 +185,8 @@ def without_reference(
     noise, why = _noise(noisy)
     if noisy.channels == 1:
         return _one(image, noisy, repeat, denoise, mask, (peak, told), (noise, why))
-    if mask is None or not _holds(mask, noisy):
-        masks: list[Volume | NDArray | None] = [mask] * noisy.channels
-    else:
-        values = mask.array if isinstance(mask, Volume) else np.asarray(mask)
+    masks: list[Volume | NDArray | None] = [mask] * noisy.channels
+    if mask is not None and (values := map_values(mask)).shape == noisy.array.shape:
         masks = list(values)
     one_for_all = noise is not None and noise.mppca is not None
     each = []
@@ -262,12 +261,6 @@ def _first(volume: Volume) -> NDArray[np.float64]:
     return volume.array[0].astype(np.float64)
 
 
-def _holds(mask: Volume | NDArray, noisy: Volume) -> bool:
-    """Whether a mask has a volume for each of the scan's."""
-    values = mask.array if isinstance(mask, Volume) else np.asarray(mask)
-    return values.shape == noisy.array.shape
-
-
 def _inside(
     mask: Volume | NDArray | None,
     noisy: Volume,
@@ -287,14 +280,14 @@ def _inside(
 
 
 def _given(mask: Volume | NDArray, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    values = mask.array if isinstance(mask, Volume) else np.asarray(mask)
+    values = map_values(mask)
     if values.shape == (1, *shape):
         values = values[0]
     if values.shape != shape:
         raise ParameterError(
             f"The mask has shape {values.shape}, the image {shape}: they must be the same."
         )
-    return np.asarray(np.isfinite(values) & (values != 0))
+    return np.asarray(values != 0)
 
 
 def _noise(noisy: Volume) -> tuple[NoiseEstimate | None, str]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import checked_mask
+from meddenoise.evaluation.fields import checked_mask, image_values
 
 __all__ = ["Whiteness", "residual_whiteness"]
 
@@ -57,7 +57,7 @@ def residual_whiteness(
     Raises:
         ParameterError: fewer than 1000 voxels, or a residual that is constant.
     """
-    values = np.asarray(residual, dtype=np.float64)
+    values = image_values(residual).astype(np.float64)
     counted = checked_mask(mask, values.shape) & np.isfinite(values)
     if np.count_nonzero(counted) < _FEWEST:
         raise ParameterError(

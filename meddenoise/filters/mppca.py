@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.filters.extras import from_dipy
 from meddenoise.filters.registry import register_filter
-from meddenoise.noise.mppca import distinct_volumes
+from meddenoise.noise.mppca import distinct_volumes, mppca_sigma
 
 __all__ = ["mppca"]
+
+# Voxels of the smallest patch along an axis that is not too short for one.
+_FEWEST = 3
 
 
 @register_filter("mppca", joint=True)
@@ -28,7 +31,9 @@ def mppca(
     In every patch the volumes' eigenvalues below the Marchenko-Pastur bound are dropped; the
     bound comes from the eigenvalues themselves (Veraart et al., NeuroImage 142:394, 2016). Some
     thousand voxels a second. Blank volumes stay as they are, and copies of a volume come out as it
-    does: eigenvalues of 0, which they have, would move the bound.
+    does: eigenvalues of 0, which they have, would move the bound. Where a volume is blank in a
+    patch, the bound comes from the noise of the whole scan; if that cannot be told (of fewer than 6
+    volumes, of a small image), the place stays as it is. So do voxels alike in all volumes.
 
     Args:
         array: ``(C, X, Y, Z)``, finite, at least two channels.
@@ -43,7 +48,8 @@ def mppca(
         An array of the same shape and dtype.
 
     Raises:
-        ParameterError: patch_radius below 1; all volumes but one are blank or copies of it.
+        ParameterError: patch_radius below 1; all volumes but one are blank or copies of it; fewer
+            than 3 voxels along every axis.
         MissingDependency: DIPY is not installed.
     """
     if patch_radius is not None and patch_radius < 1:
@@ -69,6 +75,11 @@ def _filtered(
     array: NDArray[np.floating], sigma_noise: float | None, patch_radius: int | None
 ) -> NDArray[np.floating]:
     """Volumes that differ, by DIPY."""
+    if max(array.shape[1:]) < _FEWEST:
+        raise ParameterError(
+            f"'mppca' looks at patches of at least {_FEWEST} voxels along an axis, and the image "
+            f"has {' x '.join(map(str, array.shape[1:]))}: take another method."
+        )
     if patch_radius is None:
         patch_radius = 2
         while (2 * patch_radius + 1) ** 3 <= len(array):
@@ -79,10 +90,46 @@ def _filtered(
     offset = 2 * low - high
     volumes_last = np.moveaxis(array, 0, -1) - array.dtype.type(offset)
     radius = np.array([min(patch_radius, (n - 1) // 2) for n in array.shape[1:]])
-    cleaned = local.genpca(
-        volumes_last,
-        sigma=None if sigma_noise is None else float(sigma_noise),
-        patch_radius=radius,
-        suppress_warning=True,
-    )
-    return np.ascontiguousarray(np.moveaxis(cleaned, -1, 0) + array.dtype.type(offset))
+
+    def denoised(where: NDArray[np.bool_], level: float | None) -> NDArray[np.floating]:
+        with np.errstate(invalid="ignore"):  # where no patch reaches
+            cleaned = local.genpca(
+                volumes_last,
+                sigma=level,
+                mask=where,
+                patch_radius=radius,
+                suppress_warning=True,
+            )
+        found = np.moveaxis(cleaned, -1, 0) + array.dtype.type(offset)
+        return np.where(where & np.isfinite(found), found, array)
+
+    measured = (array != array[0]).any(axis=0)
+    if sigma_noise is not None:
+        return denoised(measured, float(sigma_noise))
+    blank = measured & _blank(array, radius)
+    result = denoised(measured & ~blank, None)
+    if blank.any() and (level := _level(array, measured)) is not None:
+        result = np.where(blank, denoised(blank, level), result)
+    return result
+
+
+def _blank(array: NDArray[np.floating], radius: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where some volume is constant all over the patch around a voxel, or that nearest to it."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    size = tuple(2 * radius + 1)
+    found = np.zeros(array.shape[1:], dtype=bool)
+    for volume in array:
+        found |= maximum_filter(volume, size) == minimum_filter(volume, size)
+    for axis, reach in enumerate(radius):
+        length: int = found.shape[axis]
+        found = found.take(np.clip(np.arange(length), reach, length - 1 - reach), axis=axis)
+    return found
+
+
+def _level(array: NDArray[np.floating], mask: NDArray[np.bool_]) -> float | None:
+    """The noise of the whole scan, if it can be told."""
+    try:
+        return mppca_sigma(array, mask=mask)
+    except ParameterError:
+        return None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.filters.extras import from_dipy
 from meddenoise.filters.registry import register_filter
+from meddenoise.noise.mppca import distinct_volumes
 
 __all__ = ["patch2self"]
 
@@ -35,7 +36,8 @@ def patch2self(
 
     Least squares over all voxels; noise that is independent between volumes cannot be predicted
     (Fadnavis et al., NeurIPS 2020). Noise that volumes share stays. The more volumes the better;
-    below ten there is a warning.
+    below ten there is a warning. Blank volumes stay as they are, and copies of a volume come out as
+    it does: it would predict them with all their noise.
 
     Args:
         array: ``(C, X, Y, Z)``, finite, at least two channels.
@@ -49,7 +51,8 @@ def patch2self(
         An array of the same shape and dtype.
 
     Raises:
-        ParameterError: another number of b-values than of volumes, or a file that holds none.
+        ParameterError: another number of b-values than of volumes, a file that holds none, or no
+            more voxels than volumes.
         MissingDependency: DIPY is not installed.
     """
     weighted = np.ones(len(array), bool)
@@ -58,16 +61,25 @@ def patch2self(
     method = from_dipy("denoise.patch2self", method="patch2self").patch2self
     result = array.copy()
     for group in (weighted, ~weighted):
-        count = np.count_nonzero(group)
+        numbers = np.flatnonzero(group)
+        alike = [numbers[which] for which in distinct_volumes(array[group])]
+        count = len(alike)
         if count < 2:
             continue
+        if array[0].size <= count:
+            raise ParameterError(
+                f"patch2self fits {count} volumes by least squares, and they have {array[0].size} "
+                "voxels: more voxels than volumes are needed."
+            )
         if count < _FEW:
             warnings.warn(
                 f"patch2self has only {count} volumes to predict each from the others: look at "
                 "the residual, as anatomy may be in it.",
                 stacklevel=2,
             )
-        result[group] = _predicted(array[group], method)
+        cleaned = _predicted(array[[which[0] for which in alike]], method)
+        for volume, which in zip(cleaned, alike, strict=True):
+            result[which] = volume
     return result
 
 
@@ -76,11 +88,15 @@ def _predicted(array: NDArray[np.floating], method: Callable[..., Any]) -> NDArr
     # Without its mean: DIPY lets scikit-learn centre the regressors in place and then predicts
     # from those, which shifts every volume unless they are centred already.
     means = array.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64).astype(array.dtype)
+    centred = array - means
+    # The solver takes very small values for none, and squares of very large ones are no numbers.
+    # A power of two divides without rounding.
+    unit = array.dtype.type(2.0 ** np.rint(np.log2(np.abs(centred).max())))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The input data has less than", UserWarning)
         # Version 1 is the exact one: version 3 solves for a random sketch of the voxels.
         found = method(
-            np.moveaxis(array - means, 0, -1),
+            np.moveaxis(centred / unit, 0, -1),
             np.full(len(array), 2 * _UNWEIGHTED),
             b0_threshold=_UNWEIGHTED,
             model="ols",
@@ -88,7 +104,7 @@ def _predicted(array: NDArray[np.floating], method: Callable[..., Any]) -> NDArr
             clip_negative_vals=False,
             version=1,
         )
-    return np.moveaxis(found, -1, 0) + means
+    return np.asarray(np.moveaxis(found, -1, 0) * unit + means, dtype=array.dtype)
 
 
 def _numbers(b_values: Sequence[float] | str, count: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from meddenoise.free_memory import free_memory
+from meddenoise.free_memory import free_memory, is_out_of_memory
 from meddenoise.inference.watch import Watch
 
 __all__ = ["available_memory", "bytes_per_voxel", "is_out_of_memory"]
@@ -23,16 +23,6 @@ def available_memory(device: torch.device | None = None) -> int:
     if device is not None and device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return free_memory()
-
-
-def is_out_of_memory(fault: BaseException) -> bool:
-    """Whether numpy or torch (on a CPU or a GPU) could not get its memory."""
-    return (
-        isinstance(fault, (MemoryError, torch.cuda.OutOfMemoryError))
-        or "can't allocate memory" in str(fault)
-        or "DefaultCPUAllocator: not enough memory" in str(fault)
-        or "could not create a memory object" in str(fault)
-    )
 
 
 class _Peak(Watch):

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from meddenoise.errors import OutputError
+from meddenoise.io.named import path_of
 
 __all__ = ["atomic_directory", "atomic_file", "atomic_files", "check_output"]
 
@@ -29,13 +30,18 @@ _REASONS = {
     errno.ENOTDIR: "a part of the path is a file, not a directory",
     errno.ENAMETOOLONG: "the name is too long",
     errno.EIO: "the disk reports an error",
+    errno.EBUSY: "a file system is mounted there, so it cannot be replaced; name a place in it",
 }
+_KEPT = 60  # letters, of up to four bytes
 _ALWAYS_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def _beside(path: Path) -> Path:
-    """A fresh hidden name in the same directory; it keeps the extension, writers look at it."""
-    return path.with_name(f".{secrets.token_hex(4)}.part-{path.name}")
+    """A fresh hidden name in the same directory; it keeps the extension, writers look at it.
+
+    Of the name it has the end only, as there is no room for more where that is the longest allowed.
+    """
+    return path.with_name(f".{secrets.token_hex(4)}.part-{path.name[-_KEPT:]}")
 
 
 def _refused(path: Path, error: OSError) -> OutputError:
@@ -150,7 +156,7 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
     """An empty directory to fill; when the block ends well, it is moved to ``path``.
 
     An empty directory at ``path`` is taken; one with something in it is replaced as a whole
-    only with ``overwrite``.
+    only with ``overwrite``. Of a link, that is the directory where it leads, and the link stays.
 
     Raises:
         OutputError: ``path`` is a file, or is not empty and ``overwrite`` is false, or
@@ -158,6 +164,8 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
     """
     target = Path(path)
     _check_room(target, overwrite=overwrite)
+    if target.is_symlink():
+        target = target.resolve()
     _make_parent(target)
     part = _beside(target)
     old = _beside(target)
@@ -203,7 +211,7 @@ def check_output(path: str | os.PathLike[str]) -> None:
     Raises:
         OutputError: it is a directory, or its own cannot be written to.
     """
-    target = Path(path).expanduser()
+    target = path_of(path)
     _check_file(target)
     parent = next((p for p in target.resolve().parents if p.exists()), None)
     if parent is not None and not (parent.is_dir() and os.access(parent, os.W_OK)):

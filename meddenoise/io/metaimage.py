@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -208,6 +208,8 @@ def write_metaimage(
 
     With ``planes`` the voxels are theirs, one channel after the other, and not the volume's.
     """
+    if volume.dims == 2 and volume.channels > 1:  # three axes are those of a volume
+        volume = replace(volume, array=volume.array[..., None], padding=None)
     keep = (
         source is not None
         and same_grid(source, volume)

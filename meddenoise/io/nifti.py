@@ -42,7 +42,7 @@ class NiftiSource(HeaderSource):
     """A NIfTI header.
 
     Attributes:
-        prefix: all bytes before the voxels of a single file: header and extensions.
+        prefix: all bytes of the header and its extensions.
         byteorder: ``"<"`` or ``">"``.
         paired: read from a ``.hdr``/``.img`` pair.
     """
@@ -159,7 +159,7 @@ def _read_prefix(stream: Any, path: Path) -> bytes:
         head += binary.read_exactly(stream, 540 - 348, path)
     header = _parse(head, path)
     if _is_paired(header):
-        return head
+        return head + _extensions(stream, path)
     offset = _offset(header, path)
     if offset < len(head):
         if offset > 0:
@@ -170,6 +170,19 @@ def _read_prefix(stream: Any, path: Path) -> bytes:
     if offset - len(head) > _MOST_EXTENSION_BYTES:
         raise DamagedScan(f"{path}: the header claims {offset:,} bytes of extensions.")
     return head + binary.read_exactly(stream, offset - len(head), path)
+
+
+def _extensions(stream: Any, path: Path) -> bytes:
+    """What follows the header of a pair, as it stands in a single file; nothing if it says so."""
+    try:
+        rest = stream.read(_MOST_EXTENSION_BYTES + 1)
+    except binary.DAMAGED as error:
+        raise DamagedScan(f"{path} is damaged or truncated: {error}.") from error
+    if len(rest) < 4 or not rest[0]:
+        return b""
+    if len(rest) > _MOST_EXTENSION_BYTES:
+        raise DamagedScan(f"{path}: the header is followed by more than extensions can be.")
+    return rest + bytes((4 - len(rest)) % 16)  # voxels begin at a multiple of 16
 
 
 def _offset(header: Any, path: Path) -> int:

@@ -52,7 +52,9 @@ _NO_UNIT = {"", "none", "???"}
 
 
 def parse_fields(text: str, path: Path) -> dict[str, Any]:
-    """The fields as pynrrd reads them.
+    """The fields as pynrrd reads them, and ``modality`` of the pairs of key and value.
+
+    Names of fields are written in any case; keys are a user's own, and may be called like fields.
 
     Raises:
         FileError: the header is damaged.
@@ -64,11 +66,27 @@ def parse_fields(text: str, path: Path) -> dict[str, Any]:
         if re.match(r"data ?file:\s*LIST", line, re.IGNORECASE):
             lines = lines[: number + 1]  # the rest are file names
             break
+    told, pairs = _told(lines)
     try:
         with quiet():
-            return dict(nrrd.read_header(lines))
+            fields = dict(nrrd.read_header(told))
     except Exception as error:  # pynrrd lets out whatever its parsers raise
         raise DamagedScan(f"{path}: the NRRD header is damaged: {error}.") from error
+    return {**fields, "modality": pairs.get("modality", "")}
+
+
+def _told(lines: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The lines of fields, and what stands in the others: ``key:=value``."""
+    fields, pairs = [], {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if line.startswith("#"):
+            continue
+        if value.startswith("="):
+            pairs[name] = value[1:].strip()
+        else:
+            fields.append(f"{name.lower() if colon else name}{colon}{value}")
+    return fields, pairs
 
 
 def sizes_of(fields: dict[str, Any], path: Path) -> tuple[int, ...]:

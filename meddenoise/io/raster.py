@@ -18,7 +18,7 @@ from meddenoise.io.source import HeaderSource, make_volume
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
 
-__all__ = ["RasterSource", "png_storage", "read_raster", "write_raster"]
+__all__ = ["RasterSource", "check_picture", "png_storage", "read_raster", "write_raster"]
 
 _GREY = {"L": "u1", "I;16": "u2", "I;16L": "u2", "I;16B": "u2", "I;16N": "u2", "I": "i4", "F": "f4"}
 _REFUSED = {
@@ -31,6 +31,7 @@ _FREE_BYTES = 1 << 20
 _LEAST_SHADES = 16
 _ORIENTATION = 274  # the tag, of TIFF and EXIF
 _TIFF_PLAIN = {1, 8, 32946, 32773}  # none, deflate, PackBits: tifffile needs no codec
+_OF_FLOATS = 3  # the predictor for which it does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +164,7 @@ def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool, i
             inverted = int(page.photometric) == 0
             dpi = _tiff_dpi(page)
             turned = _turned(page.tags.valueof(_ORIENTATION))
-            plain = int(page.compression) in _TIFF_PLAIN
+            plain = int(page.compression) in _TIFF_PLAIN and int(page.predictor) != _OF_FLOATS
             pixels = page.asarray() if plain else None
     except FileError:
         raise
@@ -243,6 +244,19 @@ def png_storage(storage: Storage | None, values: NDArray[np.floating]) -> Storag
     return Storage(np.dtype(np.uint8 if fits else np.uint16))
 
 
+def check_picture(volume: Volume, kind: str) -> None:
+    """Raise for what no picture holds.
+
+    Raises:
+        OutputError: more than one slice or channel.
+    """
+    if volume.channels != 1 or volume.shape[2:] not in ((), (1,)):
+        raise OutputError(
+            f"A {kind.upper()} holds one 2-D picture, and this volume is {volume.channels} x "
+            f"{volume.shape}: write .nii.gz, .nrrd or .mha."
+        )
+
+
 def write_raster(
     volume: Volume, path: Path, kind: str, *, source: RasterSource | None, storage: Storage
 ) -> int:
@@ -251,15 +265,9 @@ def write_raster(
     Raises:
         OutputError: more than one slice or channel.
     """
-    array = volume.array
-    if volume.dims == 3 and volume.shape[2] == 1:
-        array = array[..., 0]
-    if array.ndim != 3 or volume.channels != 1:
-        raise OutputError(
-            f"A {kind.upper()} holds one 2-D picture, and this volume is {volume.channels} x "
-            f"{volume.shape}: write .nii.gz, .nrrd or .mha."
-        )
-    stored, clipped = storage.encode(array[0].T)
+    check_picture(volume, kind)
+    columns, rows = volume.shape[:2]
+    stored, clipped = storage.encode(volume.array.reshape(columns, rows).T)
     dpi, turned = (source.dpi, source.turned) if source is not None else (None, 1)
     if kind == "png":
         from PIL import Image

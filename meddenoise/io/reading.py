@@ -14,6 +14,7 @@ from meddenoise.io.formats import (
     not_a_scan,
     sniff,
 )
+from meddenoise.io.named import path_of
 from meddenoise.io.scans import visible_files
 from meddenoise.volume import Volume
 
@@ -39,7 +40,7 @@ def read(path: str | os.PathLike[str], *, series: str | None = None) -> Volume:
         AmbiguousInput: several scans where one was asked for.
         GeometryError: the header puts the voxels nowhere (singular affine).
     """
-    place = Path(path).expanduser()
+    place = path_of(path)
     if place.is_dir():
         return _read_store(place, series) if is_store(place) else _read_directory(place, series)
     if not place.exists():

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 
-from meddenoise.errors import GeometryError, OutputError, ParameterError
+from meddenoise.errors import OutputError, ParameterError
 from meddenoise.io.atomic import atomic_directory, atomic_files
 from meddenoise.io.binary import Planes
 from meddenoise.io.formats import EXTENSIONS, RASTER_FORMATS, format_of_name
+from meddenoise.io.named import path_of
 from meddenoise.io.source import HeaderSource
 from meddenoise.io.storage import Storage
+from meddenoise.io.write_check import Compression, Derivation, check_write, refuse_inputs
 from meddenoise.io.write_report import WriteReport
 from meddenoise.volume import Volume
 
@@ -26,11 +27,6 @@ __all__ = [
     "write",
     "write_report",
 ]
-
-#: What a derived DICOM series says it is.
-Derivation = Literal["noise reduction", "noise simulation", "conversion"]
-#: Lossless transfer syntaxes that a DICOM series can be written in.
-Compression = Literal["rle", "jpegls", "jpeg2000"]
 
 # Formats that can be written plane by plane.
 PLANE_FORMATS = ("nifti", "nrrd", "metaimage", "zarr", "dicom")
@@ -144,22 +140,26 @@ def write_report(
     last, one channel after the other; ``volume`` then tells the rest. For volumes in NIfTI, NRRD,
     MetaImage, zarr, and DICOM that was opened by :func:`meddenoise.io.planes.open_planes`.
     """
-    target = Path(path).expanduser()
+    target = path_of(path)
     beside = beside or {}
-    if dtype not in ("same", "float32"):
-        raise ParameterError(f"dtype is 'same' or 'float32', not {dtype!r}.")
-    if compress not in (None, *get_args(Compression)):
-        known = ", ".join(get_args(Compression))
-        raise ParameterError(f"compress is one of {known}, or None, not {compress!r}.")
-    source = _source(volume, like)
-    kind = _target_format(target, source)
+    kind, source = check_write(
+        volume,
+        target,
+        like=like,
+        dtype=dtype,
+        derivation=derivation,
+        compress=compress,
+        deterministic_uids=deterministic_uids,
+        keep_private=keep_private,
+        allow_irregular=allow_irregular,
+    )
     if planes is not None and (kind not in PLANE_FORMATS or volume.dims != 3):
         raise OutputError(
             f"{target}: a scan that is read plane by plane is written to .nii, .nii.gz, .nrrd, "
             ".mha, .zarr or DICOM only."
         )
-    for place in (target, *beside):
-        _refuse_inputs(place, volume, like)
+    for place in beside:
+        refuse_inputs(place, volume, like)
     if kind == "dicom":
         if beside:
             raise ParameterError(f"{target}: no other files are written beside a DICOM series.")
@@ -176,17 +176,9 @@ def write_report(
             keep_private=keep_private,
             planes=planes,
         )
-    _refuse_dicom_options(
-        target,
-        {
-            "compress": compress is not None,
-            "deterministic_uids": deterministic_uids,
-            "keep_private": keep_private,
-        },
-    )
     notes: tuple[str, ...] = ()
     if source is not None and source.irregular:
-        volume, notes = _regular(volume, source, target, allowed=allow_irregular)
+        volume, notes = _regular(volume, source)
     if kind == "zarr":
         if beside:
             raise ParameterError(f"{target}: no other files are written beside a zarr store.")
@@ -205,93 +197,13 @@ def write_report(
     return WriteReport(target, kind, str(stored), voxels, clipped, files, notes)
 
 
-def _refuse_dicom_options(target: Path, given: dict[str, bool]) -> None:
-    asked = [name for name, value in given.items() if value]
-    if asked:
-        raise ParameterError(
-            f"{target}: {' and '.join(asked)} is for DICOM only: leave it out, or write to a path "
-            "without an extension."
-        )
-
-
-def _regular(
-    volume: Volume, source: HeaderSource, target: Path, *, allowed: bool
-) -> tuple[Volume, tuple[str, ...]]:
+def _regular(volume: Volume, source: HeaderSource) -> tuple[Volume, tuple[str, ...]]:
     """The volume on a grid that one affine describes, and what that took."""
-    reasons = " ".join(source.irregular)
-    if not allowed:
-        raise GeometryError(
-            f"{source.path} is no regular upright grid ({reasons}) and {target.name} can hold no "
-            "other: write it as DICOM, to a path without an extension, or ask for "
-            "allow_irregular (--allow-irregular)."
-        )
     from meddenoise.io.dicom.regular import on_regular_grid
     from meddenoise.io.dicom.source import DicomSource
 
     assert isinstance(source, DicomSource)  # no other format has irregular slices
-    regular, notes = on_regular_grid(volume, source)
-    return regular, notes
-
-
-def _source(volume: Volume, like: Volume | None) -> HeaderSource | None:
-    """The header to use; an explicit ``like`` must have the volume's grid."""
-    if like is None:
-        return volume.source if isinstance(volume.source, HeaderSource) else None
-    if volume.shape != like.shape:
-        raise GeometryError(
-            f"The volume has shape {volume.shape} and the one whose header it should get "
-            f"{like.shape}."
-        )
-    if not np.allclose(volume.affine, like.affine, atol=1e-3 * min(like.spacing)):
-        raise GeometryError(
-            "The volume and the one whose header it should get lie differently in space: "
-            "resample it to that grid first."
-        )
-    return like.source if isinstance(like.source, HeaderSource) else None
-
-
-def _target_format(target: Path, source: HeaderSource | None) -> str:
-    kind, suffix = format_of_name(target)
-    if kind == "jpeg":
-        raise OutputError(f"{target}: JPEG loses detail; write .png or .tif instead.")
-    if kind == "dicom" or (kind is None and not suffix[1:].isalpha()):
-        if source is None or source.format != "dicom":
-            raise OutputError(
-                f"{target}: a DICOM series can only be derived from one, and this volume was not "
-                "read from DICOM. Name a file with an extension: .nii.gz, .nrrd, .mha, .zarr."
-            )
-        return "dicom"
-    if kind is None:
-        raise OutputError(
-            f"{target}: {suffix!r} is no format that is written here. Use .nii, .nii.gz, .nrrd, "
-            ".mha, .zarr, .png or .tif, or no extension for a DICOM series."
-        )
-    if suffix in (".nhdr", ".mhd"):
-        whole = {".nhdr": ".nrrd", ".mhd": ".mha"}[suffix]
-        raise OutputError(
-            f"{target}: header and voxels in two files cannot be replaced in one step; "
-            f"write {whole} instead."
-        )
-    return kind
-
-
-def _refuse_inputs(target: Path, volume: Volume, like: Volume | None) -> None:
-    """What was read is never written to, even when asked to overwrite."""
-    for origin in (volume.source, like.source if like is not None else None):
-        if not isinstance(origin, HeaderSource):
-            continue
-        for path in (origin.path, *origin.files):
-            if _same_place(target, path):
-                raise OutputError(f"{target} is the input; write to another place.")
-            if target.is_dir() and target.resolve() in path.resolve().parents:
-                raise OutputError(f"{target} holds the input {path.name}; write to another place.")
-
-
-def _same_place(one: Path, other: Path) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return os.path.abspath(one) == os.path.abspath(other)
+    return on_regular_grid(volume, source)
 
 
 def _write_file(
@@ -351,6 +263,8 @@ def _storage(volume: Volume, kind: str, source: HeaderSource | None, dtype: str)
     if source is None:
         return Storage(volume.array.dtype)
     if source.storage is None:  # the scale varies from slice to slice
+        return floats
+    if source.storage.dtype == np.float16 and kind != "zarr":  # nowhere else
         return floats
     if kind != "nifti":
         return source.storage.without_scale()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 from meddenoise.errors import ParameterError
@@ -24,6 +25,10 @@ __all__ = [
     "uniform",
     "working",
 ]
+
+# Poisson counts of a larger mean are normal to a millionth of their spread, and torch's own draws
+# lose it to rounding and, beyond 64 bits, the whole count.
+_MOST_COUNTED = 2.0**40
 
 
 def check_number(
@@ -47,7 +52,7 @@ def check_number(
     Raises:
         ParameterError: names the parameter, its unit and its valid range.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise ParameterError(f"{name} is {value!r}: it must be a number ({unit}).")
     fits = value > least if open_below else value >= least
     if not (math.isfinite(value) and fits and value <= most):
@@ -63,7 +68,7 @@ def check_count(name: str, value: int, *, unit: str, least: int = 0) -> int:
     Raises:
         ParameterError: names the parameter, its unit and its valid range.
     """
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise ParameterError(f"{name} is {value!r}: it must be a whole number ({unit}).")
     return int(check_number(name, value, unit=unit, least=least))
 
@@ -182,11 +187,19 @@ def uniform(shape: Sequence[int], like: Tensor, generator: torch.Generator | Non
 
 
 def poisson_counts(mean: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Independent Poisson counts with the given means; drawn on the generator's device."""
+    """Independent Poisson counts with the given means; drawn on the generator's device.
+
+    Of a mean above 2^40 they are normal numbers of that mean and variance.
+    """
     import torch
 
     device = mean.device if generator is None else generator.device
-    return torch.poisson(mean.to(device), generator=generator).to(mean.device)
+    counted = mean.clamp(max=_MOST_COUNTED).to(device)
+    counts = torch.poisson(counted, generator=generator).to(mean.device)
+    many = mean > _MOST_COUNTED
+    if not bool(many.any()):
+        return counts
+    return torch.where(many, mean + mean.sqrt() * standard_normal(mean, generator), counts)
 
 
 def _range(least: float, most: float, open_below: bool) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -39,7 +40,7 @@ class Normalisation:
     def __post_init__(self) -> None:
         _check_method(self.method)
         numbers = all(
-            isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v)
+            isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v)
             for v in (self.shift, self.scale)
         )
         if not numbers or self.scale <= 0:
@@ -47,6 +48,9 @@ class Normalisation:
                 f"A normalisation by shift {self.shift!r} and scale {self.scale!r} is impossible: "
                 "both must be finite numbers, and scale above 0."
             )
+        # Numbers of NumPy are none of JSON's.
+        object.__setattr__(self, "shift", float(self.shift))
+        object.__setattr__(self, "scale", float(self.scale))
 
     @classmethod
     def fit(

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from meddenoise.errors import FileError, InputError, OutputError
+from meddenoise.free_memory import is_out_of_memory
 from meddenoise.io import Sidecars, WriteReport, carry_sidecars, read, write_report
 from meddenoise.io.ahead import ahead
 from meddenoise.io.planes import PlaneScan
 from meddenoise.io.sidecars import sidecars_beside
+from meddenoise.io.write_check import check_write
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import Job, check_place, is_there
 from meddenoise.workflows.streamed import open_large, write_streamed
@@ -123,9 +125,8 @@ class Batch:
                 began = time.perf_counter()
                 try:
                     yield self.finished(job, job.target, kept) or self.open(job)
-                except InputError as fault:
-                    spent = time.perf_counter() - began
-                    yield Outcome(str(job.scan.path), None, spent, error=str(fault))
+                except Exception as fault:
+                    yield _failed(job, fault, began)
 
         for number, (job, found) in enumerate(zip(jobs, ahead(opened()), strict=True)):
             share = _part(progress, number, len(jobs))
@@ -160,9 +161,8 @@ class Batch:
                 if done is not None:
                     return done
             return self.one(job, progress, opened=opened, made=made, inputs=inputs)
-        except InputError as fault:
-            spent = time.perf_counter() - began
-            return Outcome(str(job.scan.path), None, spent, error=str(fault))
+        except Exception as fault:
+            return _failed(job, fault, began)
 
     def finished(self, job: Job, target: Path, inputs: Collection[str]) -> Outcome | None:
         """That the result is there already; ``None`` if it is not, or is to be replaced."""
@@ -228,6 +228,7 @@ class Batch:
                 raise OutputError(f"{place} is another input, and inputs are never overwritten.")
         if str(target) in made:
             raise OutputError(f"{target} is the result of another scan of the same name already.")
+        check_write(volume, target, **self.writing)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("ignore")
             warnings.filterwarnings("always", category=UserWarning, module=r"meddenoise\.")
@@ -255,6 +256,17 @@ class Batch:
             clipped=report.clipped,
             notes=(*heard, *sidecars.notes),
         )
+
+
+def _failed(job: Job, fault: Exception, began: float) -> Outcome:
+    """What to tell of a scan that could not be denoised; raises what is no scan's fault."""
+    if isinstance(fault, InputError):
+        why = str(fault)
+    elif is_out_of_memory(fault):
+        why = f"There is not enough memory for {job.scan.path}: close what else needs it."
+    else:
+        raise fault
+    return Outcome(str(job.scan.path), None, time.perf_counter() - began, error=why)
 
 
 def inputs_of(jobs: Sequence[Job]) -> frozenset[str]:

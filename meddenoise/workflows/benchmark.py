@@ -30,7 +30,7 @@ from meddenoise.workflows.provenance import provenance, voxel_hash
 
 __all__ = ["Benchmark", "benchmark"]
 
-NOISY = "noisy"
+NOISY, TRUTH = "noisy", "truth"
 Progress = Callable[[str], None]
 
 
@@ -108,6 +108,11 @@ def benchmark(
     from meddenoise.training.engine import Diverged
 
     plan = _as_config(config, overrides)
+    if taken := {NOISY, TRUTH} & {method.name for method in plan.methods}:
+        raise ConfigError(
+            f"A method is called '{min(taken)}', which is the name of the scans before any method "
+            f"({NOISY}) or of those without noise ({TRUTH}): give it another label."
+        )
     directory = Path(output or plan.output or "runs/benchmark").expanduser()
     methods = {
         method.name: _prepared(method, f"methods.{number}", device)
@@ -126,7 +131,7 @@ def benchmark(
 
     for scene in scenes:
         cells.append(_scored(plan, scene, NOISY, _Done(scene.noisy, 0.0)))
-        keep(scene, "truth", scene.truth)
+        keep(scene, TRUTH, scene.truth)
         keep(scene, NOISY, scene.noisy)
     for name, start in methods.items():
         method: Method | None = None
@@ -136,10 +141,10 @@ def benchmark(
             try:
                 method = method or start()
                 done = method(scene.noisy)
+                cells.append(_scored(plan, scene, name, done))
             except (InputError, Diverged) as fault:
                 cells.append(Cell.failed(name, scene.volume, scene.noise, str(fault)))
                 continue
-            cells.append(_scored(plan, scene, name, done))
             keep(scene, name, done.denoised)
         _save(directory, plan, cells, machine)
     rows = {

@@ -21,6 +21,7 @@ from meddenoise.io.bids import (
     metadata_of,
     read_description,
 )
+from meddenoise.io.named import path_of
 from meddenoise.io.sidecars import sidecars_for
 from meddenoise.volume import Volume
 from meddenoise.workflows.batch import (
@@ -115,7 +116,7 @@ def denoise_bids(
         strength=strength,
         units=units,
     )
-    root, into = Path(dataset).expanduser(), Path(output).expanduser()
+    root, into = path_of(dataset), path_of(output)
     derivative = _Derivative(root, into, read_description(root), way)
     derivative.check()
     images = find_images(root, participants)

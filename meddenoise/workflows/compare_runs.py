@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +104,7 @@ def compare_runs(
 
     Args:
         runs: run directories, two or more.
-        output: an HTML file; it has no names of scans and no paths.
+        output: an HTML file; it has no names of scans and no paths: runs of one name are numbered.
         figures: a directory for the plots as PNG, SVG and PDF.
         overwrite: replace the page.
         seed: of the bootstrap.
@@ -144,12 +144,13 @@ def compare_runs(
         notes=tuple(_notes(found, scores)),
         page=page,
     )
+    shown = replace(told, names=_without_parents(told.names))
     logs = {
-        n: read_log(run.directory / "log.jsonl") for n, run in zip(told.names, found, strict=True)
+        n: read_log(run.directory / "log.jsonl") for n, run in zip(shown.names, found, strict=True)
     }
     plots = over_runs(logs)
     if page is not None:
-        _write(told, page, plots, overwrite)
+        _write(shown, page, plots, overwrite)
     if figures is not None:
         save_figures(Path(figures).expanduser(), plots)
     return told
@@ -162,6 +163,15 @@ def _names(places: Sequence[Path]) -> tuple[str, ...]:
         if len(set(names)) == len(names):
             break
     return tuple(names)
+
+
+def _without_parents(names: Sequence[str]) -> tuple[str, ...]:
+    """For a page and its plots: equal names are numbered, as parents' may tell of patients."""
+    own = [name.rpartition("/")[2] for name in names]
+    return tuple(
+        f"{name} ({own[: n + 1].count(name)})" if own.count(name) > 1 else name
+        for n, name in enumerate(own)
+    )
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import OutputError, ParameterError
 from meddenoise.evaluation.curves import Curve, curves_of
 from meddenoise.evaluation.data_range import chosen_data_range
+from meddenoise.evaluation.fields import map_values
 from meddenoise.evaluation.scope import Scope
 from meddenoise.evaluation.tissue import scan_tissue
 from meddenoise.io import atomic_file
@@ -94,6 +95,7 @@ def scan_curves(
                 )
             grid = Volume(base.array[: one.channels], base.affine)
             grid.check_same_grid(one, names=(named, role))
+    regions = None if labels is None else map_values(labels)
     role = "noisy scan" if reference is None else "reference"
     peak, source = chosen_data_range(base, data_range, window, name=role)
     found: list[Curve] = []
@@ -122,7 +124,7 @@ def scan_curves(
             guide="image" if reference is None else "reference",
             spacing=base.spacing,
             mask=inside,
-            labels=None if labels is None else labels.array[min(channel, labels.channels - 1)],
+            labels=None if regions is None else regions[min(channel, len(regions) - 1)],
             units=base.units,
         )
         several = base.channels > 1
@@ -200,6 +202,5 @@ def _clipped(
 
 def _inside(base: Volume, channel: int, mask: Volume | None) -> NDArray[np.bool_]:
     if mask is not None:
-        values = mask.array[min(channel, mask.channels - 1)]
-        return np.asarray(np.isfinite(values) & (values != 0))
+        return np.asarray(map_values(mask)[min(channel, mask.channels - 1)] != 0)
     return scan_tissue(_values(base, channel), units=base.units, modality=base.modality)

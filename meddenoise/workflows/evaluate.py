@@ -44,7 +44,7 @@ def evaluate(
     Args:
         reference: the clean image: a volume, an array, or a path.
         image: what is scored, on the same grid.
-        mask: only where it is above 0.
+        mask: only where it is not 0.
         data_range: the peak of PSNR and SSIM; by default from the reference, see
             :func:`meddenoise.evaluation.compare`.
         window: (centre, width) that both are clipped to first.
@@ -58,8 +58,8 @@ def evaluate(
         ParameterError: units or modalities that differ, an empty mask, an image that is constant
             or has no finite voxel, an impossible range, or a map that is no label map.
     """
-    inside = None if mask is None else _open(mask)
-    regions = None if labels is None else _open(labels)
+    inside = None if mask is None else _map(mask)
+    regions = None if labels is None else _map(labels)
     truth, judged = (_said(_open(scan), units) for scan in (reference, image))
     names = (name_of(reference, "the reference"), name_of(image, "the image"))
     if isinstance(truth, Volume) and isinstance(judged, Volume):
@@ -115,7 +115,7 @@ def evaluate_without_reference(
 
     judged, before = _as_volume(image, units), _as_volume(noisy, units)
     second = None if repeat is None else _as_volume(repeat, units)
-    inside = None if mask is None else _open(mask)
+    inside = None if mask is None else _map(mask)
     named = name_of(noisy, "the noisy scan")
     for other, volume, role in ((image, judged, "the image"), (repeat, second, "the repeat")):
         if volume is not None and other is not None:
@@ -222,6 +222,13 @@ def _open(image: Image) -> Volume | np.ndarray:
         return read(image)
     # A volume knows which voxels were masked.
     return Volume.from_array(image) if isinstance(image, np.ma.MaskedArray) else np.asarray(image)
+
+
+def _map(image: Image) -> Volume | np.ndarray:
+    """A mask or label map; an array lies on the scan's grid, and is 0 where it is masked."""
+    if isinstance(image, (Volume, str, os.PathLike)):
+        return _open(image)
+    return np.ma.filled(image, 0)
 
 
 def _said(scan: Volume | np.ndarray, units: str | None) -> Volume | np.ndarray:

@@ -18,6 +18,7 @@ from meddenoise.errors import (
 from meddenoise.io import ScanFile, describe, list_scans, read, write
 from meddenoise.io.describing import describe_volume
 from meddenoise.io.formats import format_of_name
+from meddenoise.io.named import path_of
 from meddenoise.noise.estimation import estimate
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import check_place
@@ -60,8 +61,8 @@ def info(
             estimated, or that cannot be written; units that the header contradicts.
     """
     said = checked_units(units)
-    place = Path(path).expanduser()
-    target = None if noise_map is None else Path(noise_map).expanduser()
+    place = path_of(path)
+    target = None if noise_map is None else path_of(noise_map)
     if place.suffix.lower() == ".safetensors":
         from meddenoise.hashing import file_hash
         from meddenoise.inference.model_file import read_model_info

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.data_range import chosen_data_range
+from meddenoise.evaluation.fields import map_values
 from meddenoise.evaluation.lesion_scores import LesionCheck, LesionScore
 from meddenoise.evaluation.lesions import (
     find_sites,
@@ -242,11 +243,12 @@ def _mask(
     opened: Any = read(mask) if isinstance(mask, (str, os.PathLike)) else mask
     if isinstance(opened, Volume):
         volume.check_same_grid(opened, names=("the scan", "the mask"))
-        opened = opened.array[0]
-    inside = np.asarray(opened)
+    inside = map_values(opened)
+    if isinstance(opened, Volume):
+        inside = inside[0]
     if inside.shape != values.shape:
         raise ParameterError(f"The mask has shape {inside.shape}, the scan {values.shape}.")
-    inside = np.isfinite(inside) & (inside != 0) & np.isfinite(values)
+    inside = (inside != 0) & np.isfinite(values)
     if not inside.any():
         raise ParameterError("The mask is empty: there is no place for a lesion.")
     return inside, "the mask"

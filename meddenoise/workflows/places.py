@@ -10,6 +10,7 @@ from pathlib import Path
 from meddenoise.errors import FileError, OutputError
 from meddenoise.io import ScanFile, extension_for, list_scans
 from meddenoise.io.formats import EXTENSIONS, format_of_name
+from meddenoise.io.named import path_of
 from meddenoise.volume import Volume
 
 __all__ = ["Job", "check_place", "is_there", "plan", "plan_beside"]
@@ -78,8 +79,8 @@ def plan(
         FileError: there is no scan.
         OutputError: a file for several scans, an unknown extension, or the input's own place.
     """
-    place = Path(source).expanduser()
-    written = [Path(path).expanduser() for path in (output, *besides)]
+    place = path_of(source)
+    written = [path_of(path) for path in (output, *besides)]
     scans = _chosen(list_scans(place, series=series), place, written, series)
     return _placed(scans, place, output, series)
 
@@ -98,11 +99,11 @@ def plan_beside(
     Raises:
         OutputError: as there.
     """
-    return _placed([job.scan for job in jobs], Path(source).expanduser(), output, series)
+    return _placed([job.scan for job in jobs], path_of(source), output, series)
 
 
 def _placed(scans: Sequence[ScanFile], place: Path, output: _Path, series: str | None) -> list[Job]:
-    into = Path(output).expanduser()
+    into = path_of(output)
     if len({scan.path for scan in scans}) == 1:
         if series is None and len(scans) == 1 and not place.exists():
             series = scans[0].series  # all that a pattern matched, whatever lies beside it
@@ -191,6 +192,11 @@ def check_place(source: Path, target: Path, *, overwrite: bool) -> None:
     empty = target.is_dir() and not any(target.iterdir())
     if os.path.lexists(target) and not empty and not overwrite:
         raise OutputError(f"{target} exists: choose another output, or say --overwrite.")
+    if os.path.ismount(target):
+        raise OutputError(
+            f"{target} cannot be replaced by the result, as a file system is mounted there: name a "
+            f"directory in it, {target / source.name}."
+        )
     place = target.absolute().parent
     while not place.exists():
         place = place.parent

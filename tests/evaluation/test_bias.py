@@ -28,11 +28,24 @@ def test_by_region() -> None:
     assert three.error == pytest.approx(0, abs=1e-9)
 
 
+def test_labels_of_any_kind() -> None:
+    image = np.random.default_rng(0).normal(size=(40, 40))
+    labels = np.zeros((40, 40), dtype=np.int16)
+    labels[10:20] = 1
+    expected = bias_by_region(0 * image, image, labels)
+    hidden = np.ma.masked_array(np.ones_like(labels), labels == 0)
+    for kind in (np.uint8, bool, np.float32, np.uint64):
+        assert bias_by_region(0 * image, image, labels.astype(kind)) == expected
+    assert bias_by_region(0 * image, image, hidden) == expected
+
+
 @pytest.mark.parametrize(
     ("labels", "said"),
     [
         (np.zeros((40, 40)), "no label but 0"),
         (np.full((40, 40), 0.5), "fractions"),
+        (np.full((40, 40), 1e30), r"holds 1e\+30: that is no label"),
+        (np.full((40, 40), 2**63 + 5, dtype=np.uint64), "that is no label"),
         (np.arange(1600).reshape(40, 40), "1599 values"),
         (np.ones((3, 3)), "shape"),
     ],

@@ -68,6 +68,19 @@ def test_a_stray_voxel_or_padding_does_not_change_the_range() -> None:
     assert default_data_range(volume) == pytest.approx(default_data_range(array[:, 3:]), rel=1e-3)
 
 
+def test_what_is_masked_or_padding_in_a_mask_or_label_map_does_not_count() -> None:
+    reference, image = pair()
+    inside = np.zeros(reference.shape, dtype=bool)
+    inside[6:14, 6:14, 6:10] = True
+    masked = np.ma.masked_array(np.ones(inside.shape, dtype=np.uint8), ~inside)
+    padded = Volume(masked.data[None], np.eye(4), padding=~inside[None])
+    expected = compare(reference, image, mask=inside, labels=inside.astype(int))
+    for given in (masked, padded):
+        found = compare(reference, image, mask=given, labels=given)
+        assert (found.rmse, found.voxels) == (expected.rmse, expected.voxels)
+        assert found.regions == expected.regions
+
+
 def test_a_window_clips_both_and_is_the_range() -> None:
     reference, image = pair()
     found = compare(reference, image, window=(40, 400))
@@ -134,6 +147,7 @@ def test_an_image_too_small_for_ssim_has_the_rest() -> None:
     plain = found.as_dict()
     assert plain["ssim"] is None
     assert "at least 11 voxels" in plain["notes"]["ssim"]
+    assert plain["notes"]["ssim"] == "SSIM needs at least 11 voxels along two axes"
     json.dumps(plain, allow_nan=False)
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation import mae, psnr, rmse
+from meddenoise.evaluation import bias, mae, psnr, rmse
 
 
 def pair(shape: tuple[int, ...] = (20, 24, 12)) -> tuple[np.ndarray, np.ndarray]:
@@ -59,3 +61,28 @@ def test_bad_input() -> None:
     image[0, 0, 0] = np.nan
     with pytest.raises(ParameterError, match="not finite"):
         rmse(reference, image)
+
+
+@pytest.mark.parametrize("kind", [list, np.uint8, np.float64, "masked"])
+def test_masks_of_any_kind(kind: Any) -> None:
+    reference, image = pair()
+    inside = reference > 0
+    mask = {
+        list: inside.tolist,
+        np.uint8: lambda: inside.astype(np.uint8) * 255,
+        np.float64: lambda: np.where(inside, 0.5, np.nan),
+        "masked": lambda: np.ma.masked_array(np.ones(inside.shape, dtype=bool), ~inside),
+    }[kind]()
+    for metric in (rmse, mae, bias):
+        assert metric(reference, image, mask=mask) == metric(reference, image, mask=inside)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_is_masked_in_an_image_is_never_compared(which: int) -> None:
+    images = list(pair())
+    hidden = images[0] > 1000
+    images[which] = np.ma.masked_array(np.where(hidden, 1e6, images[which]), hidden)
+    for metric in (rmse, mae, bias, partial(psnr, data_range=2500)):
+        with pytest.raises(ParameterError, match="or masked"):
+            metric(*images)
+        assert metric(*images, mask=~hidden) == metric(*pair(), mask=~hidden)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,14 @@ import pytest
 from scipy.ndimage import convolve
 
 from meddenoise.errors import ParameterError
+from meddenoise.evaluation import noise_power_spectrum, ssim
+from meddenoise.evaluation.flatness import flat_noise
 from meddenoise.evaluation.gmsd import gmsd
 from meddenoise.evaluation.hfen import hfen
 from meddenoise.evaluation.ms_ssim import ms_ssim
+from meddenoise.evaluation.structure import gradient_correlation
 from meddenoise.evaluation.vif import vif
+from meddenoise.evaluation.whiteness import residual_whiteness
 
 RANGED: list[Callable[..., Any]] = [
     gmsd,
@@ -140,3 +145,27 @@ def test_slices_are_across_the_coarsest_axis(scene: Any) -> None:
     assert across == pytest.approx(vif(clean, noisy, data_range=255), rel=1e-9)
     with pytest.raises(ParameterError, match="spacing"):
         vif(clean, noisy, data_range=255, spacing=(1, 1))
+
+
+@pytest.mark.parametrize(
+    "find",
+    [
+        partial(gmsd, data_range=255),
+        partial(vif, data_range=255),
+        partial(ms_ssim, data_range=255),
+        partial(ssim, data_range=255),
+        hfen,
+        flat_noise,
+        gradient_correlation,
+        lambda one, other: noise_power_spectrum(other - one),
+        lambda one, other: residual_whiteness(other - one),
+    ],
+)
+def test_what_a_masked_array_masks_is_as_if_it_were_not_finite(
+    scene: Any, find: Callable[..., Any]
+) -> None:
+    clean, noisy = scene((96, 88))
+    hidden = np.zeros(clean.shape, dtype=bool)
+    hidden[:20, :20] = True
+    masked = np.ma.masked_array(np.where(hidden, 1e6, noisy), hidden)
+    assert find(clean, masked) == find(clean, np.where(hidden, np.nan, noisy))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, median_filter
 
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.residual import LIMIT, residual_structure
@@ -55,6 +55,26 @@ def test_air_that_was_smoothed_does_not_count() -> None:
     assert found.ratio == pytest.approx(1, abs=0.2)
     blurred = gaussian_filter(np.where(air, 0, noisy), 0.7)
     assert residual_structure(np.where(air, 0, noisy), blurred).structured
+
+
+def test_voxels_that_came_out_as_they_were_by_chance() -> None:
+    """A median of 3 x 3 leaves one in nine as it is, and whole numbers agree now and then."""
+    clean, noisy = scene()
+    median = residual_structure(noisy, median_filter(noisy, (3, 3, 1)))
+    assert median.structured
+    assert median.voxels > 5000
+    whole = residual_structure(np.rint(3 * noisy), np.rint(3 * clean))
+    assert whole.ratio == pytest.approx(residual_structure(noisy, clean).ratio, abs=0.1)
+
+
+def test_masks_of_any_kind() -> None:
+    clean, noisy = scene()
+    inside = np.ones(clean.shape, dtype=bool)
+    inside[:16] = False
+    expected = residual_structure(noisy, clean, mask=inside)
+    assert residual_structure(noisy, clean, mask=inside.astype(np.uint8)) == expected
+    with pytest.raises(ParameterError, match="mask has shape"):
+        residual_structure(noisy, clean, mask=inside[1:])
 
 
 def test_a_map_levels_uneven_noise() -> None:

@@ -49,6 +49,19 @@ def test_a_slanted_edge(turned: bool) -> None:
     assert found.as_dict()["f50_per_mm"] == found.f50
 
 
+@pytest.mark.parametrize("slope", [0.05, 0.1, 0.2, 0.25, 0.123])
+def test_an_edge_that_crosses_pixels_at_few_phases(slope: float) -> None:
+    x, y = np.meshgrid(np.arange(60.0), np.arange(60.0), indexing="ij")
+    away = (x - 30 + slope * (y - 30)) / math.hypot(1, slope)
+    found = edge_mtf(erf(away / math.sqrt(2)))
+    assert found.f50 == pytest.approx(gaussian_falls_to(0.5, 1.0), rel=0.01)
+    assert found.f10 == pytest.approx(gaussian_falls_to(0.1, 1.0), rel=0.01)
+    f = np.array(found.frequencies)
+    within = f < 0.5
+    expected = np.exp(-2 * (math.pi * f[within]) ** 2)
+    np.testing.assert_allclose(np.array(found.transfer)[within], expected, atol=0.005)
+
+
 def test_an_edge_that_is_sharp_beyond_the_pixels_does_not_fall() -> None:
     x, y = np.meshgrid(np.arange(40.0), np.arange(40.0), indexing="ij")
     found = edge_mtf((x > 19.5 + 0.1 * y).astype(float))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,10 @@ from meddenoise.volume import Volume
 pytest.importorskip("dipy")
 
 
-def scan(sigma: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def scan(sigma: float = 1.0, shape: tuple[int, ...] = (11, 10, 9)) -> tuple[np.ndarray, np.ndarray]:
     """30 volumes that mix two patterns, and the same with noise."""
     draws = np.random.default_rng(0)
-    patterns = 10 * draws.standard_normal((2, 11, 10, 9))
+    patterns = 10 * draws.standard_normal((2, *shape))
     clean = np.tensordot(draws.standard_normal((30, 2)), patterns, axes=1).astype(np.float32)
     return clean, clean + sigma * draws.standard_normal(clean.shape).astype(np.float32)
 
@@ -81,3 +83,46 @@ def test_thin_scans_and_padding() -> None:
 def test_impossible_radius() -> None:
     with pytest.raises(ParameterError, match="patch_radius is 0"):
         mppca(scan()[1], spacing=(2, 2, 2), patch_radius=0)
+
+
+@pytest.mark.parametrize("sigma", [None, 1.0])
+def test_a_background_that_is_alike_in_all_volumes_stays(sigma: float | None) -> None:
+    clean, noisy = scan()
+    outside = np.zeros(noisy.shape[1:], dtype=bool)
+    outside[:, :5] = outside[0, 6:] = True
+    noisy[:, outside] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        filtered = mppca(noisy, spacing=(2, 2, 2), sigma_noise=sigma)
+    assert not filtered[:, outside].any()
+    assert np.isfinite(filtered).all()
+    assert np.std((filtered - clean)[:, ~outside]) < 0.5
+
+
+def test_an_image_too_small_for_a_patch() -> None:
+    with pytest.raises(ParameterError, match=r"at least 3 voxels along an axis.* 2 x 2 x 1"):
+        mppca(scan()[1][:, :2, :2, :1], spacing=(2, 2, 2))
+
+
+def test_where_a_volume_is_blank_the_others_are_denoised_all_the_same() -> None:
+    clean, noisy = scan(shape=(20, 15, 10))
+    lost = np.zeros(noisy.shape[1:], dtype=bool)
+    lost[:8] = True
+    expected = mppca(noisy, spacing=(2, 2, 2))
+    noisy[4, lost] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        filtered = mppca(noisy, spacing=(2, 2, 2))
+    others = np.arange(30) != 4
+    left = [np.mean((image - clean)[others][:, lost] ** 2) for image in (filtered, expected)]
+    assert left[0] < 1.5 * left[1]
+    np.testing.assert_allclose(filtered[4, :5], 0, atol=1e-3)
+
+
+def test_where_a_volume_is_blank_a_few_volumes_stay() -> None:
+    _, noisy = scan()
+    few = noisy[:5].copy()
+    few[4, :7] = 0
+    filtered = mppca(few, spacing=(2, 2, 2))
+    np.testing.assert_array_equal(filtered[:, :4], few[:, :4])
+    assert np.abs(filtered - few)[:, 8:].mean() > 0.1

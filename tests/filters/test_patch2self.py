@@ -69,3 +69,24 @@ def test_few_volumes_are_said() -> None:
 def test_b_values_must_fit(b_values: list[float] | str) -> None:
     with pytest.raises(ParameterError, match=r"b-values"):
         patch2self(scan(), spacing=(2, 2, 2), b_values=b_values)
+
+
+def test_blank_and_repeated_volumes_do_not_predict() -> None:
+    array = scan()
+    array[5], array[6], array[7] = 0, 3, array[2]
+    filtered = patch2self(array, spacing=(2, 2, 2))
+    np.testing.assert_allclose(filtered[:5], predicted(array[:5]), atol=0.02)
+    np.testing.assert_array_equal(filtered[5:7], array[5:7])
+    np.testing.assert_array_equal(filtered[7], filtered[2])
+
+
+@pytest.mark.parametrize("unit", [2.0**-60, 2.0**90])
+def test_the_unit_does_not_matter(unit: float) -> None:
+    array = scan()
+    filtered = patch2self((array * unit).astype(np.float32), spacing=(2, 2, 2)) / unit
+    np.testing.assert_allclose(filtered, patch2self(array, spacing=(2, 2, 2)), rtol=1e-5)
+
+
+def test_fewer_voxels_than_volumes() -> None:
+    with pytest.raises(ParameterError, match="8 volumes by least squares, and they have 8 voxels"):
+        patch2self(scan()[:, :2, :2, :2], spacing=(2, 2, 2))

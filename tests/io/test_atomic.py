@@ -217,3 +217,26 @@ def test_what_was_moved_is_taken_back(
         write_all(targets, "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.nii"]
     assert {target.read_text() for target in targets[1:]} == {"old"}
+
+
+def test_a_link_to_a_directory_stays_and_leads_to_the_result(tmp_path: Path) -> None:
+    real, link = tmp_path / "disk/series", tmp_path / "home/series"
+    real.mkdir(parents=True), link.parent.mkdir()
+    link.symlink_to(real)
+    for content in ("first", "second"):
+        with atomic_directory(link, overwrite=True) as part:
+            (part / "1").write_text(content)
+        assert link.is_symlink()
+        assert (real / "1").read_text() == content
+        assert [os.listdir(place) for place in (real, link.parent, real.parent)] == [
+            ["1"], ["series"], ["series"]
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("letter", ["a", "\u9aa8"])
+def test_the_longest_name_that_the_system_allows(tmp_path: Path, letter: str) -> None:
+    target = tmp_path / (letter * (248 // len(letter.encode())) + ".nii.gz")
+    with atomic_file(target) as part:
+        assert part.name.endswith(".nii.gz")
+        part.write_text("whole")
+    assert target.read_text() == "whole"

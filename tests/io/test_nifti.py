@@ -303,3 +303,32 @@ def test_one_volume_of_several_keeps_both_transforms(tmp_path: Path) -> None:
     ):
         np.testing.assert_allclose(found[0], wanted[0], atol=1e-5)
         assert found[1] == wanted[1]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair])
+def test_extensions_of_a_pair_come_along(tmp_path: Path, kind: type, order: str) -> None:
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    image = kind(array, SHEARED, kind.header_class(endianness=order))
+    texts = [b"a comment", b"another, which is longer"]
+    for text in texts:
+        image.header.extensions.append(nib.nifti1.Nifti1Extension(6, text))
+    nib.save(image, tmp_path / "in.hdr")
+    volume = io.read(tmp_path / "in.hdr")
+    assert volume.source.details()["extensions"]
+    io.write(volume, tmp_path / "out.nii.gz")
+    again = nib.load(tmp_path / "out.nii.gz")
+    assert [bytes(one.get_content()).rstrip(b"\0") for one in again.header.extensions] == texts
+    np.testing.assert_array_equal(np.asarray(again.dataobj), array)
+
+
+def test_what_follows_the_header_of_a_pair_may_be_no_extension(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    nib.save(nib.Nifti1Pair(array, SHEARED), tmp_path / "in.hdr")
+    header = tmp_path / "in.hdr"
+    for rest in (b"", bytes(4), bytes(4) + b"left over"):
+        header.write_bytes(header.read_bytes()[:348] + rest)
+        volume = io.read(header)
+        assert not volume.source.details()["extensions"]
+        io.write(volume, tmp_path / "out.nii", overwrite=True)
+        np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "out.nii").dataobj), array)

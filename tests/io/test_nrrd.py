@@ -257,3 +257,18 @@ def test_the_ends_of_axes_are_in_their_unit_and_may_not_be_stated(tmp_path: Path
     nrrd.write(str(tmp_path / "in.nrrd"), np.ones((3, 4, 5), np.int16), fields)
     origin = io.read(tmp_path / "in.nrrd").affine[:3, 3]
     np.testing.assert_allclose(origin, [-105, 0, -10])
+
+
+def test_fields_in_any_case_and_keys_called_like_fields(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    text = (
+        "NRRD0005\nType: short\nDimension: 3\nSizes: 4 3 2\nEndian: little\nEncoding: raw\n"
+        "Space: left-posterior-superior\nSpace Directions: (2,0,0) (0,1,0) (0,0,1)\n"
+        "type:=scout\nspacings:=close\nspace origin:=unknown\n\n"
+    )
+    (tmp_path / "in.nrrd").write_bytes(text.encode() + array.tobytes())
+    volume = io.read(tmp_path / "in.nrrd")
+    np.testing.assert_array_equal(volume.array[0].T, array)
+    assert volume.spacing == (2, 1, 1)
+    io.write(volume, tmp_path / "out.nrrd")
+    assert header_of(tmp_path / "out.nrrd") == header_of(tmp_path / "in.nrrd")

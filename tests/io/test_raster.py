@@ -185,3 +185,10 @@ def test_a_picture_is_turned_as_it_was_before(tmp_path: Path, name: str, turned:
     with Image.open(out) as again:
         assert again.getexif().get(274, 1) == turned
     assert io.read(out).shape == (30, 20)
+
+
+@pytest.mark.parametrize("compression", ["tiff_adobe_deflate", "tiff_lzw"])
+def test_floats_behind_their_own_predictor_are_read(tmp_path: Path, compression: str) -> None:
+    pixels = np.random.default_rng(0).normal(size=(40, 50)).astype(np.float32)
+    Image.fromarray(pixels).save(tmp_path / "in.tif", compression=compression, tiffinfo={317: 3})
+    np.testing.assert_array_equal(io.read(tmp_path / "in.tif").array[0].T, pixels)

@@ -35,6 +35,13 @@ def test_fixed_takes_no_notice_of_the_image() -> None:
     assert fixed.apply(np.array([0.0]))[0] == 2
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, int])
+def test_numbers_of_numpy_are_numbers(kind: type) -> None:
+    given = Normalisation(kind(-3), kind(2))
+    assert given == Normalisation(-3.0, 2.0)
+    assert json.loads(json.dumps(given.to_dict())) == given.to_dict()
+
+
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 @pytest.mark.parametrize("offset", [0, -1024, 30000])
 def test_the_inverse_is_exact(kind: str, offset: float) -> None:

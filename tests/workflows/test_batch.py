@@ -138,3 +138,58 @@ def test_memory_stays_flat_over_many_volumes(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.splitlines()[-1]) < 12
+
+
+@pytest.mark.parametrize(
+    ("target", "writing", "match"),
+    [
+        ("out.mhd", {}, "two files"),
+        ("out.png", {}, "one 2-D picture"),
+        ("out.dcm", {}, "derived from one"),
+        ("out.nii.gz", {"dtype": "float64"}, "dtype is"),
+        ("out.nii.gz", {"compress": "rle"}, "compress is for DICOM only"),
+        ("out.nii.gz", {"deterministic_uids": True}, "deterministic_uids is for DICOM only"),
+    ],
+)
+def test_what_cannot_be_written_is_not_denoised_first(
+    cohort: Path, tmp_path: Path, target: str, writing: dict[str, object], match: str
+) -> None:
+    def never(volume: md.Volume, progress: object) -> md.Volume:
+        raise AssertionError("minutes are spent in vain")
+
+    (job,) = plan(cohort / "0.nii.gz", tmp_path / target)
+    outcome = Batch(Way("never", never), writing=writing).tried(job)
+    assert match in str(outcome.error)
+    assert not (tmp_path / target).exists()
+
+
+@pytest.mark.parametrize("where", ["reading", "denoising"])
+def test_a_scan_that_does_not_fit_stops_no_other(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    whole, read = [], module.read
+
+    def reading(path: Path, **how: object) -> md.Volume:
+        if where == "reading" and path.name == "1.nii.gz":
+            raise MemoryError
+        return read(path, **how)  # type: ignore[arg-type]
+
+    def run(volume: md.Volume, progress: object) -> md.Volume:
+        whole.append(volume)
+        if where == "denoising" and len(whole) == 2:
+            raise MemoryError
+        return volume
+
+    monkeypatch.setattr(module, "read", reading)
+    outcomes = Batch(Way("short", run)).all(plan(cohort, tmp_path / "out"))
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True, True, True]
+    assert "not enough memory for" in str(outcomes[1].error)
+    assert "1.nii.gz" in str(outcomes[1].error)
+
+
+def test_a_fault_of_ours_is_not_told_as_the_scan_s(cohort: Path, tmp_path: Path) -> None:
+    def run(volume: md.Volume, progress: object) -> md.Volume:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Batch(Way("wrong", run)).all(plan(cohort, tmp_path / "out"))

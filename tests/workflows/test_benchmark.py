@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import meddenoise as md
 from meddenoise.config.benchmark import load_benchmark
 from meddenoise.errors import ConfigError, OutputError
+from meddenoise.filters import register_filter, registry
 from meddenoise.workflows.benchmark import NOISY, benchmark
 
 QUICK = ["training.steps=2", "data.patch=[16,16,8]", "inference.flips=false"]
@@ -112,12 +114,32 @@ def test_a_method_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     assert len([c for c in done.cells if c.method == "median" and not c.error]) == 1
 
 
+def test_a_result_that_cannot_be_scored_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry._FILTERS, "_parts", dict(registry._FILTERS._parts))
+
+    @register_filter("test_lost")
+    def lost(array: np.ndarray, *, spacing: Sequence[float], sigma_noise: Any = None) -> np.ndarray:
+        """Nothing is left."""
+        return np.full_like(array, np.nan)
+
+    methods = [{"filter": "median"}, {"filter": "test_lost"}, {"filter": "gaussian"}]
+    done = benchmark(plan(methods=methods), output=tmp_path / "out")
+    assert [cell.method for cell in done.failed] == ["test_lost"] * 2
+    assert "No voxel to compare is finite" in done.failed[0].error
+    assert "| test_lost (2 failed) |" in done.table
+    assert "| gaussian |" in done.table
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
         ({"methods": [{"filter": "medain"}]}, "did you mean 'median'"),
         ({"methods": [{"filter": "median", "options": {"sise": 3}}]}, "sise"),
         ({"methods": [{"filter": "median"}, {"filter": "median"}]}, "label"),
+        ({"methods": [{"filter": "median", "label": "noisy"}]}, "another label"),
+        ({"methods": [{"filter": "median", "label": "truth"}]}, "another label"),
         ({"methods": [{"filter": "median", "model": "a"}]}, "one of filter, model and train"),
         ({"methods": [{"model": "missing.safetensors"}]}, "missing.safetensors"),
         ({"methods": []}, "at least"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,20 @@ def test_other_scans_are_said(tmp_path: Path) -> None:
 def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
     one, two = finished(tmp_path / "a" / "run", FIRST), finished(tmp_path / "b" / "run", FIRST)
     assert compare_runs([one, two]).names == ("a/run", "b/run")
+
+
+def test_a_page_numbers_runs_of_one_name(tmp_path: Path) -> None:
+    """Directories above may be named after patients."""
+    runs = [finished(tmp_path / f"sentinel{n}" / "run", FIRST) for n in (1, 2)]
+    runs.append(finished(tmp_path / "other", FIRST))
+    compare_runs(runs, output=tmp_path / "c.html", figures=tmp_path / "f")
+    text = (tmp_path / "c.html").read_text()
+    assert all(f"<th>{name}</th>" in text for name in ("run (1)", "run (2)", "other"))
+    plot = (tmp_path / "f" / "validation_loss.svg").read_text()
+    assert "run (2)" in plot
+    pictures = [base64.b64decode(p.split('"')[0]).decode() for p in text.split(";base64,")[1:]]
+    for told in (text, plot, *pictures):
+        assert "sentinel" not in told
 
 
 def test_what_cannot_be_compared(tmp_path: Path) -> None:

@@ -26,6 +26,22 @@ def test_arrays_volumes_and_paths_mix(tmp_path: Path) -> None:
     assert scores[0].rmse == pytest.approx(5, rel=0.05)
 
 
+def test_a_masked_array_is_a_mask_of_what_it_does_not_mask(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    clean = rng.uniform(0, 100, (32, 32, 32)).astype(np.float32)
+    noisy = clean + rng.normal(0, 5, clean.shape).astype(np.float32)
+    noisy[:16] += 50
+    # On a scan's grid, which an array has no place of its own for.
+    scans = [md.Volume.from_array(a, spacing=(1, 2, 3)) for a in (clean, noisy)]
+    hidden = np.zeros(clean.shape, dtype=bool)
+    hidden[:16] = True
+    mask = np.ma.masked_array(np.ones(clean.shape), hidden)
+    assert md.evaluate(*scans, mask=mask) == md.evaluate(*scans, mask=~hidden)
+    found = [evaluate_without_reference(*scans, mask=one) for one in (mask, ~hidden)]
+    assert found[0].values["shift"] == found[1].values["shift"]
+    assert found[0].voxels == clean.size // 2
+
+
 def test_grids_that_do_not_match_are_named(tmp_path: Path) -> None:
     array = np.random.default_rng(0).uniform(0, 1, (12, 12, 12))
     one = md.write(md.Volume.from_array(array), tmp_path / "one.nii.gz")

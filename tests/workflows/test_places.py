@@ -122,3 +122,21 @@ def test_what_stands_in_the_way(place: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     check_place(scan, tmp_path / "empty", overwrite=False)
     check_place(scan, tmp_path / "deep/new/x.nii.gz", overwrite=False)
+
+
+def test_names_may_begin_with_a_tilde(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    (place / "a.nii.gz").rename("~a.nii.gz")
+    (job,) = plan("~a.nii.gz", "~clean.nii.gz")
+    assert (job.scan.path, job.target) == (Path("~a.nii.gz"), Path("~clean.nii.gz"))
+
+
+def test_a_mounted_file_system_is_no_directory_to_replace(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = tmp_path / "out"
+    mounted.mkdir()
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path) == mounted)
+    with pytest.raises(OutputError, match=r"is mounted there: name a directory in it, .*out/sub\."):
+        check_place(place / "sub", mounted, overwrite=True)
+    check_place(place / "sub", mounted / "sub", overwrite=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 from meddenoise.errors import DamagedScan, FileError
 from meddenoise.io.dicom.parsing import PixelPlace, parse, parse_start
-from meddenoise.io.dicom.values import number, tag_of, text
+from meddenoise.io.dicom.values import number, tag_of, text, texts
 from meddenoise.io.formats import not_a_scan, sniff
 
 __all__ = ["DamagedFile", "DicomFile", "open_files", "open_header"]
@@ -39,6 +39,16 @@ class DicomFile:
         """SOPInstanceUID; where an anonymiser has emptied it, the file meta information's."""
         stated = text(self.header, "SOPInstanceUID")
         return stated or text(self.header.file_meta, "MediaStorageSOPInstanceUID")
+
+    @cached_property
+    def place(self) -> tuple[str, ...]:
+        """Where it says that it lies; as it is spelt, for copies are spelt alike.
+
+        Files of one SOPInstanceUID at several places are no copies: some programs give all slices
+        the same.
+        """
+        position = texts(self.header, "ImagePositionPatient")
+        return (*position, text(self.header, "InstanceNumber"))
 
     @cached_property
     def frame_count(self) -> int:

@@ -94,6 +94,8 @@ def _unevenness(places: NDArray, gaps: NDArray, step: NDArray) -> list[str]:
     usual = float(np.median(gaps))
     wide = np.flatnonzero(gaps > 1.5 * usual)
     narrow = gaps[gaps >= SAME_PLACE]
+    if gaps.max() - gaps.min() <= 0.02 * usual + SAME_PLACE:
+        return [f"The slices are shifted against each other by up to {off:.2f} mm in their plane."]
     if usual > 0 and len(wide) and np.allclose(np.delete(gaps, wide), usual, rtol=0.02, atol=0.02):
         missing = int(np.rint(gaps[wide] / usual - 1).sum())
         return [

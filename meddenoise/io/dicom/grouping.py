@@ -19,7 +19,7 @@ from meddenoise.errors import AmbiguousInput, FileError
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.frames import Frame, frames_of
 from meddenoise.io.dicom.geometry import SAME_PLACE, slice_offsets
-from meddenoise.io.dicom.values import number, text, texts
+from meddenoise.io.dicom.values import number, text
 
 __all__ = ["Stack", "choose", "named", "stacks_of"]
 
@@ -101,20 +101,12 @@ def _series_order(stack: Stack) -> tuple[float, str]:
 
 
 def _without_copies(files: list[DicomFile], prefer: Path | None) -> tuple[list[DicomFile], int]:
-    """One file for each SOPInstanceUID, and how many more there are.
-
-    Files of one UID at several places are no copies: some programs give all slices the same.
-    """
+    """One file for each SOPInstanceUID and place, and how many more there are."""
     files = sorted(files, key=lambda file: file.path != prefer)
     chosen: dict[Hashable, DicomFile] = {}
     for file in files:
-        chosen.setdefault((file.instance, *_place(file)) if file.instance else file.path, file)
+        chosen.setdefault((file.instance, *file.place) if file.instance else file.path, file)
     return list(chosen.values()), len(files) - len(chosen)
-
-
-def _place(file: DicomFile) -> tuple[Hashable, ...]:
-    """Where a file says that it lies; as it is spelt, for copies are spelt alike."""
-    return texts(file.header, "ImagePositionPatient"), text(file.header, "InstanceNumber")
 
 
 def _split(files: list[DicomFile]) -> list[list[list[Frame]]]:

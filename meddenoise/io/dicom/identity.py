@@ -35,12 +35,12 @@ class Identity:
 
     def instance(self, file: DicomFile, stored: NDArray) -> str:
         """For one instance; other pixels make another, whatever the history says."""
-        return self._uid("instance", file.instance or file.path.name, stored)
+        return self._uid("instance", file.instance or file.path.name, *file.place, stored=stored)
 
-    def _uid(self, level: str, name: str = "", stored: NDArray | None = None) -> str:
+    def _uid(self, level: str, *of: str, stored: NDArray | None = None) -> str:
         if self.work is None:
             return f"2.25.{uuid.uuid4().int}"
-        parts = "\0".join([level, name, *self.work]).encode("utf-8", "surrogateescape")
+        parts = "\0".join([level, *of, *self.work]).encode("utf-8", "surrogateescape")
         pixels = b"" if stored is None else stored.tobytes()
         # As RFC 4122 makes a name-based UUID, with bytes for the name.
         return f"2.25.{_name_based(parts + bytes(1) + pixels).int}"

@@ -194,6 +194,8 @@ def _padding_mask(
 
 def _units(frame: Frame) -> str:
     header = frame.file.header
+    if value(header, "ModalityLUTSequence"):
+        return ""  # its table, which is not applied, leads to them
     modality = text(header, "Modality")
     said = text(header, "RescaleType")
     if modality == "PT":

@@ -32,7 +32,7 @@ from meddenoise.io.source import HeaderSource, same_grid
 from meddenoise.io.write_report import WriteReport
 from meddenoise.volume import Volume
 
-__all__ = ["write_series"]
+__all__ = ["check_series", "write_series"]
 
 # The slice (rows, columns) of a channel and number.
 Pictures = Callable[[int, int], NDArray[np.floating]]
@@ -60,9 +60,7 @@ def write_series(
             codec cannot hold them without loss.
         GeometryError: the volume lies no longer on the source's grid.
     """
-    if not isinstance(source, DicomSource):
-        raise OutputError(f"{target}: a DICOM series can only be derived from a DICOM series.")
-    _check_grid(volume, source)
+    source = check_series(volume, target, source)
     identity = Identity(_work(volume, source, derivation) if deterministic_uids else None)
     series = DerivedSeries(
         uid=identity.series(),
@@ -74,18 +72,11 @@ def write_series(
         keep_private=keep_private,
         compress=compress,
     )
-    single = target.suffix.lower() in (".dcm", ".ima")
-    if single and len(source.instances) > 1:
-        raise OutputError(
-            f"{target}: the series has {len(source.instances)} files, which go into a directory; "
-            "name one, without an extension."
-        )
     place: AbstractContextManager[Path]
-    if single:
+    if _is_one_file(target):
         place = atomic_file(target, overwrite=overwrite)
         names = [""]
     else:
-        _check_replaceable(target)
         place = atomic_directory(target, overwrite=overwrite)
         digits = max(4, len(str(len(source.instances))))
         names = [f"IM{number:0{digits}}.dcm" for number in range(1, len(source.instances) + 1)]
@@ -103,6 +94,30 @@ def write_series(
         files=tuple(target / name if name else target for name in names),
         notes=notes,
     )
+
+
+def check_series(volume: Volume, target: Path, source: HeaderSource | None) -> DicomSource:
+    """Raise where a volume cannot be written as a series; what it would be derived from.
+
+    Raises:
+        OutputError: no source, or a target that is a file or holds something else.
+        GeometryError: the volume lies no longer on the source's grid.
+    """
+    if not isinstance(source, DicomSource):
+        raise OutputError(f"{target}: a DICOM series can only be derived from a DICOM series.")
+    _check_grid(volume, source)
+    if not _is_one_file(target):
+        _check_replaceable(target)
+    elif len(source.instances) > 1:
+        raise OutputError(
+            f"{target}: the series has {len(source.instances)} files, which go into a directory; "
+            "name one, without an extension."
+        )
+    return source
+
+
+def _is_one_file(target: Path) -> bool:
+    return target.suffix.lower() in (".dcm", ".ima")
 
 
 def _check_grid(volume: Volume, source: DicomSource) -> None:

@@ -106,7 +106,10 @@ def coil_correlated(
         like = a.expand(len(psi), *a.shape)
         w = torch.complex(*(standard_normal(like, generator) for _ in range(2)))
         noise = strength * torch.einsum("jk,k...->j...", factor, w)
-        total = (a * s + noise).abs().square().sum(0).sqrt()
+        each = (a * s + noise).abs()
+        # In units of the strongest coil: squares of what is very large or small are no numbers.
+        unit = each.amax(0).clamp(min=torch.finfo(each.dtype).tiny)
+        total = (each / unit).square().sum(0).sqrt() * unit
         _slab(combined, first - clean.ndim, start, thickness).copy_(total)
     return combined.to(x.dtype)
 

@@ -51,7 +51,8 @@ def noncentral_chi(
         "sigma", sigma, clean, unit="standard deviation per real/imaginary channel, image units"
     )
     count = check_count("coils", coils, unit="receive coils", least=1)
-    squares = (clean + level * standard_normal(clean, generator)).square_()
+    total = clean + level * standard_normal(clean, generator)
     for _ in range(2 * count - 1):
-        squares += (level * standard_normal(clean, generator)).square_()
-    return squares.sqrt_().to(x.dtype)
+        # Squares of what is very large or very small are no numbers in single precision.
+        total = total.hypot(level * standard_normal(clean, generator))
+    return total.to(x.dtype)

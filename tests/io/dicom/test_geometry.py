@@ -146,3 +146,12 @@ def test_senseless_geometry_names_the_file(
 
     with pytest.raises(FileError, match="099"):
         io.read(make_series(ramp, **change))
+
+
+def test_slices_shifted_in_their_plane_are_told_so(make_series: Callable[..., Path]) -> None:
+    voxels = np.zeros((5, 4, 5), np.uint16)
+    place = make_series(
+        voxels, per_slice=lambda n: {"ImagePositionPatient": [0.3 * (n % 2), 0, 5 * n]}
+    )
+    (said,) = io.read(place).source.irregular
+    assert said == "The slices are shifted against each other by up to 0.30 mm in their plane."

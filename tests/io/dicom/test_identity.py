@@ -60,3 +60,12 @@ def test_private_elements_stay_if_asked(
     io.write(volume, tmp_path / "dropped")
     for element in pydicom.dcmread(tmp_path / "dropped" / "IM0001.dcm").iterall():
         assert not element.tag.is_private
+
+
+def test_equal_slices_whose_sources_share_a_uid_get_uids_of_their_own(
+    make_series: Callable[..., Path], tmp_path: Path
+) -> None:
+    volume = io.read(make_series(np.zeros((3, 4, 5), np.uint16), SOPInstanceUID="1.2.3.4.5.6"))
+    first = uids(volume, tmp_path / "a", deterministic_uids=True)
+    assert first == uids(volume, tmp_path / "b", deterministic_uids=True)
+    assert len(set(first)) == 3

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -158,3 +159,13 @@ def test_cine_frames_become_channels_and_stay_multi_frame(
     again = pydicom.dcmread(tmp_path / "out.dcm")
     assert again.NumberOfFrames == 7
     np.testing.assert_array_equal(again.pixel_array, voxels[0])
+
+
+def test_values_before_a_lookup_table_are_no_hounsfield_units(
+    make_series: Callable[..., Path], ramp: np.ndarray
+) -> None:
+    table = Dataset()
+    table.LUTDescriptor, table.ModalityLUTType = [2, 0, 16], "HU"
+    volume = io.read(make_series(ramp, Modality="CT", ModalityLUTSequence=[table]))
+    assert volume.units == ""
+    assert any("lookup table is not applied" in oddity for oddity in volume.source.oddities)

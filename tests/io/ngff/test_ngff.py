@@ -315,3 +315,25 @@ def test_nothing_is_left_of_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is the input"):
         md.write(volume, tmp_path / "a.zarr", overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@pytest.mark.parametrize("extension", [".nii.gz", ".nrrd", ".mha"])
+def test_half_floats_become_floats_in_other_formats(tmp_path: Path, extension: str) -> None:
+    foreign(tmp_path / "in.zarr", axes="zyx", shape=(6, 7, 8), dtype="f2")
+    volume = md.read(tmp_path / "in.zarr")
+    md.write(volume, tmp_path / "same.zarr")
+    assert md.read(tmp_path / "same.zarr").source.storage.dtype == np.float16
+    md.write(volume, tmp_path / f"out{extension}")
+    again = md.read(tmp_path / f"out{extension}")
+    assert again.source.storage.dtype == np.float32
+    np.testing.assert_array_equal(again.array, volume.array)
+
+
+def test_pictures_of_several_channels_do_not_become_slices(tmp_path: Path) -> None:
+    foreign(tmp_path / "in.zarr", axes="cyx", shape=(2, 7, 8))
+    volume = md.read(tmp_path / "in.zarr")
+    assert volume.array.shape == (2, 8, 7)
+    for extension in (".nii.gz", ".nrrd", ".mha"):
+        again = md.read(md.write(volume, tmp_path / f"out{extension}"))
+        np.testing.assert_array_equal(again.array.reshape(2, 8, 7), volume.array)
+        assert again.channels == 2

@@ -94,6 +94,14 @@ def test_slabs_change_only_the_order_of_the_draws(monkeypatch: pytest.MonkeyPatc
     torch.testing.assert_close(batch[0, 0], noisy)
 
 
+@pytest.mark.parametrize("unit", [2.0**-100, 2.0**100])
+def test_squares_that_are_no_numbers_do_no_harm(unit: float) -> None:
+    x = torch.full((50, 50), 20.0)
+    expected = coil_correlated(x, 3.0, generator=seeded())
+    found = coil_correlated(x * unit, 3.0 * unit, generator=seeded()) / unit
+    torch.testing.assert_close(found, expected)
+
+
 def test_seeded_and_in_the_type_of_the_image() -> None:
     x = torch.ones(5, 6)
     once, again = (coil_correlated(x, 1.0, generator=seeded(2)) for _ in range(2))

@@ -54,6 +54,15 @@ def test_seeded_untouched_and_a_level_per_sample() -> None:
     assert torch.equal(noncentral_chi(torch.tensor([-3.0]), 0.0), torch.tensor([3.0]))
 
 
+@pytest.mark.parametrize("unit", [2.0**-100, 2.0**100])
+def test_squares_that_are_no_numbers_do_no_harm(unit: float) -> None:
+    x = torch.full((50, 50), 20.0)
+    expected = noncentral_chi(x, 3.0, generator=seeded())
+    torch.testing.assert_close(
+        noncentral_chi(x * unit, 3.0 * unit, generator=seeded()) / unit, expected
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -24,7 +24,7 @@ from meddenoise.noise.wavelet_mad import estimate_sigma
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["bm4d"]
+__all__ = ["around", "bm4d"]
 
 # Coefficients below so many sigma are noise. Between Maggioni's 2.7 and 2.9 nothing changes.
 _THRESHOLD = 2.8
@@ -83,8 +83,6 @@ def bm4d(
     Raises:
         ParameterError: an impossible option, or an image too small to estimate its noise.
     """
-    import torch
-
     if search < 1:
         raise ParameterError(f"search is {search}: it is at least 1 voxel.")
     if group < 1 or group & (group - 1):
@@ -102,16 +100,62 @@ def bm4d(
     elif refine:
         plain = partial(bm4d, spacing=spacing, sigma_noise=sigma, search=search, group=group)
         return refined(plain, array, sigma, spacing=spacing)
+    return _filtered(array, None, _blocks(array.shape, spacing, search), sigma, correlation, group)
+
+
+def around(
+    array: NDArray[np.floating],
+    guide: NDArray[np.floating],
+    *,
+    spacing: Sequence[float],
+    sigma_noise: float,
+    correlation: Correlation | None = None,
+    search: int = 3,
+    group: int = 16,
+    block: int | None = None,
+) -> NDArray[np.floating]:
+    """The second pass of :func:`bm4d` around another estimate of the image than its first pass.
+
+    Args:
+        array: as there.
+        guide: the estimate, which says what is alike and how strong; the same shape and unit.
+        spacing, sigma_noise, correlation, search, group: as there.
+        block: voxels of a block along the axes where they are finest; as there if None.
+
+    Returns:
+        An array of the same shape and dtype.
+    """
+    blocks = _blocks(array.shape, spacing, search, block)
+    return _filtered(array, guide, blocks, sigma_noise, correlation, group)
+
+
+def _filtered(
+    array: NDArray[np.floating],
+    guide: NDArray[np.floating] | None,
+    blocks: Blocks,
+    sigma: float,
+    correlation: Correlation | None,
+    group: int,
+) -> NDArray[np.floating]:
+    """Both passes, or the second around a guide."""
+    import torch
+
     flat = array.ndim == 2  # filtered as (X, 1, Y), where runs in memory are long
-    blocks = _blocks(array.shape, spacing, search)
     noise = GroupNoise.of(blocks, _along(correlation, array.ndim))
     centre = float(np.mean(array, dtype=np.float64))
-    # In units of sigma: so a threshold is a number, and single precision enough.
-    scaled = (np.asarray(array[:, None] if flat else array, dtype=np.float64) - centre) / sigma
-    noisy = torch.from_numpy(scaled.astype(np.float32))
+
+    def scaled(image: NDArray[np.floating]) -> Tensor:
+        # In units of sigma: so a threshold is a number, and single precision enough.
+        values = (np.asarray(image[:, None] if flat else image, dtype=np.float64) - centre) / sigma
+        return torch.from_numpy(values.astype(np.float32))
+
+    noisy = scaled(array)
     with torch.inference_mode():
-        first = blocks if flat else _denser(blocks)
-        basic = _pass(noisy, None, first, group, noise)
+        if guide is None:
+            first = blocks if flat else _denser(blocks)
+            basic = _pass(noisy, None, first, group, noise)
+        else:
+            basic = scaled(guide)
         final = _pass(noisy, basic, blocks, group, noise)
     result = final.numpy().astype(np.float64) * sigma + centre
     return np.asarray(result[:, 0] if flat else result, dtype=array.dtype)
@@ -123,10 +167,13 @@ def _along(correlation: Correlation | None, dims: int) -> list[tuple[float, ...]
     return along if dims == 3 else [along[0], (), along[1]]
 
 
-def _blocks(shape: Sequence[int], spacing: Sequence[float], search: int) -> Blocks:
+def _blocks(
+    shape: Sequence[int], spacing: Sequence[float], search: int, block: int | None = None
+) -> Blocks:
     """Blocks that span about the same millimetres on every axis, and no more than the image."""
     if len(shape) == 2:
-        sizes, steps, reach = [8, 1, 8], [3, 1, 3], [4 * search, 0, 4 * search]
+        side = block or 8
+        sizes, steps, reach = [side, 1, side], [3, 1, 3], [4 * search, 0, 4 * search]
     else:
         sizes, steps, reach = [], [], []
         for step in spacing:
@@ -136,7 +183,11 @@ def _blocks(shape: Sequence[int], spacing: Sequence[float], search: int) -> Bloc
             reach.append(max(1, round(search / thick)))
         # Blocks with few voxels say little of what is alike: they grow where voxels are fine.
         wide = 4 if math.prod(sizes) == 64 else 5 if math.prod(sizes) == 32 else 6
-        sizes = [wide if n == 4 else n for n in sizes]
+        if block is not None:
+            steps = [
+                round(2 * block / 3) if n == 4 else s for n, s in zip(sizes, steps, strict=True)
+            ]
+        sizes = [(block or wide) if n == 4 else n for n in sizes]
     length = shape if len(shape) == 3 else (shape[0], 1, shape[1])
     sizes = [min(b, n) for b, n in zip(sizes, length, strict=True)]
     steps = [min(s, b) for s, b in zip(steps, sizes, strict=True)]

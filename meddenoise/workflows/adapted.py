@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.workflows.ensemble import Effort, mean_of_both
+from meddenoise.workflows.ensemble import Both, Effort
 from meddenoise.workflows.refined import NOT_LEARNT, why_not_learnt
 from meddenoise.workflows.way import Progress
 
@@ -51,9 +51,9 @@ def adapted(
 ) -> NDArray[np.float32]:
     """A scan by the network that ships, by BM4D, and by what can be learnt from it alone.
 
-    The mean of the first two is better than either. Then 18 numbers, and a small network where it
-    holds on a part that it did not see, are learnt from recorruptions of the scan: they bring back
-    what the mean took of the image, and take away what it left of the noise
+    The mean of the first two is better than either. Then some thirty numbers, and a small network
+    where it holds on a part that it did not see, are learnt from recorruptions of the scan: they
+    bring back what the mean took of the image, and take away what it left of the noise
     (:func:`meddenoise.training.refine.refine`). To train the network that ships itself on the scan
     gained less in that time: 0.02 to 0.04 dB a minute on two heads, and lost at higher rates.
 
@@ -70,30 +70,21 @@ def adapted(
         between voxels, as it would be learnt for anatomy, and where nothing was learnt of any use.
     """
 
-    def both(
-        noisy: NDArray[np.floating], effort: Effort, level: float = 1.0
-    ) -> NDArray[np.float32]:
-        return mean_of_both(
-            noisy,
-            network,
-            spacing,
-            level,
-            noise.floor,
-            second=noise.second,
-            correlation=noise.correlation,
-            effort=effort,
-        )
+    def both(learns: bool) -> Both:
+        effort = Effort.within(z.shape, seconds, learns=learns)
+        return Both(network, spacing, noise.floor, noise.second, noise.correlation, effort)
 
     noisy = z.astype(np.float32)
     if not noise.white:
         warnings.warn(NOT_LEARNT, stacklevel=3)
-        return both(noisy, Effort.within(z.shape, seconds, learns=False))
+        return both(learns=False).mean(noisy, 1.0)
     from meddenoise.training.refine import refine
 
-    effort = Effort.within(z.shape, seconds, learns=True)
+    asked = both(learns=True)
     found = refine(
         noisy,
-        lambda array, level: both(array, effort, level),
+        asked.mean,
+        others=asked.others_within(z.shape, seconds),
         sigma=1.0,
         seconds=seconds,
         spacing=spacing,

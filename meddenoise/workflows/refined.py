@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.filters import get_filter, register_filter
+from meddenoise.filters import bm4d, register_filter
 from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.wavelet_mad import estimate_sigma
-from meddenoise.workflows.ensemble import Effort
+from meddenoise.workflows.ensemble import Both, Effort
 
 if TYPE_CHECKING:
     from meddenoise.training.refine import Filter, Refined
@@ -64,7 +62,10 @@ def bm4d_refined(
     Raises:
         ParameterError: seconds not above 0, or an image too small to estimate its noise.
     """
-    first = partial(_filtered, "bm4d", spacing=spacing, correlation=correlation)
+
+    def first(noisy: NDArray[np.floating], sigma: float) -> NDArray[np.floating]:
+        return bm4d(noisy, spacing=spacing, sigma_noise=sigma, correlation=correlation)
+
     how = {"seconds": seconds, "spacing": spacing, "seed": seed, "device": device, "floor": floor}
     return _refined(array, first, sigma_noise, correlation, how)
 
@@ -88,19 +89,18 @@ def ensemble_refined(
     Raises:
         ModelError: the weights that ship are missing or altered.
     """
-    to_both: dict[str, Any] = {"correlation": correlation, "device": device, "floor": floor}
     learns = correlation is None or not correlation.axes
-    effort = Effort.within(array.shape, seconds, learns=learns)
-    first = partial(_filtered, "ensemble", spacing=spacing, **asdict(effort), **to_both)
+    both = Both.loaded(
+        array.shape,
+        spacing=spacing,
+        device=device,
+        floor=floor,
+        correlation=correlation,
+        effort=Effort.within(array.shape, seconds, learns=learns),
+    )
     how = {"seconds": seconds, "spacing": spacing, "seed": seed, "device": device, "floor": floor}
-    return _refined(array, first, sigma_noise, correlation, how)
-
-
-def _filtered(
-    name: str, noisy: NDArray[np.floating], sigma: float, **options: Any
-) -> NDArray[np.floating]:
-    found: NDArray[np.floating] = get_filter(name)(noisy, sigma_noise=sigma, **options)
-    return found
+    how["others"] = both.others_within(array.shape, seconds)
+    return _refined(array, both.mean, sigma_noise, correlation, how)
 
 
 def _refined(
@@ -118,7 +118,7 @@ def _refined(
         return array.copy()
     if correlation is not None and correlation.axes:
         warnings.warn(NOT_LEARNT, stacklevel=4)
-        return first(array, sigma)
+        return np.asarray(first(array, sigma), dtype=array.dtype)
     found = refine(array, first, sigma=sigma, **how)
     if not (found.refined or found.recombined):
         warnings.warn(why_not_learnt(found), stacklevel=4)

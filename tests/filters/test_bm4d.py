@@ -11,6 +11,7 @@ import torch
 from meddenoise.errors import ParameterError
 from meddenoise.filters import bm4d, gaussian
 from meddenoise.filters.blocks import Blocks, haar_matrix, kaiser_window, match_blocks
+from meddenoise.filters.bm4d import around
 from meddenoise.noise import estimate_sigma
 from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.mri.kspace import kspace_filter
@@ -51,6 +52,18 @@ def test_the_noise_is_estimated_if_nobody_says() -> None:
     told = bm4d(noisy, spacing=(1, 1, 1), sigma_noise=10)
     found = bm4d(noisy, spacing=(1, 1, 1))
     assert psnr(found, clean) == pytest.approx(psnr(told, clean), abs=0.5)
+
+
+@pytest.mark.parametrize("shape", [(40, 36, 30), (96, 80)])
+def test_around_a_better_estimate_it_is_better(shape: tuple[int, ...]) -> None:
+    clean = picture(shape)
+    noisy = clean + 10 * np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    how = {"spacing": (1,) * len(shape), "sigma_noise": 10}
+    plain = bm4d(noisy, **how)
+    for group in (16, 32):
+        found = around(noisy, clean, **how, group=group)
+        assert (found.shape, found.dtype) == (noisy.shape, noisy.dtype)
+        assert psnr(found, clean) > psnr(plain, clean) + 0.5
 
 
 def zero_filled(shape: tuple[int, ...]) -> tuple[np.ndarray, Correlation]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from meddenoise.training.recombined import Recombination
+from meddenoise.training.recombined import Recombination, powers
 
 SIGMA = 0.5
 HOW = {"sigma": SIGMA, "spacing": (1, 1, 1), "floor": -np.inf}
@@ -81,3 +81,34 @@ def test_thick_slices_are_smoothed_less_across() -> None:
     # Beside the mean over a cube, which is taken off.
     assert abs(spread[20, 20, 13] - spread[20, 20, 14]) < 1e-3
     assert abs(spread[17, 20, 16] - spread[18, 20, 16]) > 1e-2
+
+
+def test_what_other_filters_know_is_taken() -> None:
+    clean, noisy, target = scan()
+    knows = np.asarray(clean + gaussian_filter(noisy - clean, 1), dtype=np.float32)
+    before = blur(noisy, 2.5)
+    alone = Recombination.learned([(noisy, before, target)], **HOW)
+    few = Recombination.learned([(noisy, before, target, [knows])], **HOW)
+    assert alone is not None
+    assert few is not None
+    assert len(few.weights) == len(alone.weights) + 2  # once more in detail
+    errors = [
+        np.square(image - clean).mean()
+        for image in (few.of(noisy, before, SIGMA, [knows]), alone.of(noisy, before, SIGMA))
+    ]
+    assert errors[0] < 0.5 * errors[1]
+
+
+def test_what_is_hardly_there_to_learn_from_is_not_let_loose_on_the_scan() -> None:
+    """The part that is learned from is nearly flat, and the scan is not."""
+    clean, noisy, _ = scan()
+    draws = np.random.default_rng(5)
+    flat = 1e-3 * clean[:24, :24, :24]
+    y, t = ((flat + SIGMA * draws.standard_normal(flat.shape)).astype(np.float32) for _ in range(2))
+    power = powers(noisy, blur(noisy, 1.5), **HOW)
+    changed = []
+    for more in ({}, {"powers": power}):
+        few = Recombination.learned([(y, blur(y, 1.5), t)], **HOW, **more)
+        assert few is not None
+        changed.append(np.square(few.of(noisy, blur(noisy, 1.5), SIGMA) - blur(noisy, 1.5)).mean())
+    assert changed[1] < 0.25 * changed[0]

@@ -11,9 +11,8 @@ from meddenoise.errors import ParameterError
 from meddenoise.filters import bm4d
 from meddenoise.inference import Denoiser
 from meddenoise.noise.mri import kspace_filter
-from meddenoise.noise.residual_noise import ResidualNoise
 from meddenoise.training.recombined import Recombination
-from meddenoise.training.refine import _passing, _place, _recorrupted, refine
+from meddenoise.training.refine import _pairs, refine
 
 SIGMA = 0.5
 
@@ -93,29 +92,6 @@ def test_no_time_left_gives_the_filter_alone() -> None:
     assert np.array_equal(done.image, blur(noisy, SIGMA))
 
 
-def test_the_two_recorruptions_have_independent_noise() -> None:
-    _, noisy = scan(shape=(64, 64, 48))
-    clean = np.zeros_like(noisy)
-    noise = np.random.default_rng(3).normal(0, SIGMA, noisy.shape).astype(np.float32)
-    white = ResidualNoise(np.full((1, 1, 1), SIGMA**2))
-    copy = _recorrupted(clean + noise, lambda a, s: a, SIGMA, white, 0, 0)
-    both = np.cov(copy.noisier.ravel(), copy.target.ravel())
-    alpha = 0.15
-    assert both[0, 0] == pytest.approx(SIGMA**2 / (1 - alpha), rel=0.02)
-    assert both[1, 1] == pytest.approx(SIGMA**2 / alpha, rel=0.02)
-    assert both[0, 1] == pytest.approx(0, abs=0.02 * SIGMA**2)
-
-
-def test_parts_lie_inside_and_in_different_places() -> None:
-    places = [_place((90, 80, 70), (32, 40, 70), 0, k) for k in range(5)]
-    for place in places:
-        for cut, n, size in zip(place, (32, 40, 70), (90, 80, 70), strict=True):
-            assert cut.start >= 0
-            assert cut.stop - cut.start == n
-            assert cut.stop <= size
-    assert len({place[0].start for place in places}) > 1
-
-
 @pytest.mark.parametrize(("seconds", "sigma"), [(0, 1), (-1, 1), (5, 0), (float("nan"), 1)])
 def test_impossible_numbers(seconds: float, sigma: float) -> None:
     with pytest.raises(ParameterError, match="above 0"):
@@ -155,7 +131,7 @@ def test_a_slow_network_keeps_to_the_time(monkeypatch: pytest.MonkeyPatch) -> No
             time.sleep(1.0)
             return super().run(image)
 
-    monkeypatch.setattr("meddenoise.training.refine.Denoiser", Slow)
+    monkeypatch.setattr("meddenoise.training.corrector.Denoiser", Slow)
     done = refine(noisy, blur, sigma=SIGMA, seconds=5, spacing=(1, 1, 1))
     assert (len(calls), done.steps) == (2, 0)
     assert (done.refined, done.recombined) == (False, True)
@@ -163,6 +139,49 @@ def test_a_slow_network_keeps_to_the_time(monkeypatch: pytest.MonkeyPatch) -> No
     assert np.square(done.image - clean).mean() < 0.8 * before
 
 
-@pytest.mark.parametrize(("one", "kept"), [(0.1, (True, 0.8)), (1.0, (False, 1.0))])
-def test_mirror_images_where_there_is_time_for_them(one: float, kept: tuple[bool, float]) -> None:
-    assert _passing(one, mirrored=8, left=10.0) == kept
+def test_what_a_part_says_of_a_scan_unlike_it_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The part that is learned from is flat, and all the detail lies where it is not seen."""
+    clean, noisy = scan(shape=(96, 64, 64))
+    clean[:64] = 0
+    noise = SIGMA * np.random.default_rng(3).standard_normal(clean.shape)
+    noisy = (100 * clean + noise).astype(np.float32)
+    monkeypatch.setattr("meddenoise.training.refine._pairs", lambda *_: (1, (40, 40, 40)))
+    monkeypatch.setattr("meddenoise.training.refine.place", lambda *_: (slice(0, 40),) * 3)
+
+    def filter_(array: np.ndarray, sigma: float) -> np.ndarray:
+        return np.asarray(bm4d(array, spacing=(1, 1, 1), sigma_noise=sigma))
+
+    done = refine(noisy, filter_, sigma=SIGMA, seconds=30, spacing=(1, 1, 1))
+    before = np.square(filter_(noisy, SIGMA) - 100 * clean).mean()
+    assert np.square(done.image - 100 * clean).mean() < 1.05 * before
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pairs", "part"),
+    [
+        (50.0, 2, (80, 60, 50)),
+        (30.0, 1, (80, 60, 50)),
+        (3.0, 1, (40, 32, 32)),
+    ],
+)
+def test_recorruptions_are_as_many_and_as_large_as_there_is_time_for(
+    seconds: float, pairs: int, part: tuple[int, ...]
+) -> None:
+    assert _pairs((80, 60, 50), spent=10.0, seconds=seconds) == (pairs, part)
+
+
+def test_what_else_is_made_of_a_scan_has_a_say() -> None:
+    clean, noisy = scan(shape=(80, 64))
+    asked = []
+
+    def others(array: np.ndarray, filtered: np.ndarray, sigma: float) -> list[np.ndarray]:
+        assert filtered.shape == array.shape
+        asked.append(sigma)
+        return [np.asarray(gaussian_filter(array, 1.0))]
+
+    how = {"sigma": SIGMA, "seconds": 6, "spacing": (1, 1)}
+    done = refine(noisy, blur, others=others, **how)
+    assert asked[0] == SIGMA
+    assert asked[1] == pytest.approx(SIGMA / 0.85**0.5)
+    assert done.recombined
+    assert np.square(done.image - clean).mean() < 0.8 * np.square(blur(noisy, 0) - clean).mean()

@@ -9,7 +9,7 @@ import meddenoise as md
 from meddenoise.filters import get_filter
 from meddenoise.noise.correlation import Correlation
 from meddenoise.pretrained.ready import ReadyDenoiser
-from meddenoise.workflows.ensemble import Effort, ensemble
+from meddenoise.workflows.ensemble import Both, Effort, ensemble
 from meddenoise.workflows.refined import bm4d_refined, ensemble_refined
 
 
@@ -29,6 +29,38 @@ def test_it_is_the_mean_of_both_and_no_worse_than_the_better(scans: Any, dims: i
     assert found.dtype == noisy.dtype
     assert np.allclose(found, (blocks + network) / 2, atol=1e-3)
     assert error(found, clean) < 1.01 * min(error(blocks, clean), error(network, clean))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_what_else_they_make_of_a_scan(scans: Any, dims: int) -> None:
+    noisy, clean, sigma = scans.scan("white").array[0], scans.anatomy(), scans.sigma
+    if dims == 2:
+        noisy, clean = noisy[..., 20], clean[..., 20]
+    spacing = (1.0,) * dims
+    how: dict[str, Any] = {"spacing": spacing, "device": "cpu", "floor": None, "correlation": None}
+    both = Both.loaded(noisy.shape, **how, effort=Effort())
+    mean = both.mean(noisy, sigma)
+    own, turned, around = both.others(noisy, mean, sigma)
+    network = ReadyDenoiser.load(dims, "cpu")(noisy / sigma) * sigma
+    assert np.allclose(own, network, atol=1e-3)
+    assert error(turned, clean) < error(own, clean)
+    assert error(around, clean) < 0.5 * error(noisy, clean)
+    assert np.abs(around - mean).max() > 0.01 * sigma
+    finer = both.others(noisy, mean, sigma, finer=True)[-1]
+    assert error(finer, clean) < 0.5 * error(noisy, clean)
+    assert np.abs(around - finer).max() > 0.01 * sigma
+
+
+@pytest.mark.parametrize(("side", "count"), [(54, 4), (78, 3), (200, 0)])
+def test_what_else_there_is_time_to_make(side: int, count: int) -> None:
+    how: dict[str, Any] = {"spacing": (1, 1, 1), "device": "cpu", "floor": None}
+    shape = (side, side, 96)
+    both = Both.loaded(shape, **how, correlation=None, effort=Effort())
+    found = both.others_within(shape, 60.0)
+    assert (found is None) == (count == 0)
+    if found is not None:
+        image = np.random.default_rng(0).standard_normal((20, 18, 16)).astype(np.float32)
+        assert len(found(image, image, 1.0)) == count
 
 
 def test_what_is_darker_than_the_floor_is_the_network_s_own(scans: Any) -> None:

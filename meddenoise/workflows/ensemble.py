@@ -29,8 +29,8 @@ __all__ = ["Both", "Effort", "ensemble"]
 _ALONE, _BEFORE = 0.8, 0.2
 
 # Microseconds a voxel, on one core of 2023, that all that is made of a scan may take before it is
-# recorrupted, and that are enough for finer blocks, too: to learn from less of the scan for them, as
-# at 40, was 0.02 dB better on one head and 0.06 dB worse on another. And their share of the time.
+# recorrupted, and that are enough for finer blocks, too (learning from less of the scan for them at
+# 40 was 0.02 dB better on one head and 0.06 dB worse on another); and their share of the time.
 _OTHERS, _FINER, _BESIDE = 30.0, 60.0, 0.3
 
 # Blocks in a group, where what BM4D makes of it stands beside what it makes with half as many.

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from meddenoise.filters.least_squares import least_squares, product_sums
 from meddenoise.filters.spacing import relative_spacing
 
-__all__ = ["refined"]
+__all__ = ["WIDTHS", "refined"]
 
 Array = NDArray[np.floating]
 
-# Standard deviations of the smoothed copies, in voxels of the finest axis.
-_WIDTHS = (0.5, 0.7, 1.0, 1.5, 2.5)
+WIDTHS = (0.5, 0.7, 1.0, 1.5, 2.5)
+"""Standard deviations of the smoothed copies, in voxels of the finest axis."""
 
 # Of sigma, as in risk.py: small beside the noise, and large beside rounding.
 _PROBE = 0.1
@@ -53,7 +53,7 @@ def refined(
     step = _PROBE * sigma
     probed = noisy + noisy.dtype.type(step) * signs
     moved = np.asarray(function(probed))
-    widths = [[width / ratio for ratio in relative_spacing(spacing)] for width in _WIDTHS]
+    widths = [[width / ratio for ratio in relative_spacing(spacing)] for width in WIDTHS]
 
     centre = float(noisy.mean(dtype=np.float64))
     copies = list(_copies(noisy - centre, result - centre, widths))

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from meddenoise.filters.least_squares import least_squares, product_sums
+from meddenoise.filters.refine import WIDTHS
 from meddenoise.filters.spacing import relative_spacing
 from meddenoise.noise.residual_noise import middle_part
 from meddenoise.training.bounds import Bounds
@@ -19,9 +20,8 @@ __all__ = ["Recombination", "powers"]
 Image = NDArray[np.float32]
 Example = tuple[Image, Image, Image] | tuple[Image, Image, Image, Sequence[Image]]
 
-# Standard deviations of the smoothed copies, in voxels of the finest axis; and those of the copies
-# that count for themselves where there is detail.
-_WIDTHS, _IN_DETAIL = (0.5, 0.7, 1.0, 1.5, 2.5), (0.7, 1.5)
+# Of the smoothed copies, those that count for themselves where there is detail.
+_IN_DETAIL = (0.7, 1.5)
 # Detail is what differs from a mean of that width; it is strong beside that share of the noise.
 _DETAIL, _STRONG = 1.5, 0.3
 # Of the power of a term. Three times as much costs 0.004 dB; without, a scan was lost of whose
@@ -35,11 +35,11 @@ class Recombination:
 
     The sum ``f(y) + sum_k a_k F_k(y)`` of the result, the residual ``y - f(y)``, Gaussian smoothed
     copies of both, what other filters make of ``y``, and some of these once more where there is
-    detail.
-    The weights are those with the least squared error to a target whose noise is independent: with
-    few of them from all voxels, nothing is overfitted. So Stein's estimate has them (SURE-LET: Blu
-    and Luisier, IEEE TIP 16:2778, 2007; :mod:`meddenoise.filters.refine`), which holds for white
-    noise alone; a recorruption's target holds for noise that neighbours share as well.
+    detail. The weights are those with the least squared error to a target whose noise is
+    independent: with few of them from all voxels, nothing is overfitted. So Stein's estimate has
+    them (SURE-LET: Blu and Luisier, IEEE TIP 16:2778, 2007; :mod:`meddenoise.filters.refine`),
+    which holds for white noise alone; a recorruption's target holds for noise that neighbours share
+    as well.
 
     Weights are kept small (ridge regression) by what their terms are in the whole scan: what is
     hardly there in the parts that they are learned from, such as detail, could have any weight.
@@ -164,7 +164,7 @@ def _copies(
     yield None, residual
     for other in others:
         yield None, other - filtered
-    for width in _WIDTHS:
+    for width in WIDTHS:
         yield width, _smoothed(residual, width, spacing)
         yield width, _smoothed(filtered, width, spacing) - filtered
 

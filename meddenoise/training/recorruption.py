@@ -73,6 +73,11 @@ class Recorruption:
         """The standard deviation of the noise in y1."""
         return self.sigma / math.sqrt(1 - _ALPHA)
 
+    @property
+    def shared(self) -> float:
+        """Among how many voxels noise is shared: of such noise, voxels count for less."""
+        return float(np.square(self.like.covariance / self.like.sigma**2).sum())
+
     def of(self, noisy: NDArray[np.float32], number: int) -> Copy:
         """One of them; each number gives another, an odd one with the w of the even one before, but
         negative.

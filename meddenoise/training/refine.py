@@ -109,7 +109,7 @@ def refine(
             each a term more.
         sigma: standard deviation of the noise, in the array's unit, above 0.
         seconds: for all together, the last pass over the scan as well; the first filtering takes as
-            long as it takes, and what is added by a few numbers some 2 microseconds a voxel. The
+            long as it takes, and what is added by a few numbers some 6 microseconds a voxel. The
             training ends earlier once it has been over the scan 60 times: it would only learn the
             noise.
         spacing: voxel size in mm per axis.
@@ -149,33 +149,12 @@ def refine(
     more = made(noisy, filtered, sigma)
     spent += before - left()
     most = min(_FILTERING * seconds, _OF_WHAT_IS_LEFT * max(left(), 0))
-    pairs, part = _pairs(seen.shape, spent * seen.size / noisy.size, most)
-    recorrupted = Recorruption(first, made, like.settled(sigma), sigma, seed)
-    copies = [
-        recorrupted.of(seen[place(seen.shape, part, seed, pair)], 2 * pair + one)
-        for pair in range(pairs)
-        for one in range(2)
-    ]
-    size = tuple(min(p, n) for p, n in zip(part, unseen.shape, strict=True))
-    held = recorrupted.of(unseen[place(unseen.shape, size, seed, pairs)], 2 * pairs)
-    # Of noise that neighbours share, voxels count for less.
-    shared = float(np.square(recorrupted.like.covariance / recorrupted.like.sigma**2).sum())
-    how: dict[str, Any] = {"spacing": spacing, "floor": -math.inf if floor is None else floor}
-    few = Recombination.learned(
-        ((copy.noisier, copy.filtered, copy.target, copy.others) for copy in copies),
-        sigma=recorrupted.noisier,
-        voxels=shared,
-        powers=powers(noisy, filtered, more, sigma=sigma, **how),
-        **how,
-    )
+    recorruption = Recorruption(first, made, like.settled(sigma), sigma, seed)
+    copies, held = _recorrupted(recorruption, seen, unseen, spent * seen.size / noisy.size, most)
+    few = _recombined(noisy, filtered, more, recorruption, copies, held, spacing, floor)
     if few is not None:
-        image = few.of(noisy, filtered, sigma, more)
-        *mended, other = [copy.by(few, recorrupted.noisier) for copy in (*copies, held)]
-        usual = max(_power(b.filtered - c.filtered) for b, c in zip(mended, copies, strict=True))
-        gain, chance = _gained(held, other.filtered, shared)
-        if gain > -_CERTAIN * chance and _power(image - filtered) < _UNUSUAL * usual:
-            copies, held, filtered = mended, other, image
-            alone = Refined(filtered.astype(array.dtype), 0, 0.0, False, True)
+        filtered, copies, held = few
+        alone = Refined(filtered.astype(array.dtype), 0, 0.0, False, True)
     if left() <= 0:
         return alone
     corrector = Corrector.of(
@@ -189,7 +168,7 @@ def refine(
         copies, voxels=seen.size, seconds=left() - last, progress=progress
     )
     better = corrector.corrected(held.filtered, held.noisier, network, flips)
-    gain, chance = _gained(held, better, shared)
+    gain, chance = _gained(held, better, recorruption.shared)
     sure = gain > _CERTAIN * chance
     image = corrector.corrected(filtered, noisy, network, flips) if sure else filtered
     return replace(
@@ -219,6 +198,67 @@ def _others(
     )
     again = nlmeans(filtered, spacing=spacing, sigma_noise=_LEFT * sigma)
     return (*more, near, far, again)
+
+
+def _recorrupted(
+    recorruption: Recorruption,
+    seen: NDArray[np.float32],
+    unseen: NDArray[np.float32],
+    spent: float,
+    seconds: float,
+) -> tuple[list[Copy], Copy]:
+    """Those to learn from, and the one that is held out.
+
+    Args:
+        recorruption: how they are made.
+        seen: the part of the scan to learn from.
+        unseen: the part that is held out.
+        spent, seconds: see :func:`_pairs`.
+    """
+    pairs, part = _pairs(seen.shape, spent, seconds)
+    size = tuple(min(p, n) for p, n in zip(part, unseen.shape, strict=True))
+    seed = recorruption.seed
+    copies = [
+        recorruption.of(seen[place(seen.shape, part, seed, pair)], 2 * pair + one)
+        for pair in range(pairs)
+        for one in range(2)
+    ]
+    return copies, recorruption.of(unseen[place(unseen.shape, size, seed, pairs)], 2 * pairs)
+
+
+def _recombined(
+    noisy: NDArray[np.float32],
+    filtered: NDArray[np.float32],
+    others: Sequence[NDArray[np.floating]],
+    recorruption: Recorruption,
+    copies: Sequence[Copy],
+    held: Copy,
+    spacing: Sequence[float],
+    floor: float | None,
+) -> tuple[NDArray[np.float32], list[Copy], Copy] | None:
+    """The filtered scan and what is filtered of its recorruptions, corrected by a few numbers.
+
+    ``None`` where they would be due to chance, have lost on the part that was held out, or change
+    much more in the scan than in what they were learned from.
+    """
+    sigma, noisier = recorruption.sigma, recorruption.noisier
+    how: dict[str, Any] = {"spacing": spacing, "floor": -math.inf if floor is None else floor}
+    few = Recombination.learned(
+        ((copy.noisier, copy.filtered, copy.target, copy.others) for copy in copies),
+        sigma=noisier,
+        voxels=recorruption.shared,
+        powers=powers(noisy, filtered, others, sigma=sigma, **how),
+        **how,
+    )
+    if few is None:
+        return None
+    image = few.of(noisy, filtered, sigma, others)
+    *mended, other = [copy.by(few, noisier) for copy in (*copies, held)]
+    usual = max(_power(b.filtered - c.filtered) for b, c in zip(mended, copies, strict=True))
+    gain, chance = _gained(held, other.filtered, recorruption.shared)
+    if gain < -_CERTAIN * chance or _power(image - filtered) > _UNUSUAL * usual:
+        return None
+    return image, mended, other
 
 
 def _gained(held: Copy, better: NDArray[np.float32], shared: float) -> tuple[float, float]:

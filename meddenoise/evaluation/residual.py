@@ -86,15 +86,18 @@ def residual_structure(
     shown[known] = denoised[known] / levels[known]
     wanted = known & checked_mask(mask, noisy.shape)
     changed = wanted & (residual != 0)
-    # Single voxels that came out as they were, by chance or by rounding, are of what was changed.
-    counted = changed | (wanted & (uniform_filter(changed.astype(np.float32), _WINDOW) > _MOSTLY))
+    counted = changed
+    if not np.array_equal(changed, wanted):
+        # Single voxels that came out as they were, by chance or rounding, are of what was changed.
+        near = uniform_filter(changed.astype(np.float32), _WINDOW)
+        counted = changed | (wanted & (near > _MOSTLY))
     inside = np.where(counted, residual, 0.0)
     power = uniform_filter(np.square(inside), _WINDOW)
     if counted.any():
         counted &= power > _SILENT * np.quantile(power[counted], _STRONG)
     averaged = gaussian_filter(inside, _SCALE)
-    # Not where the averages reach beyond what counts.
-    counted &= gaussian_filter(counted.astype(np.float32), 2 * _SCALE) > 0.95
+    if not counted.all():  # nor where the averages reach beyond what counts
+        counted &= gaussian_filter(counted.astype(np.float32), 2 * _SCALE) > 0.95
     if np.count_nonzero(counted) * (1 - _EDGES) < _FEWEST:
         raise ParameterError(
             f"There are fewer than {_FEWEST} voxels at edges: the residual says nothing."

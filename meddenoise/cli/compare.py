@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from meddenoise.cli.options import Overwrite
+from meddenoise.io.named import path_of
 
 __all__ = ["compare"]
 
@@ -57,7 +58,7 @@ def compare(
     for sentence in told.notes:
         print(sentence)
     if file is not None:
-        with atomic_file(file.expanduser(), overwrite=True) as temporary:
+        with atomic_file(path_of(file), overwrite=True) as temporary:
             text = json.dumps(told.as_dict(), indent=2, allow_nan=False)
             temporary.write_text(text + "\n", encoding="utf-8")
     if told.page is not None:

@@ -287,11 +287,13 @@ def evaluate(
 
 def _check_outputs(outputs: Mapping[str, Path | None], inputs: Sequence[Path | None]) -> None:
     """Raise for numbers that would be written over a scan, or over each other."""
-    taken = {path.expanduser().resolve(): "an input" for path in inputs if path is not None}
+    from meddenoise.io.named import path_of
+
+    taken = {path_of(path).resolve(): "an input" for path in inputs if path is not None}
     for option, path in outputs.items():
         if path is None:
             continue
-        place = path.expanduser().resolve()
+        place = path_of(path).resolve()
         if place in taken:
             raise OutputError(f"{option} {path} is {taken[place]} as well: choose another file.")
         taken[place] = f"that of {option}"

@@ -158,7 +158,8 @@ def write_numbers(file: Path | None, values: Mapping[str, Any]) -> None:
     if file is None:
         return
     from meddenoise.io import atomic_file
+    from meddenoise.io.named import path_of
 
     text = json.dumps(values, indent=2, allow_nan=False)
-    with atomic_file(file.expanduser(), overwrite=True) as temporary:
+    with atomic_file(path_of(file), overwrite=True) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

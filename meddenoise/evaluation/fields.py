@@ -74,6 +74,8 @@ def map_values(given: Volume | ArrayLike) -> NDArray:
     if isinstance(given, Volume):
         return np.where(given.valid, given.array, 0)
     values = np.ma.filled(given, 0)
+    if values.dtype.kind in "bui":
+        return values
     return np.where(np.isfinite(values), values, 0)
 
 

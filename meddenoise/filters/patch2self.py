@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import ParameterError
 from meddenoise.filters.extras import from_dipy
 from meddenoise.filters.registry import register_filter
+from meddenoise.io.named import path_of
 from meddenoise.noise.mppca import distinct_volumes
 
 __all__ = ["patch2self"]
@@ -110,7 +110,7 @@ def _predicted(array: NDArray[np.floating], method: Callable[..., Any]) -> NDArr
 def _numbers(b_values: Sequence[float] | str, count: int) -> NDArray[np.float64]:
     if isinstance(b_values, str):
         try:
-            words = Path(b_values).expanduser().read_text(encoding="utf-8").split()
+            words = path_of(b_values).read_text(encoding="utf-8").split()
             found = np.array([float(word) for word in words])
         except (OSError, ValueError) as fault:
             raise ParameterError(

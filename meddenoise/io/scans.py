@@ -40,26 +40,16 @@ class ScanFile:
 def visible_files(directory: Path) -> Iterator[Path]:
     """All files below a directory in a fixed order; hidden ones are passed over.
 
-    A zarr store below it is one of them, and not looked into. Links to directories come last, and
-    none leads to where the search has been or came from.
+    A zarr store below it is one of them, and not looked into.
     """
-    top = Path(os.path.realpath(directory))
-    waiting, seen = [directory], set()
-    for place in waiting:  # to which links are added
-        for root, names, files in os.walk(place):
-            real = os.path.realpath(root)
-            if real in seen or (real != str(top) and top.is_relative_to(real)):
-                names.clear()
-                continue
-            seen.add(real)
-            names[:] = sorted(name for name in names if not name.startswith("."))
-            stores = [name for name in names if is_store(Path(root, name))]
-            yield from (Path(root, name) for name in stores)
-            names[:] = [name for name in names if name not in stores]
-            waiting += [Path(root, name) for name in names if os.path.islink(Path(root, name))]
-            for name in sorted(files):
-                if not name.startswith("."):
-                    yield Path(root, name)
+    for root, names, files in os.walk(directory):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        stores = [name for name in names if is_store(Path(root, name))]
+        yield from (Path(root, name) for name in stores)
+        names[:] = [name for name in names if name not in stores]
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(root, name)
 
 
 def list_scans(path: str | os.PathLike[str], *, series: str | None = None) -> list[ScanFile]:

@@ -34,9 +34,10 @@ def check_write(
     keep_private: bool = False,
     allow_irregular: bool = False,
 ) -> tuple[str, HeaderSource | None]:
-    """Raise what :func:`meddenoise.io.write` would, if it is told by all but the voxels.
+    """Raise what :func:`meddenoise.io.write` would of format, options and grid.
 
-    Whoever takes minutes to make them asks before. Arguments and errors are those of ``write``.
+    Whoever takes minutes to make the voxels asks before. Arguments and errors are those of
+    ``write``, which looks at the place itself as well.
 
     Returns:
         The format that is written, and the header to use.

@@ -12,6 +12,7 @@ from meddenoise.config import DataConfig
 from meddenoise.data import Case
 from meddenoise.data.voxel_cache import VoxelCache
 from meddenoise.inference.memory import available_memory
+from meddenoise.io.named import path_of
 from meddenoise.training.prepare import Prepared
 from meddenoise.volume import Volume
 
@@ -43,7 +44,7 @@ def load_scans(
         The scans by name, and the cache that they are mapped from; ``None`` if they are in memory.
     """
     named = data.cache_directory
-    place = run.with_name(f"{run.name}.voxels") if named is None else Path(named).expanduser()
+    place = run.with_name(f"{run.name}.voxels") if named is None else path_of(named)
     try:
         yield _loaded(list(dict.fromkeys(cases)), prepare, data, place)
     except BaseException:

@@ -43,8 +43,9 @@ class Copy:
     others: Sequence[Image] = field(default=())
 
     def by(self, few: Recombination, sigma: float) -> Copy:
-        """With a better filter; ``sigma`` is that of the noise in y1."""
-        return replace(self, filtered=few.of(self.noisier, self.filtered, sigma, self.others))
+        """With a better filter, and without the others; ``sigma`` is that of the noise in y1."""
+        better = few.of(self.noisier, self.filtered, sigma, self.others)
+        return replace(self, filtered=better, others=())
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,7 +90,7 @@ def refine(
     (:class:`meddenoise.noise.residual_noise.ResidualNoise`).
 
     First some of the residual, of the neighbours and of what else is made of y is added to B(y), by
-    one number each for all of the scan (:class:`meddenoise.training.recombined.Recombination`).
+    few numbers for all of the scan (:class:`meddenoise.training.recombined.Recombination`).
     Then a small U-Net, which starts as the identity, gets that and the scan and corrects it further
     (:mod:`meddenoise.training.corrector`). A quarter of the scan is held out, for a network might
     learn the very noise of what it sees: where it is no better there than without it, it has no
@@ -106,7 +106,7 @@ def refine(
         array: ``(X, Y)`` or ``(X, Y, Z)``, finite, any unit.
         first: ``(noisy, sigma)`` to the filtered image.
         others: ``(noisy, filtered, sigma)`` to what else may be made of it, beside non-local means:
-            each a term more.
+            each has two numbers, one of them for where there is detail.
         sigma: standard deviation of the noise, in the array's unit, above 0.
         seconds: for all together, the last pass over the scan as well; the first filtering takes as
             long as it takes, and what is added by a few numbers some 6 microseconds a voxel. The
@@ -142,13 +142,16 @@ def refine(
         return alone
     seen, unseen = np.split(noisy, [noisy.shape[axis] - kept], axis=axis)
     like = ResidualNoise.measured(noisy, filtered, lambda y: first(y, sigma), floor)
-    if left() <= 0 or not sigma / _ALIKE < like.sigma < sigma * _ALIKE:
+    # What else is made of it takes about as long as the filter, and there is more to do.
+    if left() <= spent or not sigma / _ALIKE < like.sigma < sigma * _ALIKE:
         return alone
     made = partial(_others, others, spacing)
     before = left()
     more = made(noisy, filtered, sigma)
     spent += before - left()
-    most = min(_FILTERING * seconds, _OF_WHAT_IS_LEFT * max(left(), 0))
+    if left() <= 0:
+        return alone
+    most = min(_FILTERING * seconds, _OF_WHAT_IS_LEFT * left())
     recorruption = Recorruption(first, made, like.settled(sigma), sigma, seed)
     copies, held = _recorrupted(recorruption, seen, unseen, spent * seen.size / noisy.size, most)
     few = _recombined(noisy, filtered, more, recorruption, copies, held, spacing, floor)
@@ -256,9 +259,9 @@ def _recombined(
     *mended, other = [copy.by(few, noisier) for copy in (*copies, held)]
     usual = max(_power(b.filtered - c.filtered) for b, c in zip(mended, copies, strict=True))
     gain, chance = _gained(held, other.filtered, recorruption.shared)
-    if gain < -_CERTAIN * chance or _power(image - filtered) > _UNUSUAL * usual:
-        return None
-    return image, mended, other
+    if gain > -_CERTAIN * chance and _power(image - filtered) < _UNUSUAL * usual:
+        return image, mended, other
+    return None
 
 
 def _gained(held: Copy, better: NDArray[np.float32], shared: float) -> tuple[float, float]:
@@ -284,5 +287,6 @@ def _pairs(shape: Sequence[int], spent: float, seconds: float) -> tuple[int, tup
         share = seconds / ((2 * pairs + _HELD / (100 - _HELD)) * max(spent, 1e-9))
         if share >= 1:
             return pairs, tuple(shape)
-    shrink = share ** (1 / len(shape))
+    # Axes that are short stay as they are.
+    shrink = share ** (1 / max(1, sum(n > _SMALLEST_PART for n in shape)))
     return pairs, tuple(min(n, max(_SMALLEST_PART, int(n * shrink))) for n in shape)

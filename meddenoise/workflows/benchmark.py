@@ -21,6 +21,7 @@ from meddenoise.errors import ConfigError, InputError, OutputError
 from meddenoise.evaluation import compare
 from meddenoise.hashing import file_hash
 from meddenoise.io import atomic_file, write
+from meddenoise.io.named import path_of
 from meddenoise.noise import build_noise, simulate
 from meddenoise.report.benchmark_table import Cell, markdown, summarise, write_csv
 from meddenoise.report.comparison import Panel, comparison
@@ -113,7 +114,7 @@ def benchmark(
             f"A method is called '{min(taken)}', which is the name of the scans before any method "
             f"({NOISY}) or of those without noise ({TRUTH}): give it another label."
         )
-    directory = Path(output or plan.output or "runs/benchmark").expanduser()
+    directory = path_of(output or plan.output or "runs/benchmark")
     methods = {
         method.name: _prepared(method, f"methods.{number}", device)
         for number, method in enumerate(plan.methods)

@@ -11,10 +11,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from meddenoise.errors import InputError, MissingDependency, ParameterError
+from meddenoise.io.named import path_of
 from meddenoise.workflows.batch import Batch, Outcome, inputs_of
 from meddenoise.workflows.places import Job
 from meddenoise.workflows.ways import Progress, way_to_denoise
@@ -108,7 +108,7 @@ def denoise_on_cluster(
 
 def _absolute(model: Any) -> str | None:
     """Workers have directories of their own."""
-    return None if model is None else str(Path(model).expanduser().absolute())
+    return None if model is None else str(path_of(model).absolute())
 
 
 def _in_the_way(job: Job, before: Sequence[Job], inputs: frozenset[str]) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.statistics import Comparison, Mean, mean_with_interval, paired_comparison
+from meddenoise.io.named import path_of
 from meddenoise.report.figures import over_runs, read_log, save_figures
 from meddenoise.report.html import Page, Table
 from meddenoise.workflows.finished import FinishedRun, finished_run
@@ -152,7 +153,7 @@ def compare_runs(
     if page is not None:
         _write(shown, page, plots, overwrite)
     if figures is not None:
-        save_figures(Path(figures).expanduser(), plots)
+        save_figures(path_of(figures), plots)
     return told
 
 

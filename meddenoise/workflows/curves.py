@@ -20,6 +20,7 @@ from meddenoise.evaluation.fields import map_values
 from meddenoise.evaluation.scope import Scope
 from meddenoise.evaluation.tissue import scan_tissue
 from meddenoise.io import atomic_file
+from meddenoise.io.named import path_of
 from meddenoise.volume import Volume
 from meddenoise.workflows.evaluate import name_of
 
@@ -183,7 +184,7 @@ def write_curves(path: Path, curves: Mapping[str, ScanCurves]) -> None:
                     cells = (name, which, curve.name, curve.of, region)
                     table.writerow((*cells, f"{f:.6g}", f"{value:.6g}", curve.unit))
         text = buffer.getvalue()
-    with atomic_file(path.expanduser(), overwrite=True) as temporary:
+    with atomic_file(path_of(path), overwrite=True) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

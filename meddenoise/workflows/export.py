@@ -9,6 +9,7 @@ from pathlib import Path
 from meddenoise.errors import OutputError
 from meddenoise.inference.onnx_file import check_onnx_installed, write_onnx
 from meddenoise.io.atomic import check_output
+from meddenoise.io.named import path_of
 
 __all__ = ["Exported", "export"]
 
@@ -47,13 +48,13 @@ def export(
     """
     from meddenoise.inference import Denoiser
 
-    target = Path(output).expanduser()
+    target = path_of(output)
     if target.suffix.lower() != ".onnx":
         raise OutputError(f"{target} does not end in .onnx, which is what is written.")
     check_output(target)
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists: choose another name, or say --overwrite.")
     check_onnx_installed()
-    denoiser = Denoiser.load(Path(model).expanduser(), device="cpu")
+    denoiser = Denoiser.load(path_of(model), device="cpu")
     apart = write_onnx(denoiser, target, overwrite=overwrite)
     return Exported(target, apart, str(denoiser.info.get("network", {}).get("name", "")))

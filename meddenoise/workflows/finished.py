@@ -11,6 +11,7 @@ from typing import Any
 
 from meddenoise.config import Config, load
 from meddenoise.errors import FileError
+from meddenoise.io.named import path_of
 
 __all__ = ["FinishedRun", "finished_run"]
 
@@ -51,7 +52,7 @@ def finished_run(run: str | os.PathLike[str]) -> FinishedRun:
         FileError: there is no finished run, or its files are damaged.
         ConfigError: its configuration is of another version.
     """
-    directory = Path(run).expanduser()
+    directory = path_of(run)
     file = directory / "metrics.json"
     if not directory.is_dir():
         raise FileError(f"There is no run directory {directory}.")

@@ -192,12 +192,13 @@ def check_place(source: Path, target: Path, *, overwrite: bool) -> None:
     empty = target.is_dir() and not any(target.iterdir())
     if os.path.lexists(target) and not empty and not overwrite:
         raise OutputError(f"{target} exists: choose another output, or say --overwrite.")
-    if os.path.ismount(target):
+    real = Path(os.path.realpath(target)) if target.is_dir() else target
+    if os.path.ismount(real):
         raise OutputError(
             f"{target} cannot be replaced by the result, as a file system is mounted there: name a "
             f"directory in it, {target / source.name}."
         )
-    place = target.absolute().parent
+    place = real.absolute().parent
     while not place.exists():
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK):

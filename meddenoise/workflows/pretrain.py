@@ -25,6 +25,7 @@ from meddenoise.hashing import file_hash
 from meddenoise.inference import Denoiser
 from meddenoise.inference.model_file import load_model, read_model_info
 from meddenoise.io import atomic_file
+from meddenoise.io.named import path_of
 from meddenoise.networks import build_network
 from meddenoise.training import Engine, Result, SupervisedTrainer
 from meddenoise.workflows.provenance import provenance
@@ -82,7 +83,7 @@ def pretrain(
     config = _as_config(config, overrides)
     network = _network(config)
     trainer = SupervisedTrainer(loss=config.loss)
-    directory = Path(output or config.output or Path("runs") / config.name).expanduser()
+    directory = path_of(output or config.output or Path("runs") / config.name)
     first = int(os.environ.get("RANK", "0")) == 0
     if first:
         check_directory(directory, [], resume=resume, overwrite=overwrite)

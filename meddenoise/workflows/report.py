@@ -15,6 +15,7 @@ from meddenoise.errors import FileError, OutputError, ParameterError
 from meddenoise.io import read
 from meddenoise.io.atomic import check_output
 from meddenoise.io.formats import format_of_name
+from meddenoise.io.named import path_of
 from meddenoise.report.embedded import MOST_VOXELS
 from meddenoise.report.figures import read_log, save_figures, training_curves
 from meddenoise.report.html import Page, Table
@@ -115,7 +116,7 @@ def report_run(
         FileError: no finished run is there, or its scans are gone.
         OutputError: the page exists, or cannot be written, or plots cannot.
     """
-    directory = Path(run).expanduser()
+    directory = path_of(run)
     page_path = free_page(output, overwrite)
     check_figures(figures)
     done = finished_run(directory)
@@ -157,7 +158,7 @@ def report_run(
 
 def free_page(output: str | os.PathLike[str], overwrite: bool, *inputs: object) -> Path:
     """Where the page goes, before minutes are spent on it."""
-    path = Path(output).expanduser()
+    path = path_of(output)
     if path.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{path} is no name for a page: let it end in .html.")
     check_output(path)
@@ -172,7 +173,7 @@ def free_page(output: str | os.PathLike[str], overwrite: bool, *inputs: object) 
 def check_figures(figures: str | os.PathLike[str] | None) -> None:
     """Whether plots can be written there, or the page would be made and the command fail."""
     if figures is not None:
-        check_output(Path(figures).expanduser() / "histogram.png")
+        check_output(path_of(figures) / "histogram.png")
 
 
 def _open(scan: str | os.PathLike[str] | Volume) -> Volume:
@@ -268,5 +269,5 @@ def _written(
         "Made by meddenoise. The page holds the voxels that it shows; nothing else is loaded."
     )
     written = page.write(path, overwrite=overwrite)
-    made = [] if figures is None else save_figures(Path(figures).expanduser(), plots)
+    made = [] if figures is None else save_figures(path_of(figures), plots)
     return Reported(written, tuple(made))

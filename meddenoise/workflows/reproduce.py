@@ -13,6 +13,7 @@ import numpy as np
 
 from meddenoise.config import Config
 from meddenoise.errors import ConfigError, OutputError
+from meddenoise.io.named import path_of
 from meddenoise.workflows.finished import FinishedRun, finished_run
 
 __all__ = ["Reproduced", "reproduce"]
@@ -83,7 +84,7 @@ def reproduce(
     from meddenoise.workflows.train import train
 
     first = finished_run(run)
-    place = Path(output).expanduser() if output else _again(first.directory)
+    place = path_of(output) if output else _again(first.directory)
     if place.resolve() == first.directory.resolve():
         raise OutputError(f"{place} is the run itself: choose another --output.")
     made = first.made_with

@@ -13,6 +13,7 @@ from meddenoise.config import Config
 from meddenoise.data import Case, Split
 from meddenoise.errors import ConfigError, InputError, OutputError
 from meddenoise.io import ScanFile
+from meddenoise.io.named import path_of
 from meddenoise.training.lock import LOCK, run_lock
 
 __all__ = ["check_directory", "check_same_scans", "claimed", "directory_of"]
@@ -23,7 +24,7 @@ def directory_of(config: Config, output: str | Path | None) -> Path:
     named = output or config.output
     if named is None:
         named = Path("runs") / (config.name or config.trainer.name)
-    return Path(named).expanduser()
+    return path_of(named)
 
 
 def check_directory(

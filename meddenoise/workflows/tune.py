@@ -20,6 +20,7 @@ from meddenoise.config import Config, dump, load, parse
 from meddenoise.config.space import Choice, Span, load_space
 from meddenoise.errors import ConfigError, InputError, MissingDependency, OutputError
 from meddenoise.io import atomic_file
+from meddenoise.io.named import path_of
 from meddenoise.workflows.importance import importance_of_keys
 from meddenoise.workflows.study_file import NAME, STUDY, open_study, storage_of
 from meddenoise.workflows.study_record import begin_call, end_call
@@ -124,7 +125,7 @@ def tune(
         "space": {key: axis.describe() for key, axis in axes.items()},
     }
     _sampler(optuna, sampler, axes, seed)  # what is wrong with it is said before a study is made
-    directory = Path(output or "runs/tune").expanduser()
+    directory = path_of(output or "runs/tune")
     _claim(directory)
     # Of calls that are started at once, one makes the study.
     with run_lock(directory, wait=True):

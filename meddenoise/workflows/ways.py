@@ -7,11 +7,11 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meddenoise.errors import ParameterError
 from meddenoise.filters import apply_filter, filter_options, get_filter
+from meddenoise.io.named import path_of
 from meddenoise.volume import Volume
 from meddenoise.workflows import refined as refined  # registers a method
 from meddenoise.workflows.adapted import check_adapt
@@ -140,7 +140,7 @@ def _full_strength(
     from meddenoise.inference.stabilised import check_asked
 
     assert model is not None
-    denoiser = Denoiser.load(Path(model).expanduser(), device=device, inference=options)
+    denoiser = Denoiser.load(path_of(model), device=device, inference=options)
     own = denoiser.stabilise.method
     around.check_method(own, str(model))
     check_asked(denoiser.stabilise, stabilise, coils)

@@ -135,21 +135,3 @@ def test_no_slice_is_dropped_because_it_was_emptied_or_overwritten(
         io.read(place)
     volume = io.read(place / "0998.dcm")  # whose series the other was is not known
     assert any("0996.dcm" in note for note in volume.source.oddities)
-
-
-def test_links_to_directories_are_followed_once(tree: Path, tmp_path: Path) -> None:
-    before = [scan.relative for scan in io.list_scans(tree)]
-    archive = tmp_path / "archive"
-    io.write(Volume.from_array(np.ones((3, 3, 3), np.float32)), archive / "sub-03/f.nii.gz")
-    (tree / "a-link").symlink_to(tree / "sub-02")  # found there by its own name
-    (tree / "sub-01/up").symlink_to(tree)
-    (tree / "sub-01/beyond").symlink_to(tmp_path)
-    (archive / "sub-03/round").symlink_to(archive)
-    (tree / "broken").symlink_to(tmp_path / "nowhere")
-    assert [scan.relative for scan in io.list_scans(tree)] == before
-    (tree / "sub-03").symlink_to(archive / "sub-03")
-    found = [scan.relative for scan in io.list_scans(tree)]
-    assert found == [*before, Path("sub-03/f.nii.gz")]
-    linked = tmp_path / "linked"
-    linked.symlink_to(tree)
-    assert [scan.relative for scan in io.list_scans(linked)] == found

@@ -48,7 +48,8 @@ def visible_files(directory: Path) -> Iterator[Path]:
         yield from (Path(root, name) for name in stores)
         names[:] = [name for name in names if name not in stores]
         for name in sorted(files):
-            if not name.startswith("."):
+            # Reading a pipe waits for whoever writes to it.
+            if not name.startswith(".") and not Path(root, name).is_fifo():
                 yield Path(root, name)
 
 

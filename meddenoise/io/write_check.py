@@ -14,7 +14,7 @@ from meddenoise.io.named import path_of
 from meddenoise.io.source import HeaderSource
 from meddenoise.volume import Volume
 
-__all__ = ["Compression", "Derivation", "check_write", "refuse_inputs"]
+__all__ = ["Compression", "Derivation", "check_write", "refuse_inputs", "target_format"]
 
 #: What a derived DICOM series says it is.
 Derivation = Literal["noise reduction", "noise simulation", "conversion"]
@@ -52,7 +52,7 @@ def check_write(
         known = ", ".join(get_args(Compression))
         raise ParameterError(f"compress is one of {known}, or None, not {compress!r}.")
     source = _source(volume, like)
-    kind = _target_format(target, source)
+    kind = target_format(target, source)
     refuse_inputs(target, volume, like)
     if kind == "dicom":
         from meddenoise.io.dicom.writing import check_series
@@ -106,7 +106,16 @@ def _source(volume: Volume, like: Volume | None) -> HeaderSource | None:
     return like.source if isinstance(like.source, HeaderSource) else None
 
 
-def _target_format(target: Path, source: HeaderSource | None) -> str:
+def target_format(target: Path, source: HeaderSource | None) -> str:
+    """What is written there.
+
+    Args:
+        target: a file, or a directory for a DICOM series.
+        source: what the volume was read from.
+
+    Raises:
+        OutputError: a format that is not written here, or not of such a volume.
+    """
     kind, suffix = format_of_name(target)
     if kind == "jpeg":
         raise OutputError(f"{target}: JPEG loses detail; write .png or .tif instead.")

@@ -16,6 +16,7 @@ from meddenoise.io.ahead import ahead, behind
 from meddenoise.io.formats import format_of_name
 from meddenoise.io.parts import Taken
 from meddenoise.io.planes import PlaneScan, open_planes
+from meddenoise.io.write_check import target_format
 from meddenoise.volume import Volume
 from meddenoise.workflows.batch import Outcome, inputs_of
 from meddenoise.workflows.places import Job, check_place, is_there, plan_beside
@@ -150,7 +151,7 @@ def _in_floats(job: Job) -> Job:
     """In a directory, a picture's residual has the picture's name and a format with floats.
 
     Raises:
-        OutputError: a format that holds nothing negative was asked for.
+        OutputError: a format that holds nothing negative, or is not written, was asked for.
     """
     kind, extension = format_of_name(job.target)
     if job.named and kind in _UNSIGNED:
@@ -158,6 +159,8 @@ def _in_floats(job: Job) -> Job:
             f"{job.target}: {extension} cannot hold negative numbers, and what is taken away has "
             "them: let the name after --keep-noise end in .tif or .nii.gz."
         )
+    if job.named and job.scan.format != "dicom":
+        target_format(job.target, None)
     if job.named or job.scan.format not in _UNSIGNED:
         return job
     stem = job.target.name[: -len(extension)] if kind in _UNSIGNED else job.target.name

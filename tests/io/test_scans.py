@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def tree(tmp_path: Path) -> Path:
     for name in ("notes.txt", "sub-01/a.json", "sub-01/a.bvec", "README.md", ".part.nii.gz"):
         (root / name).write_text("{}")
     return root
+
+
+def test_a_pipe_is_no_file_to_wait_for(tree: Path) -> None:
+    before = io.list_scans(tree)
+    os.mkfifo(tree / "pipe.nii")
+    assert io.list_scans(tree) == before
 
 
 def test_scans_are_found_in_order_and_other_files_passed_over(tree: Path) -> None:

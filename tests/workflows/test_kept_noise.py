@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -199,3 +200,18 @@ def test_pictures_in_a_directory_get_a_format_with_a_sign(tmp_path: Path) -> Non
     assert sorted(path.name for path in (tmp_path / "noise").iterdir()) == ["a.tif", "b.tif"]
     noisy, clean = (md.read(tmp_path / place / "b.png").array for place in ("in", "out"))
     np.testing.assert_array_equal(md.read(tmp_path / "noise/b.tif").array, noisy - clean)
+
+
+@pytest.mark.parametrize("name", ["n.mhd", "n.dcm", "n.bmp"])
+def test_a_format_that_is_not_written_is_refused_before_denoising(
+    tmp_path: Path, name: str
+) -> None:
+    md.write(md.Volume.from_array(np.ones((8, 8, 8), np.float32)), tmp_path / "a.nii.gz")
+    with pytest.raises(OutputError, match=re.escape(name)):
+        denoise_files(
+            tmp_path / "a.nii.gz",
+            tmp_path / "k.nii.gz",
+            method="median",
+            keep_noise=tmp_path / name,
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nii.gz"]

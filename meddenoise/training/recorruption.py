@@ -57,14 +57,14 @@ class Recorruption:
 
     Attributes:
         first: the filter.
-        others: what else is made of y1, if anything.
+        others: what else is made of y1; may be nothing.
         like: draws w.
         sigma: standard deviation of the noise in the scan.
         seed: of w.
     """
 
     first: Filter
-    others: Others | None
+    others: Others
     like: ResidualNoise
     sigma: float
     seed: int
@@ -91,7 +91,7 @@ class Recorruption:
         ratio = math.sqrt(_ALPHA / (1 - _ALPHA))
         noisier = noisy + np.float32(ratio) * noise
         filtered = self.first(noisier, self.noisier).astype(np.float32)
-        others = () if self.others is None else self.others(noisier, filtered, self.noisier)
+        others = self.others(noisier, filtered, self.noisier)
         return Copy(noisier, filtered, noisy - noise / np.float32(ratio), tuple(others))
 
 

@@ -12,7 +12,7 @@ SIGMA = 0.5
 def test_the_two_recorruptions_have_independent_noise() -> None:
     noise = np.random.default_rng(3).normal(0, SIGMA, (64, 64, 48)).astype(np.float32)
     white = ResidualNoise(np.full((1, 1, 1), SIGMA**2))
-    copy = Recorruption(lambda a, s: a, None, white, SIGMA, 0).of(noise, 0)
+    copy = Recorruption(lambda a, s: a, lambda *_: (), white, SIGMA, 0).of(noise, 0)
     both = np.cov(copy.noisier.ravel(), copy.target.ravel())
     alpha = 0.15
     assert both[0, 0] == pytest.approx(SIGMA**2 / (1 - alpha), rel=0.02)

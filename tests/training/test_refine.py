@@ -147,7 +147,7 @@ def test_what_changes_the_scan_more_than_what_it_was_learned_from_has_no_say(
     """The part that is learned from is flat, and the detail lies where it is not seen."""
     _, noisy = scan()
     white = ResidualNoise(np.full((1, 1, 1), SIGMA**2))
-    recorruption = Recorruption(blur, None, white, SIGMA, 0)
+    recorruption = Recorruption(blur, lambda *_: (), white, SIGMA, 0)
     flat = SIGMA * np.random.default_rng(3).standard_normal((32, 32, 32)).astype(np.float32)
     copies = [recorruption.of(flat, number) for number in range(2)]
     held = recorruption.of(flat, 2)

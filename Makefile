@@ -7,8 +7,10 @@ SETUP = $(VENV)/.installed
 CASES ?= 20000
 SEED ?= 1
 FORMATS ?=
+# Tests run in so many processes, one thread each; 0: in one, with all threads.
+WORKERS ?= logical
 
-.PHONY: help demo pretrain test fuzz lint types check schema clean
+.PHONY: help demo pretrain test fuzz lint types check gpu schema clean
 
 help: ## what there is to do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -28,8 +30,9 @@ pretrain: $(SETUP) ## train the weights that ship anew, on procedural anatomy, a
 	$(BIN)/meddenoise pretrain configs/pretrain_2d.yaml --resume
 	$(BIN)/python -m meddenoise.pretrained runs/pretrain_2d/model.safetensors
 
-test: $(SETUP) ## the test suite
-	$(BIN)/python -m pytest
+test: $(SETUP) ## the test suite, in a process per core: WORKERS=0 for one
+	$(if $(filter 0,$(WORKERS)),,OMP_NUM_THREADS=1) $(BIN)/python -m pytest \
+		-n $(WORKERS) --maxprocesses 8 --dist loadfile
 
 fuzz: $(SETUP) ## damaged files of each format, many: CASES=20000 SEED=1 FORMATS="nrrd png"
 	$(BIN)/python tests/io/fuzzing --cases $(CASES) --seed $(SEED) $(FORMATS)

@@ -11,7 +11,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from meddenoise.errors import MeddenoiseError
+from meddenoise.errors import MeddenoiseError, ParameterError
 from meddenoise.free_memory import is_out_of_memory
 
 __all__ = ["CommandGroup", "Stopped", "failing_well"]
@@ -27,7 +27,24 @@ class Stopped(MeddenoiseError):
 
 
 class CommandGroup(TyperGroup):
-    """Commands whose Ctrl-C reaches :func:`failing_well`: Typer would end without a word."""
+    """Commands whose Ctrl-C reaches :func:`failing_well`: Typer would end without a word.
+
+    Nor does it see an empty argument, which it takes for the directory where one is.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The command line's words.
+
+        Raises:
+            ParameterError: one of them is empty.
+        """
+        if "" in args:
+            before = args[args.index("") - 1] if args[0] else "meddenoise"
+            raise ParameterError(
+                f"The argument after '{before}' is empty: name a file or a value; perhaps a "
+                "variable of the shell has none."
+            )
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command line's subcommand."""

@@ -41,6 +41,22 @@ def test_help_explains_every_command(cli: Any, command: str) -> None:
             assert word in said.out
 
 
+@pytest.mark.parametrize(
+    ("words", "before"),
+    [
+        (["info", ""], "info"),
+        (["denoise", "", "out.nii"], "denoise"),
+        (["denoise", "scan.nii", "out.nii", "--keep-noise", ""], "--keep-noise"),
+        (["config", "show", ""], "show"),
+        ([""], "meddenoise"),
+    ],
+)
+def test_an_empty_word_is_no_place(cli: Any, words: list[str], before: str) -> None:
+    said = cli(*words)
+    assert said.status == 2
+    assert f"after '{before}' is empty" in said.sentence
+
+
 def test_help_names_all_commands(cli: Any) -> None:
     said = cli("--help")
     assert said.status == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from meddenoise.cli.options import Overwrite
+from meddenoise.errors import OutputError
 from meddenoise.io.named import path_of
 
 __all__ = ["compare"]
@@ -43,6 +45,8 @@ def compare(
     from meddenoise.io import atomic_file
     from meddenoise.workflows.compare_runs import compare_runs
 
+    if file is not None:
+        _check_numbers(file, runs, output)
     told = compare_runs(runs, output=output, figures=figures, overwrite=overwrite)
     console = Console()
     for title, table in told.tables().items():
@@ -63,3 +67,15 @@ def compare(
             temporary.write_text(text + "\n", encoding="utf-8")
     if told.page is not None:
         print(f"{told.page}  opens in any browser")
+
+
+def _check_numbers(file: Path, runs: Sequence[Path], page: Path | None) -> None:
+    """Raise for numbers that would be written over the page, or over what a run consists of."""
+    from meddenoise.io.atomic import check_output
+
+    place = path_of(file).resolve()
+    if page is not None and place == path_of(page).resolve():
+        raise OutputError(f"--json {file} is that of --output as well: choose another file.")
+    if place.is_file() and any(place.is_relative_to(path_of(run).resolve()) for run in runs):
+        raise OutputError(f"--json {file} is part of a run as well: choose another file.")
+    check_output(file)

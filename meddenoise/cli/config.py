@@ -34,7 +34,11 @@ def show(
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train."),
     ] = None,
 ) -> None:
-    """Check a configuration and print it with every default spelled out."""
+    """Check a configuration and print it with every default spelled out.
+
+    No scan is read: a `data.patch` that the file leaves out is the default here, and train cuts it
+    to scans that are smaller. Take it out again before you train from what is printed.
+    """
     from meddenoise.workflows.schema import check_config
 
     print(check_config(config, set_ or []), end="")

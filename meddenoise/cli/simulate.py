@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meddenoise.cli.options import Overwrite, Series, Units
+from meddenoise.errors import ParameterError
 
 if TYPE_CHECKING:
     from meddenoise.noise.listing import NoiseParameter
@@ -87,10 +88,13 @@ def simulate(
     from meddenoise.config import parse_settings
     from meddenoise.workflows.simulate import simulate_file
 
-    settings = list(set_ or [])
+    parameters = parse_settings(set_ or [])
     for name, value in (("sigma", sigma), ("dose", dose)):
-        if value is not None:
-            settings.append(f"{name}={value}")
+        if value is None:
+            continue
+        if name in parameters:
+            raise ParameterError(f"{name} is said by --{name} and by --set: leave one of them out.")
+        parameters |= parse_settings([f"{name}={value}"])
     written, noisy = simulate_file(
         source,
         output,
@@ -99,6 +103,6 @@ def simulate(
         series=series,
         units=units,
         overwrite=overwrite,
-        parameters=parse_settings(settings),
+        parameters=parameters,
     )
     print(f"{source} -> {written}  ({noisy.history[-1]})")

@@ -153,6 +153,8 @@ def _axis(where: str, what: Any) -> Choice | Span:
         raise ConfigError(f"{where}: log needs low above 0, and no step.")
     if step is not None and step <= 0:
         raise ConfigError(f"{where}: step must be above 0.")
+    if step is not None and step > high - low:
+        raise ConfigError(f"{where}: step must be at most high - low, or there is but one value.")
     if isinstance(low, int) and isinstance(high, int) and step is not None and step % 1:
         raise ConfigError(f"{where}: whole numbers need a whole step; write low as a fraction.")
     return Span(low, high, log, step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -25,6 +26,7 @@ from meddenoise.volume import Volume
 __all__ = ["Metrics", "compare"]
 
 _NO_SSIM = "none: "
+_MOST_TOLD = 8
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,7 @@ def compare(
         mask_fraction=None if mask is None else float(inside.mean()),
         units=truth.units,
         extra=more,
-        regions=() if labels is None else regions(x, y, _labels(labels, truth, inside)),
+        regions=() if labels is None else _regions(labels, truth, x, y, inside),
         volumes=tuple(each) if truth.channels > 1 else (),
         tissues=bias_by_tissue(truth, x, y, mask=compared) if tissues else None,
     )
@@ -280,6 +282,24 @@ def _check_kind(truth: Volume, judged: Volume) -> None:
                 f"The {what} differ: {one} in the reference and {other} in the image; they cannot "
                 "be compared."
             )
+
+
+def _regions(
+    labels: Volume | NDArray, truth: Volume, x: NDArray, y: NDArray, inside: NDArray[np.bool_]
+) -> tuple[Region, ...]:
+    """Each label's scores; a warning tells of those without a voxel that counts."""
+    found = regions(x, y, _labels(labels, truth, inside))
+    whole = np.unique(_on_grid(labels, truth, "label map"))
+    lost = sorted({int(label) for label in whole} - {region.bias.label for region in found} - {0})
+    if lost:
+        rest = f" and {len(lost) - _MOST_TOLD} more" if len(lost) > _MOST_TOLD else ""
+        numbers = ", ".join(map(str, lost[:_MOST_TOLD]))
+        warnings.warn(
+            f"Of label {numbers}{rest} no voxel is finite in both images and within the mask: it "
+            "is left out of the regions.",
+            stacklevel=3,
+        )
+    return found
 
 
 def _labels(labels: Volume | NDArray, truth: Volume, inside: NDArray[np.bool_]) -> NDArray:

@@ -80,10 +80,20 @@ def map_values(given: Volume | ArrayLike) -> NDArray:
 
 
 def image_values(image: ArrayLike) -> NDArray:
-    """An image as an array; what a masked array masks is not a number there."""
+    """An image as an array; what a masked array masks is not a number there.
+
+    Raises:
+        ParameterError: complex numbers, whose imaginary part would not count.
+    """
+    values = image.data if isinstance(image, np.ma.MaskedArray) else np.asarray(image)
+    if values.dtype.kind == "c":
+        raise ParameterError(
+            f"An image's values are real numbers, not {values.dtype}: take the magnitude of "
+            "complex data."
+        )
     if not isinstance(image, np.ma.MaskedArray):
-        return np.asarray(image)
-    return np.where(np.ma.getmaskarray(image), np.nan, image.data)
+        return values
+    return np.where(np.ma.getmaskarray(image), np.nan, values)
 
 
 def check_spacing(spacing: Sequence[float] | None, dims: int) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.fields import checked_mask
+from meddenoise.noise.slope import slope
 
 __all__ = ["LIMIT", "ResidualTest", "residual_structure"]
 
@@ -72,7 +73,7 @@ def residual_structure(
     Raises:
         ParameterError: shapes that differ, or fewer than 500 voxels at edges.
     """
-    from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, uniform_filter
+    from scipy.ndimage import gaussian_filter, uniform_filter
 
     if noisy.shape != denoised.shape or noisy.ndim not in (2, 3):
         raise ParameterError(
@@ -82,8 +83,9 @@ def residual_structure(
     levels = np.broadcast_to(np.asarray(sigma, dtype=np.float64), noisy.shape)
     known = np.isfinite(noisy) & np.isfinite(denoised) & np.isfinite(levels) & (levels > 0)
     residual, shown = np.zeros((2, *noisy.shape))
-    residual[known] = (noisy[known].astype(np.float64) - denoised[known]) / levels[known]
-    shown[known] = denoised[known] / levels[known]
+    np.subtract(noisy, denoised, out=residual, where=known, dtype=np.float64)
+    np.divide(residual, levels, out=residual, where=known)
+    np.divide(denoised, levels, out=shown, where=known, dtype=np.float64)
     wanted = known & checked_mask(mask, noisy.shape)
     changed = wanted & (residual != 0)
     counted = changed
@@ -102,7 +104,7 @@ def residual_structure(
         raise ParameterError(
             f"There are fewer than {_FEWEST} voxels at edges: the residual says nothing."
         )
-    edges = gaussian_gradient_magnitude(_filled(shown, known), _SCALE)
+    edges = slope(gaussian_filter(_filled(shown, known), _SCALE, truncate=3))
     strong, weak = np.quantile(edges[counted], (_EDGES, _FLAT))
     at_edges = counted & (edges >= strong)
     flat = counted & (edges <= weak)

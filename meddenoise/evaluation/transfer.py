@@ -84,7 +84,8 @@ def disc_ttf(
         reach: how far from the rim, in mm; by default 0.9 of the radius, at most 10 voxels.
 
     Raises:
-        ParameterError: a centre or radius outside of the image, or too few voxels around the rim.
+        ParameterError: a centre or radius outside of the image, or too few voxels around the rim,
+            or one that is not finite.
     """
     values = np.asarray(image, dtype=np.float64)
     sizes = check_spacing(spacing, values.ndim)
@@ -99,6 +100,11 @@ def disc_ttf(
     away = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij"))) - radius
     far = min(0.9 * radius, 10 * max(sizes)) if reach is None else reach
     near = np.abs(away) <= far
+    if not np.isfinite(values[near]).all():
+        raise ParameterError(
+            "A voxel around the rim of the disc or ball is not finite: there is no transfer "
+            "function."
+        )
     return transfer_of_edge(values[near], away[near], pixel=max(sizes))
 
 

@@ -63,8 +63,8 @@ def apply_filter(
 
     Raises:
         ConfigError: no such filter or option.
-        ParameterError: an impossible option, a filter that changes the grid, one of 4-D scans on
-            another, or a stabilisation that does not fit the scan.
+        ParameterError: an impossible option, a filter that changes the grid or makes no real
+            numbers, one of 4-D scans on another, or a stabilisation that does not fit the scan.
         MissingDependency: the filter needs an optional package.
     """
     function = get_filter(name)
@@ -89,16 +89,25 @@ def apply_filter(
     # A filter with a floor is to leave alone what no stabilisation makes Gaussian.
     asks_floor = "floor" in filter_options(name) and checked.get("floor") is None
 
+    def given_to(array: NDArray[np.floating]) -> NDArray[np.floating]:
+        # A user's filter may write into what it is given, which may be the scan itself.
+        return array if function.__module__.startswith("meddenoise.") else array.copy()
+
     def filtered(array: NDArray[np.floating], channel: int = 0) -> NDArray[np.floating]:
         more: dict[str, Any] = {"floor": around.floor(channel)} if asks_floor else {}
         if asks_correlation(name):
             more["correlation"] = told.correlations[channel]
         level = told.sigmas[channel]
-        found: NDArray[np.floating] = function(array, sigma_noise=level, **{**given, **more})
-        if np.shape(found) != array.shape:
+        found = np.asarray(function(given_to(array), sigma_noise=level, **{**given, **more}))
+        if found.shape != array.shape:
             raise ParameterError(
-                f"The filter '{name}' turned shape {array.shape} into {np.shape(found)}: a "
+                f"The filter '{name}' turned shape {array.shape} into {found.shape}: a "
                 "denoiser keeps the grid."
+            )
+        if found.dtype.kind not in "fiub":
+            raise ParameterError(
+                f"The filter '{name}' made values of type {found.dtype}: a denoiser makes real "
+                "numbers."
             )
         return found
 

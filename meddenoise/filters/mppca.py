@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.filters.blank import tell_of_blank
 from meddenoise.filters.extras import from_dipy
 from meddenoise.filters.registry import register_filter
 from meddenoise.noise.mppca import distinct_volumes, mppca_sigma
@@ -54,6 +55,7 @@ def mppca(
     """
     if patch_radius is not None and patch_radius < 1:
         raise ParameterError(f"patch_radius is {patch_radius}: it is at least 1.")
+    tell_of_blank(array)
     alike = distinct_volumes(array)
     if sigma_noise == 0 or not alike:
         return array.copy()
@@ -96,7 +98,7 @@ def _filtered(
             cleaned = local.genpca(
                 volumes_last,
                 sigma=level,
-                mask=where,
+                mask=where | _middles(where, radius),
                 patch_radius=radius,
                 suppress_warning=True,
             )
@@ -121,10 +123,25 @@ def _blank(array: NDArray[np.floating], radius: NDArray[np.int64]) -> NDArray[np
     found = np.zeros(array.shape[1:], dtype=bool)
     for volume in array:
         found |= maximum_filter(volume, size) == minimum_filter(volume, size)
-    for axis, reach in enumerate(radius):
-        length: int = found.shape[axis]
-        found = found.take(np.clip(np.arange(length), reach, length - 1 - reach), axis=axis)
+    return found[_nearest(found.shape, radius)]
+
+
+def _middles(where: NDArray[np.bool_], radius: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The voxels in the middle of the patch around each voxel, or of that nearest to it.
+
+    Near a border that is another voxel, which need not be among those that are denoised.
+    """
+    found = np.zeros_like(where)
+    nearest = np.broadcast_arrays(*_nearest(where.shape, radius))
+    found[tuple(middle[where] for middle in nearest)] = True
     return found
+
+
+def _nearest(shape: tuple[int, ...], radius: NDArray[np.int64]) -> tuple[NDArray[np.intp], ...]:
+    """For each voxel the index of the middle of the patch nearest to it."""
+    return np.ix_(
+        *(np.clip(np.arange(n), r, n - 1 - r) for n, r in zip(shape, radius, strict=True))
+    )
 
 
 def _level(array: NDArray[np.floating], mask: NDArray[np.bool_]) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.filters.blank import tell_of_blank
 from meddenoise.filters.extras import from_dipy
 from meddenoise.filters.registry import register_filter
 from meddenoise.io.named import path_of
@@ -59,6 +60,7 @@ def patch2self(
     if b_values is not None:
         weighted = _numbers(b_values, len(array)) > _UNWEIGHTED
     method = from_dipy("denoise.patch2self", method="patch2self").patch2self
+    tell_of_blank(array)
     result = array.copy()
     for group in (weighted, ~weighted):
         numbers = np.flatnonzero(group)

@@ -27,6 +27,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from meddenoise.config.options import check_options
+from meddenoise.errors import ParameterError
 from meddenoise.registry import Registry
 
 __all__ = [
@@ -46,6 +47,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _FILTERS: Registry[Callable[..., Any]] = Registry(
     "filter", skip=("array", "spacing", "sigma_noise", "correlation")
 )
+_GIVEN = ("spacing", "sigma_noise")
 _JOINT: set[str] = set()
 _NOISE: dict[str, bool | str] = {}
 
@@ -63,9 +65,18 @@ def register_filter(
 
     Raises:
         ConfigError: the name is taken.
+        ParameterError: the function takes no ``spacing`` or ``sigma_noise``.
     """
 
     def register(function: Function) -> Function:
+        parameters = inspect.signature(function).parameters
+        anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        for needed in _GIVEN:
+            if not anything and needed not in parameters:
+                raise ParameterError(
+                    f"The filter '{name}' must take a keyword argument '{needed}': every filter is "
+                    "told it, whether it looks at it or not."
+                )
         _FILTERS.register(name)(function)
         (_JOINT.add if joint else _JOINT.discard)(name)
         _NOISE[name] = noise

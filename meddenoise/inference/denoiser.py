@@ -22,7 +22,7 @@ from meddenoise.hashing import file_hash
 from meddenoise.inference.compute import Compute, Second
 from meddenoise.inference.export import exported
 from meddenoise.inference.model_file import load_model, save_model
-from meddenoise.inference.planes import through
+from meddenoise.inference.planes import as_image, through
 from meddenoise.inference.restore import restore
 from meddenoise.inference.stabilised import stabilisation_around
 from meddenoise.inference.sums import Sums
@@ -214,7 +214,12 @@ class Denoiser:
 
         Raises:
             ModelError: a 3-D network and a 2-D image.
+            ParameterError: it is no volume.
         """
+        if not isinstance(volume, Volume):
+            raise ParameterError(
+                f"A scan is a Volume, not {type(volume).__name__}: give Volume.from_array(array)."
+            )
         if volume.dims < self.dims:
             raise ModelError(
                 f"This model denoises {self.dims}-D scans and the image is {volume.dims}-D: "
@@ -234,16 +239,17 @@ class Denoiser:
         A constant image (a blank time point) has no noise, and comes back as it is.
 
         Args:
-            array: the intensities.
+            array: the intensities; whole numbers come back as float32.
             valid: which voxels were measured; the others are filled with the mean.
             sigma: as for a call; estimated from what is valid if None.
             progress: called with the finished fraction.
 
         Raises:
-            ParameterError: no contrast to normalise by, though the image is not constant; or as for
-                a call.
+            ParameterError: no contrast to normalise by, though the image is not constant; no image
+                of two or three axes; or as for a call.
             ModelError: the network gives another shape, or numbers that are not finite.
         """
+        array, valid = as_image(array, valid)
         if self.stabilise.method == "none":
             return self._plain(array, valid, sigma, progress)
         known = array if valid is None else np.where(valid, array, np.nan)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meddenoise.errors import ModelError
+from meddenoise.errors import ModelError, ParameterError
 from meddenoise.transforms.normalisation import Normalisation
+from meddenoise.volume import Volume
 
-__all__ = ["as_input", "in_units", "plane_ranges", "through"]
+__all__ = ["as_image", "as_input", "in_units", "plane_ranges", "through"]
 
 # A part of a scan is about so many voxels, and so a few megabytes: several are under way at once.
 _PART = 2**20
@@ -23,6 +25,29 @@ def plane_ranges(shape: Sequence[int]) -> Iterator[tuple[int, int]]:
     step = max(1, _PART // max(1, shape[0] * shape[1]))
     for first in range(0, shape[2], step):
         yield first, min(first + step, shape[2])
+
+
+def as_image(
+    array: NDArray[Any], valid: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.floating], NDArray[np.bool_] | None]:
+    """An image and where it was measured; of whole numbers in float32, as a volume has them.
+
+    Raises:
+        ParameterError: no image of two or three axes, or two shapes.
+    """
+    if np.ndim(array) not in (2, 3):
+        raise ParameterError(
+            f"An array is denoised as (X, Y) or (X, Y, Z), not one of shape {np.shape(array)}: "
+            "give several volumes as a Volume."
+        )
+    if valid is not None and np.shape(valid) != np.shape(array):
+        raise ParameterError(
+            f"valid is of shape {np.shape(valid)} and the image of {np.shape(array)}: give one for "
+            "each voxel."
+        )
+    floating = np.issubdtype(np.asarray(array).dtype, np.floating)
+    image = np.asarray(array) if floating else Volume.from_array(array).array[0]
+    return image, None if valid is None else np.asarray(valid, dtype=bool)
 
 
 def as_input(

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,9 @@ def curve_of_samples(
     one, other, mask = (np.concatenate(slabs, axis=2) for slabs in (noisy, clean, known))
     if flat:
         one, other, mask = one[..., 0], other[..., 0], mask[..., 0]
-    return estimate_curve(one, other, mask=None if mask.all() else mask)
+    unit = _power_of_two(float(np.abs(other, where=mask, out=np.zeros_like(other)).max()))
+    curve = estimate_curve(one / unit, other / unit, mask=None if mask.all() else mask)
+    return _in_units(curve, 1 / unit)
 
 
 def restored_planes(
@@ -142,7 +145,8 @@ def restored_planes(
         The result's planes ``(X, Y, n)``, of the denoised ones' type.
     """
     broad, local = _width(_BROAD, shape), _width(_LOCAL, shape)
-    noise = _Table(curve)
+    unit = _power_of_two(max(map(abs, (*curve.intensities, *curve.sigmas))))
+    noise = _Table(_in_units(curve, unit))
     with ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1))) as pool:
         shift = RollingMean(broad, shape[2], pool)
         strength = RollingMean(local, shape[2], pool)
@@ -158,7 +162,9 @@ def restored_planes(
                     expected, mean_square, out=np.ones_like(expected), where=mean_square > 0
                 )
                 share = np.clip(1 - kept, 0, 1, out=kept)
-                yield (clean + move + share * residual).astype(given.dtype, copy=False)
+                back = (clean + move + share * residual).astype(given.dtype, copy=False)
+                back *= back.dtype.type(unit)
+                yield back
 
         def moved(shifts: Iterable[NDArray[np.float32]]) -> Iterator[tuple[NDArray, Any]]:
             for move in shifts:
@@ -172,8 +178,8 @@ def restored_planes(
         for noisy, given, inside in parts:
             planes = []
             for k in range(noisy.shape[2]):
-                clean = np.ascontiguousarray(given[..., k].T, np.float32)
-                residual = noisy[..., k].T.astype(np.float32) - clean
+                clean = np.ascontiguousarray(given[..., k].T / unit, np.float32)
+                residual = (noisy[..., k].T / unit).astype(np.float32) - clean
                 mask = None if inside is None else np.ascontiguousarray(inside[..., k].T)
                 if mask is not None:
                     residual[~mask] = 0
@@ -188,6 +194,22 @@ def _stacked(planes: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.floa
     made = [*planes]
     if made:
         yield np.stack(made).transpose(2, 1, 0)
+
+
+def _power_of_two(size: float) -> float:
+    """A unit of that size to compute in: squares of voxels of 1e32, or of 1e-32, are no float32.
+
+    Dividing by it rounds nothing.
+    """
+    return 2.0 ** (math.frexp(size)[1] - 1) if 0 < size < math.inf else 1.0
+
+
+def _in_units(curve: NoiseCurve, unit: float) -> NoiseCurve:
+    """The curve of an image that is divided by a unit."""
+    intensities = tuple(place / unit for place in curve.intensities)
+    return replace(
+        curve, intensities=intensities, sigmas=tuple(sigma / unit for sigma in curve.sigmas)
+    )
 
 
 class _Table:

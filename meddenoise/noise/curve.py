@@ -116,9 +116,10 @@ class Guided:
 
     def curve(self, high_pass: NDArray[np.float64] = HIGH_PASS) -> NoiseCurve:
         """See :func:`estimate_curve`."""
+        dtype = np.result_type(self._parts[0][0], np.float32)
         sizes = np.concatenate(
             [
-                np.abs(band(*part, self._axes, high_pass)[counts])
+                np.abs(band(*part, self._axes, high_pass, dtype=dtype)[counts])
                 for part, counts in zip(self._parts, self._counts, strict=True)
             ]
         )

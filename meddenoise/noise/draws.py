@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from meddenoise.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -125,10 +127,14 @@ def checked_map(
     """
     import torch
 
-    try:
-        found = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise ParameterError(f"{name} must be a map on the image's grid ({unit}).") from None
+    found = value
+    if not isinstance(found, torch.Tensor):
+        try:
+            given = np.asarray(value)
+            # A copy: torch takes no other byte order, no mirrored view and nothing read-only.
+            found = torch.from_numpy(given.astype(np.float64, order="C", casting="same_kind"))
+        except (TypeError, ValueError):
+            raise ParameterError(f"{name} must be a map on the image's grid ({unit}).") from None
     fitted = checked_parameter(name, found, x, unit=unit, open_below=open_below)
     assert isinstance(fitted, torch.Tensor)  # it was one
     return fitted

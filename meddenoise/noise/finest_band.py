@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,7 @@ def finest_band(
     usable: NDArray[np.bool_],
     axes: list[int],
     high_pass: NDArray[np.float64] = HIGH_PASS,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
     """Undecimated coefficients of the band that is diagonal in all of ``axes``.
 
     Args:
@@ -82,9 +82,11 @@ def band(
     usable: NDArray[np.bool_],
     axes: list[int],
     high_pass: NDArray[np.float64] = HIGH_PASS,
-) -> NDArray[np.float64]:
-    """The coefficients of :func:`finest_band`."""
-    values = np.where(usable, array, 0).astype(np.float64)
+    *,
+    dtype: type[np.floating] | np.dtype[Any] = np.float64,
+) -> NDArray[np.floating]:
+    """The coefficients of :func:`finest_band`, computed and given in ``dtype``."""
+    values = np.where(usable, array, 0).astype(dtype, copy=False)
     for axis in axes:
         values = high_passed(values, axis, high_pass)
     return values

@@ -267,7 +267,8 @@ class NoiseModel:
                 :attr:`needs_spacing` looks at it.
 
         Raises:
-            ParameterError: the model needs the spacing and it is not given.
+            ParameterError: the model needs the spacing and it is not given, or a model of the
+                user's returns no tensor of the image's shape.
         """
         arguments = {name: _per_sample(value, x) for name, value in drawn.items()}
         if self.needs_spacing:
@@ -277,7 +278,15 @@ class NoiseModel:
                     "an image that comes with its affine."
                 )
             arguments["spacing"] = tuple(float(length) for length in spacing)
-        noisy: Tensor = NOISES.get(self.name)(x, **arguments, generator=generator)
+        import torch
+
+        noisy = NOISES.get(self.name)(x, **arguments, generator=generator)
+        if not isinstance(noisy, torch.Tensor) or noisy.shape != x.shape:
+            shape = f" of shape {tuple(noisy.shape)}" if hasattr(noisy, "shape") else ""
+            raise ParameterError(
+                f"The noise model '{self.name}' made a {type(noisy).__name__}{shape} of a tensor "
+                f"of shape {tuple(x.shape)}: it returns a tensor of the same shape."
+            )
         return noisy
 
     def apply(

@@ -136,7 +136,7 @@ def local_sigma(
     spans = [slice(counted[-1][row[0]].start, counted[-1][row[-1]].stop) for row in rows]
     for row, span, (slab, skipped) in zip(rows, spans, _slabs(parts, spans, wide), strict=True):
         usable = np.isfinite(slab)
-        sizes = np.abs(band(slab, usable, axes))
+        sizes = np.abs(band(slab, usable, axes, dtype=np.result_type(slab, np.float32)))
         middle = tuple(
             slice(1, n - (WIDTH - 2)) if axis in axes else slice(None)
             for axis, n in enumerate(slab.shape)
@@ -222,7 +222,7 @@ def _linear(
     return values.take(low, axis) * (1 - part) + values.take(high, axis) * part
 
 
-def _middle(values: NDArray[np.float64]) -> float:
+def _middle(values: NDArray[np.floating]) -> float:
     """The median, which ``np.median`` takes four times as long for of so few."""
     half = values.size // 2
     if values.size % 2:

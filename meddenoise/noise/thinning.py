@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meddenoise.errors import ParameterError
-from meddenoise.noise.draws import check_number, checked_parameter, working
+from meddenoise.noise.draws import check_number, checked_parameter, standard_normal, working
 from meddenoise.noise.registry import register_noise
 
 if TYPE_CHECKING:
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["thinning"]
+
+# Single precision holds no more counts exactly, and torch's draws then scatter too much; double
+# precision draws well up to the other number, and beyond it counts are normal.
+_MOST_SINGLE = 2.0**24
+_MOST_COUNTED = 2.0**48
 
 
 @register_noise("thinning", fractions=("dose",))
@@ -61,7 +66,23 @@ def thinning(
             "counts_per_unit (counts per image unit), or take the noise model 'pet'."
         )
     chance = torch.as_tensor(kept, dtype=clean.dtype).expand_as(clean)
-    device = clean.device if generator is None else generator.device
-    drawn = torch.binomial(counts.to(device), chance.to(device), generator=generator)
-    thinned = drawn.to(clean.device) / alpha
+    thinned = _binomial(counts, chance, generator) / alpha
     return torch.where(clean.isfinite(), thinned / kept if rescale else thinned, clean).to(x.dtype)
+
+
+def _binomial(counts: Tensor, chance: Tensor, generator: torch.Generator | None) -> Tensor:
+    """How many of the counts are kept, each by chance; drawn on the generator's device."""
+    import torch
+
+    device = counts.device if generator is None else generator.device
+    most = float(counts.max()) if counts.numel() else 0.0
+    whole, share = counts.to(device), chance.to(device)
+    if most > _MOST_SINGLE:
+        whole, share = whole.double(), share.double()
+    drawn = torch.binomial(whole.clamp(max=_MOST_COUNTED), share, generator=generator)
+    if most > _MOST_COUNTED:
+        spread = (whole * share * (1 - share)).sqrt()
+        normal = whole * share + spread * standard_normal(whole, generator)
+        normal = torch.minimum(normal.round().clamp(min=0), whole)
+        drawn = torch.where(whole > _MOST_COUNTED, normal, drawn)
+    return drawn.to(counts.dtype).to(counts.device)

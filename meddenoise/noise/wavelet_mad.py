@@ -12,6 +12,8 @@ from meddenoise.noise.finest_band import NORMAL_MAD, WIDTH, finest_band, sampled
 __all__ = ["estimate_sigma"]
 
 _FEWEST = 32
+# Who asks for sigma takes its square, in double precision.
+_LARGEST = 1e150
 
 
 def estimate_sigma(
@@ -47,7 +49,7 @@ def estimate_sigma(
 
     Raises:
         ParameterError: no 2-D or 3-D image, a mask of another shape, or hardly a place
-            (fewer than 32) with 4 voxels along each axis to look at.
+            (fewer than 32) with 4 voxels along each axis to look at, or values above 1e150.
     """
     if array.ndim not in (2, 3):
         raise ParameterError(
@@ -65,6 +67,12 @@ def estimate_sigma(
             "least 4 voxels along two axes."
         )
     parts = sampled_parts(array.shape, axes[0])
+    largest = max(_largest(array[part], usable[part]) for part in parts)
+    if largest > _LARGEST:
+        raise ParameterError(
+            f"The image has values of {largest:.3g}, too large to estimate its noise: rescale it, "
+            "or mask them."
+        )
     bands = (finest_band(array[part], usable[part], axes) for part in parts)
     coefficients = np.concatenate([np.abs(band[counts]) for band, counts in bands])
     if coefficients.size < _FEWEST:
@@ -77,7 +85,6 @@ def estimate_sigma(
         )
     seen_of_it = 1.0 if correlation is None else correlation.response(axes)
     sigma = float(np.median(coefficients) / NORMAL_MAD / seen_of_it**0.5)
-    largest = max(_largest(array[part], usable[part]) for part in parts)
     # The band is computed in double precision. Filters divide by sigma, and not by rounding.
     return 0.0 if sigma < np.finfo(np.float64).eps * largest else sigma
 

@@ -165,7 +165,7 @@ def assume(
         way = "none"
         doubts.append(LIKE_PHOTONS)
     kind = {"rician": "Rician", "anscombe": "that of counted photons"}.get(way, "Gaussian")
-    reference = reference_intensity(values)
+    reference = reference_intensity(values) if np.isnan(found.reference) else found.reference
     along = found.correlation
     if sigma is None and found.sigma <= _ROUNDING * abs(reference):
         return Assumed(0.0, None, along, ("No noise can be seen: the scan is left as it is.",), ())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from meddenoise.evaluation.nps import NoisePowerSpectrum
 
 __all__ = [
+    "FORMATS",
     "histograms",
     "importance",
     "over_runs",
@@ -42,7 +43,7 @@ _COLOURS = {
     "error": "#2a8a3a",
 }
 _BINS = 160
-_FORMATS = ("png", "svg", "pdf")
+FORMATS = ("png", "svg", "pdf")
 
 
 def training_curves(log: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
@@ -210,7 +211,7 @@ def save_figures(directory: str | Path, figures: Mapping[str, Figure]) -> list[P
     """
     made = []
     for name, figure in figures.items():
-        for kind in _FORMATS:
+        for kind in FORMATS:
             path = Path(directory) / f"{name}.{kind}"
             with atomic_file(path, overwrite=True) as temporary:
                 _write(figure, temporary, kind)

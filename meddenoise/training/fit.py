@@ -137,6 +137,7 @@ def fit_prepared(
     ``stabilise`` is what :func:`stabilisation_of` gives, for a caller that has asked already;
     ``cache`` is what the scans are mapped from, if they are.
     """
+    _check_axes(config, network)
     data, same = config.data, val is train
     train = trainer.arrange(train)
     val = train if same else trainer.arrange(val)
@@ -228,6 +229,16 @@ def with_own_patch(config: Config, trainer: Trainer, train: Sequence[Prepared]) 
     return config.model_copy(update={"data": data.model_copy(update=changes)})
 
 
+def _check_axes(config: Config, network: nn.Module) -> None:
+    """Refuse a module that says that it sees other axes than patches have."""
+    axes = len(getattr(network, "multiple", config.data.patch))
+    if axes != config.dims:
+        raise config.error(
+            "data.patch",
+            f"the network sees {axes} axes and patches have {config.dims}: give both the same.",
+        )
+
+
 def _check_patch(config: Config, scans: Sequence[Prepared]) -> None:
     """Refuse a patch that somebody chose and that does not fit into a scan."""
     patch = config.data.patch
@@ -250,8 +261,11 @@ def stabilisation_of(
 
 
 def _fingerprint(config: Config) -> str:
-    """What must be the same in a resumed run; where it writes and how it infers may differ."""
-    sections = dict.fromkeys(("output", "training", "inference"), True)
+    """What must be the same in a resumed run.
+
+    What it is called, where it writes and how it infers may differ.
+    """
+    sections = dict.fromkeys(("name", "output", "training", "inference"), True)
     return config.model_dump_json(
         exclude={**sections, "data": {"cache": True, "cache_directory": True}}
     )

@@ -220,6 +220,7 @@ def _channel(
         fitted = Normalisation.fit(array[valid], **normalise.model_dump())
     except InputError as fault:
         raise type(fault)(f"{scan.name}: {fault}") from None
+    _check_single(scan.name, array[valid])
     image = _filled(array, valid)
     if truth is not None and not measured.all():
         truth = np.where(measured, truth, image)
@@ -252,6 +253,16 @@ def _channel(
     if array.ndim == dims:
         return [item(parts)]
     return [item([x if x is None else x[k] for x in parts]) for k in range(array.shape[2])]
+
+
+def _check_single(name: str, values: NDArray[np.floating]) -> None:
+    """Raise for intensities that are infinite or all alike in what a network computes in."""
+    low, high, single = float(values.min()), float(values.max()), np.finfo(np.float32)
+    if max(-low, high) > float(single.max) or high - low < float(single.tiny):
+        raise InputError(
+            f"{name} has values from {low:.3g} to {high:.3g}, which float32 (1e-38 to 3e38) cannot "
+            "hold apart: rescale it."
+        )
 
 
 def _filled(array: NDArray[np.floating], valid: NDArray[np.bool_]) -> NDArray[np.floating]:

@@ -18,7 +18,7 @@ from meddenoise.io.monai import HEADER_KEY
 from meddenoise.noise import NoiseModel, build_noise, reference_intensity
 from meddenoise.noise.space import run_in_space
 from meddenoise.transforms.normalisation import Normalisation
-from meddenoise.transforms.normalise import applied_normalisation, over_channels
+from meddenoise.transforms.normalise import applied_normalisation, over_channels, plain_values
 
 __all__ = ["AddNoise", "AddNoised"]
 
@@ -83,7 +83,7 @@ class AddNoise(RandomizableTransform, Transform):
         normalised = applied_normalisation(image)
         reference = self.reference
         if reference is None:
-            reference = normalised[1] if normalised else reference_intensity(image.cpu().numpy())
+            reference = normalised[1] if normalised else reference_intensity(plain_values(image))
         drawn = self.noise.draw(reference=reference, u=self._u)
         record = {"model": self.noise.name, "seed": self._seed, **drawn}
         return self._add(image, record, _affine(img))

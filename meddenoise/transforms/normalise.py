@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from monai.config import KeysCollection, NdarrayOrTensor
 from monai.data import MetaTensor, get_track_meta
@@ -22,6 +23,7 @@ __all__ = [
     "NormaliseIntensityd",
     "applied_normalisation",
     "over_channels",
+    "plain_values",
 ]
 
 # What one transform did: a normalisation for all channels, or one for each.
@@ -65,7 +67,7 @@ class NormaliseIntensity(InvertibleTransform):
 
     def fit(self, img: NdarrayOrTensor) -> tuple[Applied, float]:
         """The normalisation of ``(C, ...)`` image and its 99.9th percentile."""
-        array = torch.as_tensor(img).detach().cpu().numpy()
+        array = plain_values(img)
         parts = list(array) if self.channel_wise else [array]
         return [Normalisation.fit(p, **self.options) for p in parts], reference_intensity(array)
 
@@ -137,6 +139,12 @@ def applied_normalisation(img: Tensor) -> tuple[Applied, float] | None:
         if done[TraceKeys.CLASS_NAME] == NormaliseIntensity.__name__:
             return _read(done), float(done[TraceKeys.EXTRA_INFO]["reference"])
     return None
+
+
+def plain_values(img: NdarrayOrTensor) -> np.ndarray:
+    """The image as an array, whatever it is in; NumPy has no bfloat16."""
+    values = torch.as_tensor(img).detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
 
 
 def _read(done: Mapping[str, Any]) -> Applied:

@@ -17,7 +17,7 @@ from meddenoise.config.benchmark import BenchmarkConfig, MethodConfig, load_benc
 from meddenoise.config.load import validated
 from meddenoise.data.cases import find_cases
 from meddenoise.data.draws import generator
-from meddenoise.errors import ConfigError, InputError, OutputError
+from meddenoise.errors import ConfigError, InputError, OutputError, ParameterError
 from meddenoise.evaluation import compare
 from meddenoise.hashing import file_hash
 from meddenoise.io import atomic_file, write
@@ -90,7 +90,7 @@ def benchmark(
     """Run every method on every volume with every noise, and compare them with the first.
 
     Noise is added once to each clean volume, the same for all methods, as a function of the seed
-    and the volume's name. What is known so far is written after each method.
+    and the volume's name. What is known so far is written before and after each method.
 
     Args:
         config: a YAML file, its contents, or a :class:`BenchmarkConfig`.
@@ -120,9 +120,11 @@ def benchmark(
         for number, method in enumerate(plan.methods)
     }
     scenes = list(_scenes(plan))
+    # Before the directory is made: a scan that cannot be scored leaves nothing behind.
+    cells = [_scored_as_it_is(plan, scene) for scene in scenes]
     _claim(directory, overwrite)
     machine = _described(directory, plan, scenes, device)
-    cells: list[Cell] = []
+    _save(directory, plan, cells, machine)
     pictures: dict[tuple[str, str], Panel] = {}
     first = scenes[0].volume
 
@@ -131,7 +133,6 @@ def benchmark(
             pictures[scene.noise, name] = Panel(name, image)
 
     for scene in scenes:
-        cells.append(_scored(plan, scene, NOISY, _Done(scene.noisy, 0.0)))
         keep(scene, TRUTH, scene.truth)
         keep(scene, NOISY, scene.noisy)
     for name, start in methods.items():
@@ -178,13 +179,24 @@ def _scenes(plan: BenchmarkConfig) -> Iterator[_Scene]:
         for case, image, target in scans:
             assert target is not None  # the schema has seen to it
             yield _Scene(case.name, "as it is", _crop(plan, image), _crop(plan, target))
-    for number, (noise, model) in enumerate(zip(plan.noise, models, strict=True)):
-        said = ", ".join([noise.name, *(f"{key} {value}" for key, value in noise.options.items())])
+    for number, (said, model) in enumerate(zip(_noises(plan), models, strict=True)):
         for case, image, _ in scans:
             # Noise that sees whole slices (CT) is made before the crop.
             seed = generator(plan.seed, "noise", number, case.name).initial_seed() % 2**31
             noisy = simulate(image, model, seed=seed)
             yield _Scene(case.name, said, _crop(plan, noisy), _crop(plan, image))
+
+
+def _noises(plan: BenchmarkConfig) -> list[str]:
+    """Each noise in words; one that is drawn several times is numbered."""
+    said = [
+        ", ".join([noise.name, *(f"{key} {value}" for key, value in noise.options.items())])
+        for noise in plan.noise
+    ]
+    return [
+        f"{one} ({said[: n + 1].count(one)})" if said.count(one) > 1 else one
+        for n, one in enumerate(said)
+    ]
 
 
 def _crop(plan: BenchmarkConfig, volume: Volume) -> Volume:
@@ -290,6 +302,14 @@ def _scored(plan: BenchmarkConfig, scene: _Scene, name: str, done: _Done) -> Cel
         megabytes=done.megabytes,
         conventions=metrics.conventions(),
     )
+
+
+def _scored_as_it_is(plan: BenchmarkConfig, scene: _Scene) -> Cell:
+    """The noisy scan before any method."""
+    try:
+        return _scored(plan, scene, NOISY, _Done(scene.noisy, 0.0))
+    except ParameterError as fault:
+        raise ParameterError(f"{scene.volume}: {fault}") from None
 
 
 def _claim(directory: Path, overwrite: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -169,10 +170,16 @@ def _names(places: Sequence[Path]) -> tuple[str, ...]:
 def _without_parents(names: Sequence[str]) -> tuple[str, ...]:
     """For a page and its plots: equal names are numbered, as parents' may tell of patients."""
     own = [name.rpartition("/")[2] for name in names]
-    return tuple(
-        f"{name} ({own[: n + 1].count(name)})" if own.count(name) > 1 else name
-        for n, name in enumerate(own)
-    )
+    taken = {name for name in own if own.count(name) == 1}
+    shown = []
+    for name in own:
+        if own.count(name) > 1:
+            # A run may have a numbered name of its own.
+            numbered = (f"{name} ({n})" for n in itertools.count(1))
+            name = next(one for one in numbered if one not in taken)
+            taken.add(name)
+        shown.append(name)
+    return tuple(shown)
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

@@ -164,10 +164,17 @@ def _ways(
     ways: dict[str, Way | None] = {NOISY: None}
     ways[REFERENCE] = way_to_denoise(None, REFERENCE, device)
     for method in methods:
-        ways[method] = way_to_denoise(None, method, device, options=options)
-    for model in models:
-        ways[os.fspath(model)] = way_to_denoise(model, None, device)
+        # What every method is held against keeps its own options.
+        set_apart = options if method == REFERENCE else None
+        name = _with_options(method, set_apart) if set_apart else method
+        ways[name] = way_to_denoise(None, method, device, options=options)
+    for name in dict.fromkeys(os.fspath(model) for model in models):
+        ways[f"./{name}" if name in ways else name] = way_to_denoise(name, None, device)
     return ways
+
+
+def _with_options(method: str, options: Mapping[str, Any]) -> str:
+    return ", ".join((method, *(f"{key} {value}" for key, value in options.items())))
 
 
 def _volume(scan: Volume | ArrayLike | str | os.PathLike[str], units: str | None) -> Volume:
@@ -216,7 +223,13 @@ def _contrast(text: str | float, volume: Volume) -> float:
         )
     if not share:
         return value
-    return value / 100 * reference_intensity(volume.array[volume.valid])
+    whole = reference_intensity(volume.array[volume.valid])
+    if whole <= 0:
+        raise ParameterError(
+            f"A lesion's contrast of {said} refers to the image's 99.9th percentile, but that is "
+            f"{whole:g}: give the contrast in image units instead."
+        )
+    return value / 100 * whole
 
 
 def _sizes(sizes: Sequence[float]) -> list[float]:

@@ -17,7 +17,7 @@ from meddenoise.io.atomic import check_output
 from meddenoise.io.formats import format_of_name
 from meddenoise.io.named import path_of
 from meddenoise.report.embedded import MOST_VOXELS
-from meddenoise.report.figures import read_log, save_figures, training_curves
+from meddenoise.report.figures import FORMATS, read_log, save_figures, training_curves
 from meddenoise.report.html import Page, Table
 from meddenoise.volume import Volume
 from meddenoise.workflows.finished import finished_run
@@ -70,11 +70,12 @@ def report_scans(
 
     Raises:
         FileError, GeometryError, ParameterError: scans that cannot be read or compared.
-        OutputError: the page exists, is an input, or cannot be written, or plots cannot.
+        OutputError: the page exists, is an input, or cannot be written, or plots cannot, or would
+            replace an input.
     """
     said = checked_units(units)
     page_path = free_page(output, overwrite, noisy, denoised, reference)
-    check_figures(figures)
+    check_figures(figures, noisy, denoised, reference)
     before, after, truth = _open(noisy), _open(denoised), None
     if reference is not None:
         truth = _open(reference)
@@ -170,10 +171,22 @@ def free_page(output: str | os.PathLike[str], overwrite: bool, *inputs: object) 
     return path
 
 
-def check_figures(figures: str | os.PathLike[str] | None) -> None:
+def check_figures(figures: str | os.PathLike[str] | None, *inputs: object) -> None:
     """Whether plots can be written there, or the page would be made and the command fail."""
-    if figures is not None:
-        check_output(path_of(figures) / "histogram.png")
+    if figures is None:
+        return
+    directory = path_of(figures)
+    check_output(directory / "histogram.png")
+    for given in inputs:
+        if not isinstance(given, (str, os.PathLike)):
+            continue
+        place = path_of(given).resolve()
+        plot = place.stem in CAPTIONS and place.suffix.removeprefix(".") in FORMATS
+        if plot and place.parent == directory.resolve():
+            raise OutputError(
+                f"A plot in {directory} would replace {given}, which is an input: choose another "
+                "directory for --figures."
+            )
 
 
 def _open(scan: str | os.PathLike[str] | Volume) -> Volume:

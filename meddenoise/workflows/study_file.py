@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from meddenoise.errors import OutputError
+from meddenoise.errors import ConfigError, OutputError
 
-__all__ = ["NAME", "STUDY", "open_study", "storage_of"]
+__all__ = ["CALL", "NAME", "STUDY", "end_lost", "open_study", "same_study", "storage_of"]
 
 STUDY = "study.sqlite3"
 """The file's name."""
 
 NAME = "meddenoise"
 """The study's name in it."""
+
+CALL = "call"
+"""What a trial says which call it is of, by the call's number."""
 
 _SECONDS = 60
 
@@ -55,3 +59,50 @@ def storage_of(optuna: Any, directory: Path) -> Any:
         sqlite3.connect, directory.resolve() / STUDY, timeout=_SECONDS, check_same_thread=False
     )
     return optuna.storages.RDBStorage(f"sqlite:///{STUDY}", engine_kwargs={"creator": connect})
+
+
+def end_lost(optuna: Any, directory: Path, call: int) -> None:
+    """Count trials of a call that is over as failed whose process is gone.
+
+    Args:
+        optuna: the package.
+        directory: of the search.
+        call: the trials' own; those of others may be at work.
+    """
+    storage = storage_of(optuna, directory)
+    study = storage.get_study_id_from_name(NAME)
+    running = (optuna.trial.TrialState.RUNNING,)
+    for trial in storage.get_all_trials(study, deepcopy=False, states=running):
+        if trial.user_attrs.get(CALL) == call:
+            place = storage.get_trial_id_from_study_id_trial_number(study, trial.number)
+            storage.set_trial_user_attr(place, "fault", "its process was ended")
+            storage.set_trial_state_values(place, optuna.trial.TrialState.FAIL)
+
+
+def same_study(study: Any, told: Mapping[str, Any], objective: str) -> None:
+    """Note what is searched; a search that goes on must be the same one.
+
+    Args:
+        study: of Optuna.
+        told: the configuration and the space.
+        objective: its name.
+
+    Raises:
+        ConfigError: the study is of another configuration or space.
+    """
+    before = study.user_attrs.get("told")
+    if before is None:
+        study.set_user_attr("told", dict(told))
+        study.set_user_attr("objective", objective)
+    elif _searched(before) != _searched(told):
+        alike = _searched(before)["config"] == _searched(told)["config"]
+        what = "space" if alike else "configuration"
+        raise ConfigError(
+            f"The study that is there is of another {what}: choose another --output, or give the "
+            "same."
+        )
+
+
+def _searched(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a search another one; what it is called does not."""
+    return {**told, "config": {k: v for k, v in told["config"].items() if k != "name"}}

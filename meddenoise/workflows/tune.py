@@ -22,7 +22,15 @@ from meddenoise.errors import ConfigError, InputError, MissingDependency, Output
 from meddenoise.io import atomic_file
 from meddenoise.io.named import path_of
 from meddenoise.workflows.importance import importance_of_keys
-from meddenoise.workflows.study_file import NAME, STUDY, open_study, storage_of
+from meddenoise.workflows.study_file import (
+    CALL,
+    NAME,
+    STUDY,
+    end_lost,
+    open_study,
+    same_study,
+    storage_of,
+)
 from meddenoise.workflows.study_record import begin_call, end_call
 from meddenoise.workflows.tune_workers import share_out, watching
 
@@ -120,6 +128,7 @@ def tune(
         raise ConfigError(f"--seed {seed}: give a whole number from 0 to {_LARGEST_SEED}.")
     _first_look(base, axes)
     objective, direction = _objective(base)
+    _check_objective(base, axes, objective)
     told = {
         "config": base.model_dump(mode="json", exclude_unset=True),
         "space": {key: axis.describe() for key, axis in axes.items()},
@@ -130,7 +139,7 @@ def tune(
     # Of calls that are started at once, one makes the study.
     with run_lock(directory, wait=True):
         study = open_study(optuna, directory, direction)
-        _same_study(study, told, objective)
+        same_study(study, told, objective)
         if "seed" not in study.user_attrs:
             study.set_user_attr("seed", seed)
         settings = {"sampler": sampler, "prune": prune, "trials": trials, "workers": workers}
@@ -140,13 +149,19 @@ def tune(
     # A search that goes on, or is joined, does not draw again what was drawn.
     drawn = len(study.get_trials(deepcopy=False))
     work = partial(
-        _work, told, directory, objective=objective, sampler=sampler, prune=prune, device=device
-    )
-    if workers == 1:
-        why = work(trials, (seed, drawn, 0), progress)
-    else:
-        watch = watching(study, objective, progress)
-        why = share_out(work, trials, workers, (seed, drawn), watch)
+        _work, told, directory, call=call, objective=objective,
+        sampler=sampler, prune=prune, device=device,
+    )  # fmt: skip
+    watch = watching(study, objective, progress)
+    try:
+        if workers == 1:
+            why = work(trials, (seed, drawn, 0), progress=progress)
+        else:
+            why = share_out(work, trials, workers, (seed, drawn), watch)
+    finally:
+        end_lost(optuna, directory, call)
+    if workers > 1:
+        watch()
     with run_lock(directory, wait=True):
         end_call(directory, call)
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
@@ -173,8 +188,9 @@ def _work(
     directory: Path,
     trials: int,
     seeds: tuple[int, ...],
-    progress: Callable[[str], None] | None = None,
     *,
+    progress: Callable[[str], None] | None = None,
+    call: int,
     objective: str,
     sampler: Sampler,
     prune: bool,
@@ -203,6 +219,7 @@ def _work(
     why = [""]
 
     def one(trial: Any) -> float:
+        trial.set_user_attr(CALL, call)
         picked = {key: axis.ask(trial, key) for key, axis in axes.items()}
         if progress:
             said = ", ".join(f"{key}={value}" for key, value in picked.items())
@@ -277,11 +294,27 @@ def _with(base: Config, picked: Mapping[str, Any]) -> Config:
 def _first_look(base: Config, axes: Mapping[str, Choice | Span]) -> None:
     """Every key with its ends: a typo is found before the first training."""
     for key, axis in axes.items():
+        if key in ("name", "output"):
+            raise ConfigError(f"The space has the key {key}, which no training depends on.")
         for value in axis.ends():
             try:
                 _with(base, {key: value})
             except ConfigError as fault:
                 raise ConfigError(f"The space does not fit the configuration: {fault}") from None
+
+
+def _check_objective(base: Config, axes: Mapping[str, Choice | Span], objective: str) -> None:
+    """Refuse a space of which not all is judged in the same way."""
+    for key, axis in axes.items():
+        if key.split(".")[0] not in ("data", "noise"):
+            continue
+        for value in axis.ends():
+            other = _objective(_with(base, {key: value}))[0]
+            if other != objective:
+                raise ConfigError(
+                    f"With {key} {json.dumps(value)} a trial is judged by {other} and by "
+                    f"{objective} without: search it in studies of their own."
+                )
 
 
 def _objective(base: Config) -> tuple[str, str]:
@@ -296,20 +329,6 @@ def _objective(base: Config) -> tuple[str, str]:
         for case in cases
     )
     return ("psnr", "maximize") if known else ("risk", "minimize")
-
-
-def _same_study(study: Any, told: Mapping[str, Any], objective: str) -> None:
-    """A search that goes on must be the same search."""
-    before = study.user_attrs.get("told")
-    if before is None:
-        study.set_user_attr("told", dict(told))
-        study.set_user_attr("objective", objective)
-    elif before != told:
-        what = "space" if before["config"] == told["config"] else "configuration"
-        raise ConfigError(
-            f"The study that is there is of another {what}: choose another --output, or give the "
-            "same."
-        )
 
 
 def _run(

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import sys
 import warnings
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from typing import Any
+from multiprocessing.connection import Connection, wait
+from types import FrameType
+from typing import Any, NoReturn
 
 __all__ = ["share_out", "watching"]
 
 _SECONDS = 1.0
 
+_KILLED = (
+    "Processes that shared the trials were killed ({count} of {all}), perhaps for want of memory: "
+    "what was left of their trials was not done. Call it again to go on, with fewer --workers."
+)
+
 Work = Callable[[int, tuple[int, ...]], str]
+
+# The fault that ended the work; why a trial failed; what was warned of.
+_Answer = tuple[Exception | None, str, list[str]]
 
 
 def share_out(
@@ -21,7 +32,8 @@ def share_out(
     """Do the trials in several processes.
 
     What a trial warns of is warned of here, when all are done: another process would print it in
-    Python's own way.
+    Python's own way. A process that is killed is warned of as well, and the others go on. None of
+    them outlives the call: what stops this process (SIGTERM is sent to one only) stops them.
 
     Args:
         work: takes how many trials and seeds, and returns why the last that failed did, or ``""``;
@@ -36,20 +48,43 @@ def share_out(
     """
     shares = [trials // workers + (n < trials % workers) for n in range(workers)]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = [
-            pool.submit(_listened_to, work, share, (*seeds, n))
-            for n, share in enumerate(shares)
-            if share
-        ]
-        pending = set(jobs)
+    processes = []
+    pending: list[Any] = []
+    answers: dict[Any, _Answer | None] = {}
+    try:
+        for n, share in enumerate(shares):
+            if not share:
+                continue
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(target=_worker, args=(theirs, work, share, (*seeds, n)))
+            process.start()
+            theirs.close()  # or its end could not be seen here
+            processes.append(process)
+            pending.append(ours)
+            answers[ours] = None
         while pending:
-            _, pending = wait(pending, timeout=_SECONDS, return_when=FIRST_COMPLETED)
+            for ready in wait(pending, timeout=_SECONDS):
+                pending.remove(ready)
+                answers[ready] = _answer(ready)
             watch()
-    results = [job.result() for job in jobs]
-    for said in dict.fromkeys(text for _, warned in results for text in warned):
-        warnings.warn(said, stacklevel=2)
-    return next((why for why, _ in results if why), "")
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
+    finally:
+        for process in processes:
+            process.join()
+    came = [answer for answer in answers.values() if answer is not None]
+    for fault, _, _ in came:
+        if fault is not None:
+            raise fault
+    said = dict.fromkeys(text for _, _, warned in came for text in warned)
+    killed = len(answers) - len(came)
+    if killed:
+        said[_KILLED.format(count=killed, all=len(answers))] = None
+    for text in said:
+        warnings.warn(text, stacklevel=2)
+    return next((why for _, why, _ in came if why), "")
 
 
 def watching(
@@ -80,8 +115,35 @@ def watching(
     return watch
 
 
+def _answer(ready: Any) -> _Answer | None:
+    """What a process sent; ``None`` of one that was killed."""
+    try:
+        sent: _Answer = ready.recv()
+    except (EOFError, OSError):
+        return None
+    return sent
+
+
+def _worker(answer: Connection, work: Work, trials: int, seeds: tuple[int, ...]) -> None:
+    """In a process of its own: the work, and what came of it."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        answer.send((None, *_listened_to(work, trials, seeds)))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)  # the one that waits has heard of it too
+    except BrokenPipeError:
+        pass  # nobody waits any more
+    except Exception as fault:
+        answer.send((fault, "", []))
+
+
+def _terminated(number: int, _: FrameType | None) -> NoReturn:
+    """Unwind, so that half-written files are removed: the default action leaves them."""
+    sys.exit(128 + number)
+
+
 def _listened_to(work: Work, trials: int, seeds: tuple[int, ...]) -> tuple[str, list[str]]:
-    """In a worker: the work, and what it warned of."""
+    """The work, and what it warned of."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=UserWarning, module=r"meddenoise\.")

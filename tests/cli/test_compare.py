@@ -35,3 +35,18 @@ def test_two_runs_and_one_again(
     assert again.status == 1
     assert "clean denoised psnr" in again.out
     assert again.out.strip().endswith("differs")
+
+
+def test_numbers_are_not_written_over_a_run_or_the_page(cli: Any, tmp_path: Path) -> None:
+    runs = [tmp_path / name for name in ("one", "two")]
+    for run in runs:
+        run.mkdir()
+        (run / "metrics.json").write_text("{}")
+    said = cli("compare", *runs, "--json", runs[1] / "metrics.json")
+    assert "metrics.json is part of a run as well" in said.sentence
+    assert (runs[1] / "metrics.json").read_text() == "{}"
+    page = tmp_path / "c.html"
+    said = cli("compare", *runs, "-o", page, "--json", tmp_path / "one" / ".." / "c.html")
+    assert "is that of --output as well" in said.sentence
+    assert "is a directory" in cli("compare", *runs, "-o", page, "--json", tmp_path).sentence
+    assert not page.exists()

@@ -136,6 +136,7 @@ def test_clipped_voxels_are_said(cli: Any, tmp_path: Path) -> None:
         (["--noise", "varying", "--sigma", "5", "--set", "sigma_map=none.nii"], "none.nii"),
         (["--noise", "thinning", "--dose", "25%"], "needs counts"),
         (["--noise", "gaussian", "--sigma", "5", "--dose", "0.5"], "noise.dose is no key here"),
+        (["--noise", "gaussian", "--sigma", "5", "--set", "sigma=7"], "by --sigma and by --set"),
         (["--noise", "gaussian", "--sigma", "-5"], "no noise level"),
         (["--noise", "gaussian", "--sigma", "lots"], "no noise level"),
         (["--noise", "poisson", "--dose", "0.5"], "needs voxels in HU"),

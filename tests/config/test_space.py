@@ -42,6 +42,7 @@ def test_a_file_of_lists_and_spans(tmp_path: Path) -> None:
         ({"a": {"low": 0, "high": 1, "lgo": True}}, "no key 'lgo'.*log"),
         ({"a": {"low": 0, "high": 4, "step": 0.5}}, "whole step"),
         ({"a": {"low": 0.0, "high": 4.0, "step": 0}}, "above 0"),
+        ({"a": {"low": 1, "high": 4, "step": 5}}, "at most high - low"),
     ],
 )
 def test_what_is_no_space(what: Any, message: str) -> None:

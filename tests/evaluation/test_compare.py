@@ -306,3 +306,15 @@ def test_regions_are_those_within_the_mask() -> None:
     mask[0, 0, 0], labels[0, 0, 0] = True, 0
     with pytest.raises(ParameterError, match="leaves no voxel of the label map"):
         compare(reference, image, labels=labels, mask=mask)
+
+
+def test_a_label_of_which_nothing_counts_is_told() -> None:
+    reference = np.random.default_rng(0).normal(100, 10, (20, 20, 20))
+    image, labels = reference + 1, np.ones(reference.shape, dtype=int)
+    labels[10:], labels[:2] = 2, 5
+    image[10:] = np.nan
+    mask = np.ones(reference.shape, dtype=bool)
+    mask[:3] = False
+    with pytest.warns(UserWarning, match=r"Of label 2, 5 no voxel is finite in both images"):
+        found = compare(reference, image, labels=labels, mask=mask)
+    assert [region.bias.label for region in found.regions] == [1]

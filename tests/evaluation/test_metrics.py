@@ -86,3 +86,11 @@ def test_what_is_masked_in_an_image_is_never_compared(which: int) -> None:
         with pytest.raises(ParameterError, match="or masked"):
             metric(*images)
         assert metric(*images, mask=~hidden) == metric(*pair(), mask=~hidden)
+
+
+@pytest.mark.parametrize("metric", [partial(psnr, data_range=1), rmse, mae, bias])
+def test_complex_images_are_refused(metric: Any) -> None:
+    real = np.ones((8, 8))
+    for pair in ((real * 1j, real), (real, np.ma.masked_array(real * 1j, mask=real > 2))):
+        with pytest.raises(ParameterError, match=r"not complex128: take the magnitude"):
+            metric(*pair)

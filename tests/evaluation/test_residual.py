@@ -47,14 +47,17 @@ def test_correlated_noise_is_no_structure() -> None:
 
 def test_air_that_was_smoothed_does_not_count() -> None:
     """Hardly anything was taken away there, where it is flattest."""
-    clean, noisy = scene()
-    air = np.zeros(clean.shape, dtype=bool)
-    air[:, :30] = True
-    rest = np.where(air, 1e-4, 1.0)
-    found = residual_structure(np.where(air, 0, clean) + rest * (noisy - clean), clean * ~air)
-    assert found.ratio == pytest.approx(1, abs=0.2)
-    blurred = gaussian_filter(np.where(air, 0, noisy), 0.7)
-    assert residual_structure(np.where(air, 0, noisy), blurred).structured
+    ratios = []
+    for seed in range(6):  # there are few edges
+        clean, noisy = scene(seed)
+        air = np.zeros(clean.shape, dtype=bool)
+        air[:, :30] = True
+        rest = np.where(air, 1e-4, 1.0)
+        found = residual_structure(np.where(air, 0, clean) + rest * (noisy - clean), clean * ~air)
+        ratios.append(found.ratio)
+        blurred = gaussian_filter(np.where(air, 0, noisy), 0.7)
+        assert residual_structure(np.where(air, 0, noisy), blurred).structured
+    assert np.mean(ratios) == pytest.approx(1, abs=0.1)
 
 
 def test_voxels_that_came_out_as_they_were_by_chance() -> None:

@@ -81,3 +81,11 @@ def test_what_is_no_edge() -> None:
         disc_ttf(np.ones((40, 40)), centre=[20, 20], radius=10)
     with pytest.raises(ParameterError, match=r"only .* mm on one side"):
         disc_ttf(np.ones((40, 40)), centre=[20, 20], radius=0.5)
+
+
+def test_a_hole_at_the_rim_is_named() -> None:
+    image = np.zeros((40, 40))
+    image[10:30, 10:30] = 1
+    image[12, 20] = np.nan
+    with pytest.raises(ParameterError, match="not finite"):
+        disc_ttf(image, centre=(20, 20), radius=9)

@@ -17,6 +17,7 @@ from meddenoise.filters import (
     is_joint,
     median,
     register_filter,
+    registry,
 )
 from meddenoise.filters.apply import fill_invalid
 from meddenoise.filters.registry import asks_correlation
@@ -104,6 +105,38 @@ def test_doubles_stay_doubles() -> None:
 def test_two_dimensions() -> None:
     image = Volume.from_array(scan().array[0, :, :, 0], spacing=(1, 1))
     assert apply_filter(image, "median").array.shape == (1, 16, 18)
+
+
+@pytest.fixture
+def own_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a test register filters that are gone afterwards."""
+    monkeypatch.setattr(registry._FILTERS, "_parts", dict(registry._FILTERS._parts))
+
+
+@pytest.mark.usefixtures("own_filters")
+def test_a_filter_that_writes_into_its_array_leaves_the_scan_alone() -> None:
+    @register_filter("test_in_place")
+    def in_place(array, *, spacing, sigma_noise=None):  # type: ignore[no-untyped-def]
+        array += 1
+        return array
+
+    volume = scan()
+    before = volume.array.copy()
+    np.testing.assert_allclose(apply_filter(volume, "test_in_place").array, before + 1)
+    np.testing.assert_array_equal(volume.array, before)
+
+
+@pytest.mark.usefixtures("own_filters")
+def test_what_a_filter_makes_is_numbers() -> None:
+    @register_filter("test_made")
+    def made(array, *, spacing, sigma_noise=None, as_list: bool = False):  # type: ignore[no-untyped-def]
+        return array.tolist() if as_list else array * 1j
+
+    volume = scan()
+    same = apply_filter(volume, "test_made", as_list=True)
+    np.testing.assert_array_equal(same.array, volume.array)
+    with pytest.raises(ParameterError, match="made values of type complex64"):
+        apply_filter(volume, "test_made")
 
 
 def test_wrong_names_and_values() -> None:

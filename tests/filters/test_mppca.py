@@ -11,6 +11,8 @@ from meddenoise.volume import Volume
 
 pytest.importorskip("dipy")
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* volumes are blank")
+
 
 def scan(sigma: float = 1.0, shape: tuple[int, ...] = (11, 10, 9)) -> tuple[np.ndarray, np.ndarray]:
     """30 volumes that mix two patterns, and the same with noise."""
@@ -97,6 +99,25 @@ def test_a_background_that_is_alike_in_all_volumes_stays(sigma: float | None) ->
     assert not filtered[:, outside].any()
     assert np.isfinite(filtered).all()
     assert np.std((filtered - clean)[:, ~outside]) < 0.5
+
+
+def test_a_strip_at_a_border_is_denoised_too() -> None:
+    """No patch has its middle there: the nearest one is in the background."""
+    clean, noisy = scan()
+    noisy[:, 2:] = 0
+    filtered = mppca(noisy, spacing=(2, 2, 2), sigma_noise=1.0)
+    assert not filtered[:, 2:].any()
+    assert np.std((filtered - clean)[:, :2]) < 0.5
+
+
+def test_blank_volumes_are_told() -> None:
+    _, noisy = scan()
+    noisy[4], noisy[7] = 0, 3
+    with pytest.warns(UserWarning, match=r"2 of 30 volumes are blank \(5, 8\): kept"):
+        mppca(noisy, spacing=(2, 2, 2))
+    noisy[10:25] = 0
+    with pytest.warns(UserWarning, match=r"17 of 30 .* \(5, 8, 11, 12, 13, 14, 15, 16 and 9 more"):
+        mppca(noisy, spacing=(2, 2, 2))
 
 
 def test_an_image_too_small_for_a_patch() -> None:

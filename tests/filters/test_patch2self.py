@@ -13,7 +13,10 @@ pytest.importorskip("sklearn")
 
 
 # Few volumes make the test quick.
-pytestmark = pytest.mark.filterwarnings("ignore:patch2self has only")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:patch2self has only"),
+    pytest.mark.filterwarnings("ignore:.* volumes (is|are) blank"),
+]
 
 
 def scan() -> np.ndarray:
@@ -90,3 +93,11 @@ def test_the_unit_does_not_matter(unit: float) -> None:
 def test_fewer_voxels_than_volumes() -> None:
     with pytest.raises(ParameterError, match="8 volumes by least squares, and they have 8 voxels"):
         patch2self(scan()[:, :2, :2, :2], spacing=(2, 2, 2))
+
+
+def test_blank_volumes_are_told() -> None:
+    array = scan()
+    array[2] = 0
+    with pytest.warns(UserWarning, match=r"1 of 8 volumes is blank \(3\): kept, .* with it"):
+        filtered = patch2self(array, spacing=(2, 2, 2))
+    np.testing.assert_array_equal(filtered[2], array[2])

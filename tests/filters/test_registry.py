@@ -106,6 +106,16 @@ def test_a_filter_that_changes_the_grid() -> None:
         apply_filter(Volume.from_array(np.zeros((4, 4))), "crop")
 
 
+def test_a_filter_that_cannot_be_told_what_all_are() -> None:
+    with pytest.raises(ParameterError, match="'test_deaf' must take a keyword argument 'spacing'"):
+
+        @register_filter("test_deaf")
+        def deaf(array, *, sigma_noise=None):  # type: ignore[no-untyped-def]
+            return array
+
+    assert "test_deaf" not in filter_names()
+
+
 def test_filters_need_neither_torch_nor_monai() -> None:
     script = (
         "import sys, numpy as np; from meddenoise.volume import Volume; "

@@ -280,3 +280,19 @@ def test_a_single_slice_is_an_image_along_any_axis(axis: int) -> None:
     np.testing.assert_allclose(found.squeeze(axis), expected, atol=1e-3)
     with pytest.raises(ParameterError, match="a map of the scan's shape"):
         run(volume, sigma=sigma[:5])
+
+
+def test_an_array_of_whole_numbers_is_denoised_in_float32() -> None:
+    whole = scan(12, 10, 8).astype(np.int16)
+    found = denoiser().denoise_array(whole)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, denoiser().denoise_array(whole.astype(np.float32)))
+
+
+def test_what_is_no_image_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"shape \(1, 4, 4, 4\): give several"):
+        denoiser().denoise_array(np.zeros((1, 4, 4, 4), np.float32))
+    with pytest.raises(ParameterError, match=r"valid is of shape \(2, 2\) and the image of"):
+        denoiser().denoise_array(scan(8, 8, 8), np.ones((2, 2), bool))
+    with pytest.raises(ParameterError, match=r"not ndarray: give Volume\.from_array"):
+        denoiser()(scan(8, 8, 8))  # type: ignore[arg-type]

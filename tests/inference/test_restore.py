@@ -80,3 +80,16 @@ def test_no_residual_gives_the_same_image(clean: np.ndarray) -> None:
 def test_an_image_without_room_to_see_noise() -> None:
     with pytest.raises(ParameterError, match="too small"):
         restore(np.zeros((3, 3), np.float32), np.zeros((3, 3), np.float32))
+
+
+@pytest.mark.parametrize(("kind", "power"), [("f4", 105), ("f4", -110), ("f8", 300)])
+def test_whatever_the_unit_the_result_is_the_same(kind: str, power: int) -> None:
+    rng = np.random.default_rng(4)
+    clean = np.zeros((40, 32, 24), kind)
+    clean[12:28, 8:24, 6:18] = 100
+    noisy = clean + 4 * rng.standard_normal(clean.shape).astype(kind)
+    blurred = gaussian_filter(noisy, 1.5)
+    unit = clean.dtype.type(2.0**power)  # exact: squares of the voxels are no float32
+    restored = restore(noisy * unit, blurred * unit)
+    np.testing.assert_array_equal(restored / unit, restore(noisy, blurred))
+    assert error(restored / unit, clean) < 0.7 * error(blurred, clean)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from meddenoise.errors import ParameterError
-from meddenoise.noise.draws import check_count, check_number, poisson_counts
+from meddenoise.noise.draws import check_count, check_number, checked_map, poisson_counts
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -55,3 +55,20 @@ def test_what_is_no_number(value: Any) -> None:
         check_number("sigma", value, unit="image units")
     with pytest.raises(ParameterError, match="must be a whole number"):
         check_count("coils", value, unit="receive coils")
+
+
+def test_maps_of_any_memory_and_type() -> None:
+    x, ramp = torch.zeros(3, 4), np.arange(12, dtype=np.float32).reshape(3, 4)
+    for given in (
+        ramp.astype(">f4"),
+        ramp[::-1].copy()[::-1],
+        ramp.astype(np.uint16),
+        np.asfortranarray(ramp),
+        ramp.tolist(),
+        torch.from_numpy(ramp),
+    ):
+        found = checked_map("m", given, x, unit="times")
+        np.testing.assert_array_equal(found.numpy(), ramp)
+    for wrong in (ramp * 1j, "map", [[1], [2, 3]]):
+        with pytest.raises(ParameterError, match=r"m must be a map on the image's grid"):
+            checked_map("m", wrong, x, unit="times")

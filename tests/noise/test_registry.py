@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -119,6 +121,24 @@ def test_a_model_of_ones_own() -> None:
         torch.arange(10_000.0), reference=1.0, generator=seeded()
     )
     assert (y == 9999).double().mean() == pytest.approx(0.1, abs=0.015)
+
+
+@pytest.mark.usefixtures("own_models")
+@pytest.mark.parametrize(
+    ("makes", "told"),
+    [
+        (lambda x: x[..., :2], r"made a Tensor of shape \(3, 2\) of a tensor of shape \(3, 4\)"),
+        (lambda x: x.numpy(), r"made a ndarray of shape \(3, 4\) of a tensor"),
+        (lambda x: None, r"made a NoneType of a tensor of shape \(3, 4\)"),
+    ],
+)
+def test_a_model_that_makes_no_image(makes: Callable[[torch.Tensor], Any], told: str) -> None:
+    @register_noise("broken")
+    def broken(x: torch.Tensor, *, generator: torch.Generator) -> Any:
+        return makes(x)
+
+    with pytest.raises(ParameterError, match=f"'broken' {told}.*of the same shape"):
+        build_noise("broken").apply(torch.zeros(3, 4), reference=1.0, generator=seeded())
 
 
 @pytest.mark.usefixtures("own_models")

@@ -33,6 +33,35 @@ def test_the_counts_of_one_scan_are_thinned_binomially() -> None:
     assert kept.var() == pytest.approx(50 * 0.3 * 0.7, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("counts", "dtype"),
+    [
+        (2.0**24, torch.float32),
+        (1e8, torch.float32),
+        # More than that noise is rounded away in single precision.
+        (1e10, torch.float32),
+        (1e13, torch.float64),
+        (1e15, torch.float64),
+    ],
+)
+def test_very_many_counts_are_thinned_binomially(counts: float, dtype: torch.dtype) -> None:
+    scan = torch.full((100_000,), counts, dtype=dtype)
+    kept = thinning(scan, 0.25, rescale=False, generator=seeded()).double()
+    spread = (counts * 0.25 * 0.75) ** 0.5
+    assert kept.std() == pytest.approx(spread, rel=0.02)
+    assert kept.mean() == pytest.approx(counts * 0.25, abs=0.05 * spread)
+    whole = thinning(scan, 1.0, rescale=False, generator=seeded())
+    torch.testing.assert_close(whole, scan, rtol=0, atol=0)
+
+
+def test_few_counts_beside_very_many_are_thinned_alike() -> None:
+    scan = torch.tensor([50.0, 1e18], dtype=torch.float64).repeat(100_000, 1)
+    kept = thinning(scan, 0.3, rescale=False, generator=seeded())
+    assert kept[:, 0].var() == pytest.approx(50 * 0.3 * 0.7, rel=0.02)
+    assert kept[:, 1].std() == pytest.approx((1e18 * 0.3 * 0.7) ** 0.5, rel=0.02)
+    assert bool((kept <= scan).all())
+
+
 def test_rescaled_to_the_scan_s_own_units() -> None:
     x = torch.full((200_000,), 2.5)  # 50 counts
     y = thinning(x, 0.25, counts_per_unit=20.0, generator=seeded())

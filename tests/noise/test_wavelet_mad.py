@@ -81,6 +81,8 @@ def test_noise_of_double_precision_is_no_rounding() -> None:
 
 
 def test_what_cannot_be_estimated() -> None:
+    with pytest.raises(ParameterError, match=r"values of 1e\+200, too large"):
+        estimate_sigma(np.full((8, 8, 8), -1e200))
     with pytest.raises(ParameterError, match="2 or 3 axes"):
         estimate_sigma(np.zeros((1, 8, 8, 8)))
     with pytest.raises(ParameterError, match="too small"):

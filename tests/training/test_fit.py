@@ -173,6 +173,7 @@ def test_voxels_that_are_not_finite_do_no_harm() -> None:
         ([noisy(16, 16)], [noisy(16, 16)] * 2, {}, ConfigError, "1 images and 2 targets"),
         (noisy(16, 16), noisy(16, 15), {}, GeometryError, "image 0 has shape"),
         (noisy(16, 16), None, {"device": "cuda:9"}, ParameterError, "no device"),
+        (noisy(16, 16), None, {"network": build_network("unet")}, ConfigError, "sees 3 axes"),
     ],
 )
 def test_what_cannot_be_fitted(

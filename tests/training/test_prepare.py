@@ -171,6 +171,14 @@ def test_hardly_any_contrast_names_the_scan() -> None:
         items(Volume.from_array(array), method="percentile")
 
 
+@pytest.mark.parametrize("unit", [1e60, -1e60, 1e-60])
+@pytest.mark.parametrize("method", ["standard", "fixed"])
+def test_values_that_single_precision_does_not_hold(unit: float, method: str) -> None:
+    array = unit * np.random.default_rng(0).normal(10, 1, (8, 8, 8))
+    with pytest.raises(InputError, match=r"a scan has values from .*e.\d\d to .*float32.*rescale"):
+        items(Volume.from_array(array), method=method)
+
+
 def test_an_image_for_a_3d_network() -> None:
     with pytest.raises(InputError, match=r"2-D image and data\.patch has 3 axes"):
         items(Volume.from_array(noisy(4, 5)))

@@ -9,6 +9,7 @@ from monai.transforms import Compose, RandFlipd, RandSpatialCropSamplesd
 from meddenoise.errors import ConfigError, ParameterError
 from meddenoise.noise import build_noise, kspace, rician
 from meddenoise.transforms import AddNoise, AddNoised, NormaliseIntensity, NormaliseIntensityd
+from meddenoise.transforms.normalise import plain_values
 
 
 def head(units: str = "") -> MetaTensor:
@@ -158,3 +159,16 @@ def test_channels_are_no_axis_of_space() -> None:
     assert torch.equal(torch.as_tensor(noisy), by_hand)
     alike = np.corrcoef(noise.reshape(3, -1).numpy())
     assert np.abs(alike - np.eye(3)).max() < 0.2
+
+
+@pytest.mark.parametrize("of", ["grad", "bfloat16"])
+def test_tensors_that_numpy_does_not_take(of: str) -> None:
+    image = torch.full((1, 40, 40), 200.0)
+    given = image.clone().requires_grad_() if of == "grad" else image.bfloat16()
+    add, plain = (AddNoise("gaussian", sigma="5%").set_random_state(1) for _ in range(2))
+    np.testing.assert_allclose(plain_values(add(given)), plain(image).numpy())
+    given = (image + torch.arange(40)).to(given.dtype)
+    given.requires_grad_(of == "grad")
+    whole = NormaliseIntensity()(given)
+    assert float(whole.detach().mean()) == pytest.approx(0, abs=1e-3)
+    assert float(whole.detach().std()) == pytest.approx(1, abs=1e-3)

@@ -11,7 +11,7 @@ import pytest
 
 import meddenoise as md
 from meddenoise.config.benchmark import load_benchmark
-from meddenoise.errors import ConfigError, OutputError
+from meddenoise.errors import ConfigError, OutputError, ParameterError
 from meddenoise.filters import register_filter, registry
 from meddenoise.workflows.benchmark import NOISY, benchmark
 
@@ -168,6 +168,37 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     (tmp_path / "other" / "scan.nii").touch()
     with pytest.raises(OutputError, match="other things"):
         benchmark(plan(), output=tmp_path / "other", overwrite=True)
+
+
+def test_a_scan_that_cannot_be_scored_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    md.write(md.Volume.from_array(np.full((12, 12, 12), 5.0)), tmp_path / "flat.nii.gz")
+    data, noise = {"images": str(tmp_path / "flat.nii.gz")}, [{"name": "gaussian", "sigma": 1}]
+    with pytest.raises(ParameterError, match=r"flat: .*nearly everywhere 5"):
+        benchmark(plan(data=data, noise=noise), output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_comparison_that_was_killed_may_be_replaced(tmp_path: Path) -> None:
+    def killed(said: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        benchmark(plan(), output=tmp_path / "out", progress=killed)
+    told = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert {cell["method"] for cell in told["cells"]} == {NOISY}
+    with pytest.raises(OutputError, match="--overwrite"):
+        benchmark(plan(), output=tmp_path / "out")
+    assert not benchmark(plan(), output=tmp_path / "out", overwrite=True).failed
+
+
+def test_one_noise_drawn_twice_is_two_noises(tmp_path: Path) -> None:
+    noise = [{"name": "gaussian", "sigma": 5}, {"name": "gaussian", "sigma": 5}]
+    done = benchmark(plan(noise=noise, methods=[{"filter": "median"}]), output=tmp_path / "out")
+    assert {cell.noise for cell in done.cells} == {f"gaussian, sigma 5 ({n})" for n in (1, 2)}
+    told = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    every = next(r for r in told["summary"] if (r["method"], r["noise"]) == ("median", "all"))
+    assert every["psnr"]["count"] == 4
+    assert len(set(told["run"]["data"].values())) == 4
 
 
 def test_the_configuration_in_the_repository_reads() -> None:

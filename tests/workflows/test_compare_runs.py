@@ -128,6 +128,17 @@ def test_a_page_numbers_runs_of_one_name(tmp_path: Path) -> None:
         assert "sentinel" not in told
 
 
+def test_a_numbered_run_keeps_its_name(tmp_path: Path) -> None:
+    runs = [finished(tmp_path / str(n) / "run", FIRST, steps=n) for n in (1, 2)]
+    runs.append(finished(tmp_path / "3" / "run (1)", FIRST, steps=3))
+    compare_runs(runs, output=tmp_path / "c.html", figures=tmp_path / "f")
+    text = (tmp_path / "c.html").read_text()
+    # A column in each of two tables.
+    assert all(text.count(f"<th>run ({n})</th>") == 2 for n in (1, 2, 3))
+    plot = (tmp_path / "f" / "validation_loss.svg").read_text()
+    assert all(f"run ({n})" in plot for n in (1, 2, 3))
+
+
 def test_what_cannot_be_compared(tmp_path: Path) -> None:
     one = finished(tmp_path / "one", FIRST)
     with pytest.raises(ParameterError, match="two runs or more"):

@@ -80,6 +80,19 @@ def test_a_scan_with_noise_of_its_own(tissue: np.ndarray) -> None:
     assert told["lesions"][2]["d_prime_beyond_noisy"]["low"] is not None
 
 
+def test_options_of_a_method_are_not_those_of_the_reference(tissue: np.ndarray) -> None:
+    noisy = tissue + np.random.default_rng(0).normal(0, 12, tissue.shape).astype(np.float32)
+    plain = by_method(check_lesions(noisy, methods=["median"], **KIND))
+    found = by_method(check_lesions(noisy, methods=["gaussian"], options={"sigma": 3.0}, **KIND))
+    assert list(found) == [NOISY, REFERENCE, "gaussian, sigma 3.0"]
+    assert found[REFERENCE].recovery == plain[REFERENCE].recovery
+    wide = found["gaussian, sigma 3.0"]
+    assert wide.recovery.value < 0.5 * found[REFERENCE].recovery.value
+    assert wide.beyond_reference.value < 0
+    alone = by_method(check_lesions(noisy, methods=["gaussian"], **KIND))
+    assert list(alone) == [NOISY, REFERENCE]
+
+
 def test_a_picture_a_mask_and_few_lesions(tissue: np.ndarray) -> None:
     draws = np.random.default_rng(0)
     picture = md.Volume.from_array(
@@ -127,6 +140,8 @@ def test_what_cannot_be_done(tissue: np.ndarray, tmp_path: Path) -> None:
     refused("Which method", methods=[])
     refused("not clear for which", methods=["median", "mean"], options={"size": 3})
     refused("contrast is 'much'", contrasts=["much"])
+    refused("percentile, but that is -.*in image units", tissue - 5000, contrasts=["5%"])
+    refused("percentile, but that is 0.*in image units", np.minimum(tissue - 300, 0), contrasts=())
     refused("no meaning in HU", md.Volume.from_array(tissue - 300, units="HU"), contrasts=["5%"])
     refused("needs voxels in HU|for CT only", noise="ct_nps", noise_options={"dose": 0.25})
     refused("room for .* lesions", sizes=[18])

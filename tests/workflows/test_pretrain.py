@@ -62,7 +62,7 @@ def test_a_resumed_run_ends_as_one_that_was_not_interrupted(tmp_path: Path) -> N
     run(tmp_path / "parts", overrides=["training.steps=4"])
     checkpoint = tmp_path / "parts" / "checkpoint"
     assert checkpoint.exists()
-    again = run(tmp_path / "parts", resume=True).model
+    again = run(tmp_path / "parts", overrides=["name=another"], resume=True).model
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(again), strict=True))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import meddenoise as md
 from meddenoise.errors import FileError, GeometryError, OutputError, ParameterError
@@ -72,6 +73,18 @@ def test_figures_that_have_no_place_are_refused_before_the_page(tmp_path: Path) 
     taken.write_text("")
     with pytest.raises(OutputError, match="not a directory"):
         report_scans(volume(0), volume(1, 2.0), tmp_path / "a.html", figures=taken)
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_plots_never_replace_an_input(tmp_path: Path) -> None:
+    pictures = [tmp_path / "residual.png", tmp_path / "denoised.png"]
+    for seed, path in enumerate(pictures):
+        shades = np.random.default_rng(seed).integers(0, 255, (40, 40))
+        Image.fromarray(shades.astype(np.uint8)).save(path)
+    before = pictures[0].read_bytes()
+    with pytest.raises(OutputError, match=r"residual\.png, which is an input"):
+        report_scans(*pictures, tmp_path / "a.html", figures=tmp_path / "x" / "..")
+    assert pictures[0].read_bytes() == before
     assert not (tmp_path / "a.html").exists()
 
 

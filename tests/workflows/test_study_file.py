@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from meddenoise.errors import OutputError
-from meddenoise.workflows.study_file import NAME, STUDY, open_study, storage_of
+from meddenoise.workflows.study_file import CALL, NAME, STUDY, end_lost, open_study, storage_of
 
 optuna = pytest.importorskip("optuna")
 
@@ -27,3 +27,14 @@ def test_a_file_that_is_no_study(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot be used as a study .*move it away"):
         open_study(optuna, tmp_path, "minimize")
     assert (tmp_path / STUDY).read_text() == "nonsense"
+
+
+def test_trials_whose_process_is_gone_have_failed(tmp_path: Path) -> None:
+    study = open_study(optuna, tmp_path, "minimize")
+    for call in (0, 1, 1):
+        study.ask().set_user_attr(CALL, call)
+    study.tell(2, 0.5)
+    end_lost(optuna, tmp_path, 1)
+    assert [trial.state.name for trial in study.trials] == ["RUNNING", "FAIL", "COMPLETE"]
+    assert study.trials[1].user_attrs["fault"] == "its process was ended"
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)  # it goes on

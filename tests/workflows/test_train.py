@@ -193,7 +193,7 @@ def test_a_run_goes_on_with_the_scans_that_it_began_with(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match=f"have changed since it began: {train}"):
         md.train(values, **again)
     put(f"{train}.nii.gz", int(train))
-    second = md.train(values, **again)
+    second = md.train({**values, "name": "another"}, **again)  # what it is called is no matter
     assert second is not None
     assert second.metrics["test"] == first.metrics["test"]
     assert (tmp_path / "run/splits.json").read_text() == lists

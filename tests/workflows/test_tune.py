@@ -123,7 +123,8 @@ def test_what_is_wrong_leaves_nothing_behind(config: dict[str, Any], tmp_path: P
 def test_a_search_goes_on_and_is_the_same_one(config: dict[str, Any], tmp_path: Path) -> None:
     space = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
     tune(config, space, trials=1, output=tmp_path / "t", device="cpu")
-    found = tune(config, space, trials=1, output=tmp_path / "t", device="cpu")
+    renamed = config | {"name": "another"}
+    found = tune(renamed, space, trials=1, output=tmp_path / "t", device="cpu")
     assert found.finished + found.pruned == 2
     rates = [row["training.learning_rate"] for row in rows(tmp_path / "t")]
     assert len(set(rates)) == 2
@@ -186,6 +187,12 @@ def test_workers_share_a_study(config: dict[str, Any], tmp_path: Path) -> None:
         ({"seed": [1, 2]}, {"seed": -1}, "--seed -1: give a whole number from 0 to 4294967295"),
         ({"seed": [1, 2]}, {"seed": 2**32}, "--seed 4294967296"),
         ({"training.ema": {"low": 0.0, "high": 0.5}}, {"sampler": "grid"}, "A grid needs"),
+        ({"name": ["a", "b"]}, {}, "the key name, which no training depends on"),
+        (
+            {"noise": [{"name": "gaussian", "sigma": 5}, {"stabilise": "auto"}]},
+            {},
+            "With noise .*auto.* a trial is judged by risk and by psnr without",
+        ),
     ],
 )
 def test_a_fault_is_found_before_the_first_training(

@@ -32,6 +32,7 @@ from meddenoise.workflows.study_file import (
     storage_of,
 )
 from meddenoise.workflows.study_record import begin_call, end_call
+from meddenoise.workflows.tune_keys import check_keys, check_objective, objective_of, with_keys
 from meddenoise.workflows.tune_workers import share_out, watching
 
 __all__ = ["Tuned", "tune"]
@@ -126,9 +127,9 @@ def tune(
         raise ConfigError(f"--workers {workers}: give 1 or more.")
     if not 0 <= seed <= _LARGEST_SEED:
         raise ConfigError(f"--seed {seed}: give a whole number from 0 to {_LARGEST_SEED}.")
-    _first_look(base, axes)
-    objective, direction = _objective(base)
-    _check_objective(base, axes, objective)
+    check_keys(base, axes)
+    objective, direction = objective_of(base)
+    check_objective(base, axes, objective)
     told = {
         "config": base.model_dump(mode="json", exclude_unset=True),
         "space": {key: axis.describe() for key, axis in axes.items()},
@@ -179,7 +180,7 @@ def tune(
         states.count(optuna.trial.TrialState.FAIL),
         *importance_of_keys(optuna, study),
     )
-    _save(found, study, axes, _with(base, picked))
+    _save(found, study, axes, with_keys(base, picked))
     return found
 
 
@@ -226,7 +227,7 @@ def _work(
             progress(f"trial {trial.number}: {said}")
         place = directory / "trials" / str(trial.number)
         try:
-            value = _run(optuna, trial, _with(base, picked), objective, place, device, prune)
+            value = _run(optuna, trial, with_keys(base, picked), objective, place, device, prune)
         except faults as fault:
             why[0] = f"The last said: {fault}"
             trial.set_user_attr("fault", str(fault))
@@ -284,51 +285,6 @@ def _sampler(optuna: Any, name: str, axes: Mapping[str, Choice | Span], seed: in
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
     raise ConfigError(f"There is no sampler {name!r}: tpe, grid or random.")
-
-
-def _with(base: Config, picked: Mapping[str, Any]) -> Config:
-    values = base.model_dump(mode="json", exclude_unset=True)
-    return parse(values, [f"{key}={json.dumps(value)}" for key, value in picked.items()])
-
-
-def _first_look(base: Config, axes: Mapping[str, Choice | Span]) -> None:
-    """Every key with its ends: a typo is found before the first training."""
-    for key, axis in axes.items():
-        if key in ("name", "output"):
-            raise ConfigError(f"The space has the key {key}, which no training depends on.")
-        for value in axis.ends():
-            try:
-                _with(base, {key: value})
-            except ConfigError as fault:
-                raise ConfigError(f"The space does not fit the configuration: {fault}") from None
-
-
-def _check_objective(base: Config, axes: Mapping[str, Choice | Span], objective: str) -> None:
-    """Refuse a space of which not all is judged in the same way."""
-    for key, axis in axes.items():
-        if key.split(".")[0] not in ("data", "noise"):
-            continue
-        for value in axis.ends():
-            other = _objective(_with(base, {key: value}))[0]
-            if other != objective:
-                raise ConfigError(
-                    f"With {key} {json.dumps(value)} a trial is judged by {other} and by "
-                    f"{objective} without: search it in studies of their own."
-                )
-
-
-def _objective(base: Config) -> tuple[str, str]:
-    """PSNR where validation patches have a truth; else the risk."""
-    from meddenoise.data import find_cases
-
-    data = base.data
-    cases = find_cases(data.images, data.targets, series=data.series, units=data.units or "")
-    injected = base.noise is not None and base.noise.name is not None
-    known = injected or all(
-        case.target is not None or getattr(case.image, "name", "").endswith("-noisy")
-        for case in cases
-    )
-    return ("psnr", "maximize") if known else ("risk", "minimize")
 
 
 def _run(
@@ -400,7 +356,7 @@ def _save(found: Tuned, study: Any, axes: Mapping[str, Choice | Span], best: Con
         # What is written down counts as chosen: it is to be the patch that the trial had.
         own = load(run).data
         grown = {} if own.patch_from is None else {"data.patch_from": own.patch_from}
-        best = _with(best, {"data.patch": own.patch, **grown})
+        best = with_keys(best, {"data.patch": own.patch, **grown})
     for name, content in (("best.yaml", dump(best)), ("trials.csv", text.getvalue())):
         with atomic_file(found.directory / name, overwrite=True) as temporary:
             temporary.write_text(content, encoding="utf-8")

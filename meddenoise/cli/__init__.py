@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import signal
 import sys
-from types import FrameType
 from typing import NoReturn
+
+from meddenoise.signals import unwind
 
 __all__ = ["main", "run"]
 
@@ -35,13 +36,8 @@ def run() -> NoReturn:
     from meddenoise.cli.notes import printing_warnings
 
     with failing_well(), printing_warnings():
-        signal.signal(signal.SIGTERM, _terminated)
+        signal.signal(signal.SIGTERM, unwind)
         sys.exit(app(prog_name="meddenoise"))
-
-
-def _terminated(number: int, _: FrameType | None) -> NoReturn:
-    """Unwind, so that half-written files are removed: the default action leaves them."""
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ from meddenoise.io.named import path_of
 
 __all__ = ["compare"]
 
+_OF_A_RUN = (
+    *("config.yaml", "log.jsonl", "metrics.json", "model.safetensors", "preview.png"),
+    *("provenance.json", "splits.json"),
+)
+
 
 def compare(
     runs: Annotated[
@@ -76,6 +81,9 @@ def _check_numbers(file: Path, runs: Sequence[Path], page: Path | None) -> None:
     place = path_of(file).resolve()
     if page is not None and place == path_of(page).resolve():
         raise OutputError(f"--json {file} is that of --output as well: choose another file.")
-    if place.is_file() and any(place.is_relative_to(path_of(run).resolve()) for run in runs):
-        raise OutputError(f"--json {file} is part of a run as well: choose another file.")
+    for run in runs:
+        directory = path_of(run).resolve()
+        deeper = directory in place.parents and place.parent != directory
+        if place.exists() and (deeper or place in {directory / name for name in _OF_A_RUN}):
+            raise OutputError(f"--json {file} is part of the run {run}: choose another file.")
     check_output(file)

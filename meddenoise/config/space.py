@@ -153,7 +153,7 @@ def _axis(where: str, what: Any) -> Choice | Span:
         raise ConfigError(f"{where}: log needs low above 0, and no step.")
     if step is not None and step <= 0:
         raise ConfigError(f"{where}: step must be above 0.")
-    if step is not None and step > high - low:
+    if step is not None and (high - low) / step < 1 - 1e-9:  # as in the grid, 0.3 - 0.1 is 0.2
         raise ConfigError(f"{where}: step must be at most high - low, or there is but one value.")
     if isinstance(low, int) and isinstance(high, int) and step is not None and step % 1:
         raise ConfigError(f"{where}: whole numbers need a whole step; write low as a fraction.")

@@ -288,9 +288,11 @@ def _regions(
     labels: Volume | NDArray, truth: Volume, x: NDArray, y: NDArray, inside: NDArray[np.bool_]
 ) -> tuple[Region, ...]:
     """Each label's scores; a warning tells of those without a voxel that counts."""
-    found = regions(x, y, _labels(labels, truth, inside))
-    whole = np.unique(_on_grid(labels, truth, "label map"))
-    lost = sorted({int(label) for label in whole} - {region.bias.label for region in found} - {0})
+    whole = np.broadcast_to(_on_grid(labels, truth, "label map"), truth.array.shape)
+    found = regions(x, y, _counted(whole, inside))
+    lost = sorted(
+        {int(label) for label in np.unique(whole)} - {region.bias.label for region in found} - {0}
+    )
     if lost:
         rest = f" and {len(lost) - _MOST_TOLD} more" if len(lost) > _MOST_TOLD else ""
         numbers = ", ".join(map(str, lost[:_MOST_TOLD]))
@@ -302,9 +304,8 @@ def _regions(
     return found
 
 
-def _labels(labels: Volume | NDArray, truth: Volume, inside: NDArray[np.bool_]) -> NDArray:
-    """The label map for every channel; 0 outside of the mask."""
-    values = np.broadcast_to(_on_grid(labels, truth, "label map"), truth.array.shape)
+def _counted(values: NDArray, inside: NDArray[np.bool_]) -> NDArray:
+    """A label map, 0 outside of the mask."""
     if inside.all():
         return values
     if values.any() and not values[inside].any():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import checked_mask
+from meddenoise.evaluation.fields import checked_mask, image_values
 from meddenoise.noise.slope import slope
 
 __all__ = ["LIMIT", "ResidualTest", "residual_structure"]
@@ -75,6 +75,7 @@ def residual_structure(
     """
     from scipy.ndimage import gaussian_filter, uniform_filter
 
+    noisy, denoised = image_values(noisy), image_values(denoised)
     if noisy.shape != denoised.shape or noisy.ndim not in (2, 3):
         raise ParameterError(
             f"The residual of images of shapes {noisy.shape} and {denoised.shape} cannot be "

@@ -91,7 +91,8 @@ def apply_filter(
 
     def given_to(array: NDArray[np.floating]) -> NDArray[np.floating]:
         # A user's filter may write into what it is given, which may be the scan itself.
-        return array if function.__module__.startswith("meddenoise.") else array.copy()
+        ours = str(getattr(function, "__module__", "")).startswith("meddenoise.")
+        return array if ours and not hasattr(function, "__wrapped__") else array.copy()
 
     def filtered(array: NDArray[np.floating], channel: int = 0) -> NDArray[np.floating]:
         more: dict[str, Any] = {"floor": around.floor(channel)} if asks_floor else {}

@@ -239,7 +239,8 @@ class Denoiser:
         A constant image (a blank time point) has no noise, and comes back as it is.
 
         Args:
-            array: the intensities; whole numbers come back as float32.
+            array: the intensities; whole numbers come back as float32, or float64 if that is too
+                narrow for them.
             valid: which voxels were measured; the others are filled with the mean.
             sigma: as for a call; estimated from what is valid if None.
             progress: called with the finished fraction.

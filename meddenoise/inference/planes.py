@@ -30,7 +30,7 @@ def plane_ranges(shape: Sequence[int]) -> Iterator[tuple[int, int]]:
 def as_image(
     array: NDArray[Any], valid: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.floating], NDArray[np.bool_] | None]:
-    """An image and where it was measured; of whole numbers in float32, as a volume has them.
+    """An image and where it was measured; whole numbers as a volume has them.
 
     Raises:
         ParameterError: no image of two or three axes, or two shapes.

@@ -119,10 +119,11 @@ def benchmark(
         method.name: _prepared(method, f"methods.{number}", device)
         for number, method in enumerate(plan.methods)
     }
+    _check_free(directory, overwrite)
     scenes = list(_scenes(plan))
     # Before the directory is made: a scan that cannot be scored leaves nothing behind.
     cells = [_scored_as_it_is(plan, scene) for scene in scenes]
-    _claim(directory, overwrite)
+    _make(directory)
     machine = _described(directory, plan, scenes, device)
     _save(directory, plan, cells, machine)
     pictures: dict[tuple[str, str], Panel] = {}
@@ -312,8 +313,8 @@ def _scored_as_it_is(plan: BenchmarkConfig, scene: _Scene) -> Cell:
         raise ParameterError(f"{scene.volume}: {fault}") from None
 
 
-def _claim(directory: Path, overwrite: bool) -> None:
-    """The directory, empty or holding an earlier comparison that may be replaced."""
+def _check_free(directory: Path, overwrite: bool) -> None:
+    """Raise but for a directory that is empty, or holds a comparison that may be replaced."""
     if directory.is_file():
         raise OutputError(f"{directory} is a file: choose another --output.")
     if directory.exists() and any(directory.iterdir()):
@@ -326,6 +327,9 @@ def _claim(directory: Path, overwrite: bool) -> None:
                 f"{directory} holds a comparison already: choose another --output, or replace it "
                 "by --overwrite."
             )
+
+
+def _make(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

@@ -10,7 +10,16 @@ from typing import Any
 
 from meddenoise.errors import ConfigError, OutputError
 
-__all__ = ["CALL", "NAME", "STUDY", "end_lost", "open_study", "same_study", "storage_of"]
+__all__ = [
+    "CALL",
+    "NAME",
+    "STUDY",
+    "end_lost",
+    "give_back",
+    "open_study",
+    "same_study",
+    "storage_of",
+]
 
 STUDY = "study.sqlite3"
 """The file's name."""
@@ -74,9 +83,26 @@ def end_lost(optuna: Any, directory: Path, call: int) -> None:
     running = (optuna.trial.TrialState.RUNNING,)
     for trial in storage.get_all_trials(study, deepcopy=False, states=running):
         if trial.user_attrs.get(CALL) == call:
-            place = storage.get_trial_id_from_study_id_trial_number(study, trial.number)
+            place = give_back(storage, study, trial.number)
             storage.set_trial_user_attr(place, "fault", "its process was ended")
             storage.set_trial_state_values(place, optuna.trial.TrialState.FAIL)
+
+
+def give_back(storage: Any, study: int, number: int) -> int:
+    """Of a trial that was stopped: its place in a grid is to be tried again.
+
+    Args:
+        storage: of Optuna.
+        study: its number there.
+        number: the trial's in the study; it is running.
+
+    Returns:
+        The trial's number in the storage.
+    """
+    place: int = storage.get_trial_id_from_study_id_trial_number(study, number)
+    # Optuna counts what has failed as tried.
+    storage.set_trial_system_attr(place, "grid_id", -1)
+    return place
 
 
 def same_study(study: Any, told: Mapping[str, Any], objective: str) -> None:

@@ -27,12 +27,13 @@ from meddenoise.workflows.study_file import (
     NAME,
     STUDY,
     end_lost,
+    give_back,
     open_study,
     same_study,
     storage_of,
 )
 from meddenoise.workflows.study_record import begin_call, end_call
-from meddenoise.workflows.tune_keys import check_keys, check_objective, objective_of, with_keys
+from meddenoise.workflows.tune_keys import check_keys, objective_in, with_keys
 from meddenoise.workflows.tune_workers import share_out, watching
 
 __all__ = ["Tuned", "tune"]
@@ -128,8 +129,7 @@ def tune(
     if not 0 <= seed <= _LARGEST_SEED:
         raise ConfigError(f"--seed {seed}: give a whole number from 0 to {_LARGEST_SEED}.")
     check_keys(base, axes)
-    objective, direction = objective_of(base)
-    check_objective(base, axes, objective)
+    objective, direction = objective_in(base, axes)
     told = {
         "config": base.model_dump(mode="json", exclude_unset=True),
         "space": {key: axis.describe() for key, axis in axes.items()},
@@ -198,7 +198,7 @@ def _work(
     device: str,
 ) -> str:
     """One process's trials; why the last that failed did, or ``""``."""
-    from meddenoise.training.engine import Diverged
+    from meddenoise.training.engine import Diverged, Interrupted
 
     optuna = _optuna()
     base, axes = parse(told["config"]), load_space(told["space"])
@@ -234,6 +234,11 @@ def _work(
             if progress:
                 progress(f"trial {trial.number} failed: {fault}")
             raise
+        except Interrupted:
+            number = storage.get_study_id_from_name(NAME)
+            place_there = give_back(storage, number, trial.number)
+            storage.set_trial_user_attr(place_there, "fault", "it was stopped")
+            raise Interrupted("Stopped: the same call goes on with the study.") from None
         if progress:
             progress(f"trial {trial.number}: {objective} {value:.4g}")
         return value

@@ -10,7 +10,10 @@ from meddenoise.config import Config, parse
 from meddenoise.config.space import Choice, Span
 from meddenoise.errors import ConfigError
 
-__all__ = ["check_keys", "check_objective", "objective_of", "with_keys"]
+__all__ = ["check_keys", "objective_in", "with_keys"]
+
+# Keys by which it is known whether there is a truth.
+_DECIDING = ("data", "data.images", "data.targets", "data.series", "noise", "noise.name")
 
 
 def with_keys(base: Config, picked: Mapping[str, Any]) -> Config:
@@ -39,22 +42,30 @@ def check_keys(base: Config, axes: Mapping[str, Choice | Span]) -> None:
                 raise ConfigError(f"The space does not fit the configuration: {fault}") from None
 
 
-def check_objective(base: Config, axes: Mapping[str, Choice | Span], objective: str) -> None:
-    """Raise a ConfigError for a space of which not all is judged in the same way."""
-    for key, axis in axes.items():
-        if key.split(".")[0] not in ("data", "noise"):
-            continue
-        for value in axis.ends():
-            other = objective_of(with_keys(base, {key: value}))[0]
-            if other != objective:
+def objective_in(base: Config, axes: Mapping[str, Choice | Span]) -> tuple[str, str]:
+    """What all trials of a space are judged by, and whether to ``maximize`` or ``minimize`` it.
+
+    PSNR where validation patches have a truth, else the risk.
+
+    Raises:
+        ConfigError: some are judged by one and some by the other.
+    """
+    ends = {key: axis.ends() for key, axis in axes.items() if key in _DECIDING}
+    # Trials never see what the configuration has for these keys.
+    first = {key: values[0] for key, values in ends.items()}
+    found = _objective(with_keys(base, first))
+    for key, values in ends.items():
+        for value in values[1:]:
+            other = _objective(with_keys(base, {**first, key: value}))
+            if other != found:
                 raise ConfigError(
-                    f"With {key} {json.dumps(value)} a trial is judged by {other} and by "
-                    f"{objective} without: search it in studies of their own."
+                    f"With {key} {json.dumps(values[0])} a trial is judged by {found[0]} and with "
+                    f"{json.dumps(value)} by {other[0]}: search them in studies of their own."
                 )
+    return found
 
 
-def objective_of(base: Config) -> tuple[str, str]:
-    """PSNR where validation patches have a truth, else the risk; and which way is better."""
+def _objective(base: Config) -> tuple[str, str]:
     from meddenoise.data import find_cases
 
     data = base.data

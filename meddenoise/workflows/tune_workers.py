@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import pickle
 import signal
 import sys
+import threading
+import traceback
 import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
+
+from meddenoise.errors import MeddenoiseError
+from meddenoise.signals import unwind
 
 __all__ = ["share_out", "watching"]
 
@@ -19,10 +25,12 @@ _KILLED = (
     "Processes that shared the trials were killed ({count} of {all}), perhaps for want of memory: "
     "what was left of their trials was not done. Call it again to go on, with fewer --workers."
 )
+# By which a shell tells of a process that a signal has ended.
+_BY_SIGNAL = 128
 
 Work = Callable[[int, tuple[int, ...]], str]
 
-# The fault that ended the work; why a trial failed; what was warned of.
+# The fault that ended the work; where that was, or why a trial failed; what was warned of.
 _Answer = tuple[Exception | None, str, list[str]]
 
 
@@ -32,8 +40,8 @@ def share_out(
     """Do the trials in several processes.
 
     What a trial warns of is warned of here, when all are done: another process would print it in
-    Python's own way. A process that is killed is warned of as well, and the others go on. None of
-    them outlives the call: what stops this process (SIGTERM is sent to one only) stops them.
+    Python's own way. A process that is killed or stopped is warned of as well, and the others go
+    on. None of them outlives this process, nor the call.
 
     Args:
         work: takes how many trials and seeds, and returns why the last that failed did, or ``""``;
@@ -45,6 +53,9 @@ def share_out(
 
     Returns:
         Why a trial failed, if one did.
+
+    Raises:
+        MeddenoiseError: a process could not be started, or ended itself.
     """
     shares = [trials // workers + (n < trials % workers) for n in range(workers)]
     context = multiprocessing.get_context("spawn")
@@ -75,9 +86,16 @@ def share_out(
         for process in processes:
             process.join()
     came = [answer for answer in answers.values() if answer is not None]
-    for fault, _, _ in came:
+    for fault, where, _ in came:
         if fault is not None:
-            raise fault
+            raise fault from RuntimeError(f"In a process that shared the trials:\n{where}")
+    for process, answer in zip(processes, answers.values(), strict=True):
+        status = process.exitcode or 0
+        if answer is None and 0 <= status < _BY_SIGNAL:
+            raise MeddenoiseError(
+                f"A process that shared the trials ended with status {status}: see what it printed "
+                "(a script that calls tune does so under 'if __name__ == \"__main__\":')."
+            )
     said = dict.fromkeys(text for _, _, warned in came for text in warned)
     killed = len(answers) - len(came)
     if killed:
@@ -116,7 +134,7 @@ def watching(
 
 
 def _answer(ready: Any) -> _Answer | None:
-    """What a process sent; ``None`` of one that was killed."""
+    """What a process sent; ``None`` of one that was killed or stopped."""
     try:
         sent: _Answer = ready.recv()
     except (EOFError, OSError):
@@ -126,20 +144,36 @@ def _answer(ready: Any) -> _Answer | None:
 
 def _worker(answer: Connection, work: Work, trials: int, seeds: tuple[int, ...]) -> None:
     """In a process of its own: the work, and what came of it."""
-    signal.signal(signal.SIGTERM, _terminated)
+    from meddenoise.training.engine import Interrupted
+
+    signal.signal(signal.SIGTERM, unwind)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         answer.send((None, *_listened_to(work, trials, seeds)))
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)  # the one that waits has heard of it too
+    except (KeyboardInterrupt, Interrupted):
+        sys.exit(_BY_SIGNAL + signal.SIGTERM)
     except BrokenPipeError:
         pass  # nobody waits any more
     except Exception as fault:
-        answer.send((fault, "", []))
+        where = "".join(traceback.format_exception(type(fault), fault, fault.__traceback__))
+        answer.send((_sendable(fault), where, []))
 
 
-def _terminated(number: int, _: FrameType | None) -> NoReturn:
-    """Unwind, so that half-written files are removed: the default action leaves them."""
-    sys.exit(128 + number)
+def _end_with_parent() -> None:
+    """A parent that was killed could not stop this process itself."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _sendable(fault: Exception) -> Exception:
+    """The fault, or of one that cannot be sent to another process what it says."""
+    try:
+        pickle.loads(pickle.dumps(fault))
+    except Exception:
+        return RuntimeError(f"{type(fault).__name__}: {fault}")
+    return fault
 
 
 def _listened_to(work: Work, trials: int, seeds: tuple[int, ...]) -> tuple[str, list[str]]:

@@ -43,7 +43,7 @@ def test_numbers_are_not_written_over_a_run_or_the_page(cli: Any, tmp_path: Path
         run.mkdir()
         (run / "metrics.json").write_text("{}")
     said = cli("compare", *runs, "--json", runs[1] / "metrics.json")
-    assert "metrics.json is part of a run as well" in said.sentence
+    assert "metrics.json is part of the run" in said.sentence
     assert (runs[1] / "metrics.json").read_text() == "{}"
     page = tmp_path / "c.html"
     said = cli("compare", *runs, "-o", page, "--json", tmp_path / "one" / ".." / "c.html")

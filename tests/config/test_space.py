@@ -24,6 +24,9 @@ def test_a_file_of_lists_and_spans(tmp_path: Path) -> None:
     }
     assert [space["a.b"].value(stored) for stored in space["a.b"].grid("a.b")] == [[1, 2], None]
     assert space["d"].grid("d") == [2, 5, 8]
+    assert load_space({"e": {"low": 0.1, "high": 0.3, "step": 0.2}})["e"].grid(
+        "e"
+    ) == pytest.approx([0.1, 0.3])
     assert load_space({key: axis.describe() for key, axis in space.items()}) == space
 
 

@@ -38,3 +38,18 @@ def test_trials_whose_process_is_gone_have_failed(tmp_path: Path) -> None:
     assert [trial.state.name for trial in study.trials] == ["RUNNING", "FAIL", "COMPLETE"]
     assert study.trials[1].user_attrs["fault"] == "its process was ended"
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)  # it goes on
+
+
+def test_a_place_in_a_grid_whose_trial_was_ended_is_tried_again(tmp_path: Path) -> None:
+    grid = {"x": [1, 2, 3]}
+    open_study(optuna, tmp_path, "minimize")
+    sampler = optuna.samplers.GridSampler(grid, seed=0)
+    study = optuna.load_study(
+        study_name=NAME, storage=storage_of(optuna, tmp_path), sampler=sampler
+    )
+    lost = study.ask()
+    lost.set_user_attr(CALL, 0)
+    lost.suggest_categorical("x", grid["x"])
+    end_lost(optuna, tmp_path, 0)
+    study.optimize(lambda trial: trial.suggest_categorical("x", grid["x"]), n_trials=9)
+    assert sorted(trial.value for trial in study.trials if trial.value is not None) == [1, 2, 3]

@@ -191,7 +191,7 @@ def test_workers_share_a_study(config: dict[str, Any], tmp_path: Path) -> None:
         (
             {"noise": [{"name": "gaussian", "sigma": 5}, {"stabilise": "auto"}]},
             {},
-            "With noise .*auto.* a trial is judged by risk and by psnr without",
+            "With noise .*gaussian.* a trial is judged by psnr and with .*auto.* by risk",
         ),
     ],
 )
@@ -201,6 +201,15 @@ def test_a_fault_is_found_before_the_first_training(
     with pytest.raises(ConfigError, match=message):
         tune(config, space, **{"trials": 1, "output": tmp_path / "t", **options})
     assert not (tmp_path / "t" / "trials").exists()
+
+
+def test_a_key_of_the_space_decides_by_what_trials_are_judged(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    plain = {key: value for key, value in config.items() if key != "noise"}
+    plain["data"] = {key: value for key, value in plain["data"].items() if key != "targets"}
+    space = {"noise": [{"name": "gaussian", "sigma": 5}, {"name": "rician", "sigma": 5}]}
+    assert tune(plain, space, trials=1, output=tmp_path / "t").objective == "psnr"
 
 
 def test_if_no_trial_works_the_last_says_why(config: dict[str, Any], tmp_path: Path) -> None:

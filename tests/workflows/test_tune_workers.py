@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from meddenoise.errors import ConfigError
+from meddenoise.errors import ConfigError, MeddenoiseError
+from meddenoise.training.engine import Interrupted
 from meddenoise.workflows.tune_workers import share_out, watching
 
 
@@ -71,6 +74,74 @@ def killed(trials: int, seeds: tuple[int, ...]) -> str:
 def test_a_process_that_is_killed_is_told_of_and_the_others_go_on() -> None:
     with pytest.warns(UserWarning, match=r"killed \(1 of 2\).* memory.*fewer --workers"):
         assert share_out(killed, 2, 2, (7, 5), lambda: None) == ""
+
+
+def stopped(trials: int, seeds: tuple[int, ...]) -> str:
+    if seeds[-1]:
+        return ""
+    raise Interrupted("Stopped at step 7: as training does after SIGTERM.")
+
+
+def test_a_process_that_is_stopped_while_it_trains_is_told_of_too() -> None:
+    with pytest.warns(UserWarning, match=r"killed \(1 of 2\)"):
+        assert share_out(stopped, 2, 2, (7, 5), lambda: None) == ""
+
+
+def ended(trials: int, seeds: tuple[int, ...]) -> str:
+    raise SystemExit(3)
+
+
+def test_a_process_that_ends_itself_was_not_killed() -> None:
+    with pytest.raises(MeddenoiseError, match="ended with status 3"):
+        share_out(ended, 2, 2, (7, 5), lambda: None)
+
+
+class Pair(Exception):
+    """Cannot be made again from what it says."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def paired(trials: int, seeds: tuple[int, ...]) -> str:
+    raise Pair("this", "that")
+
+
+def test_a_fault_that_cannot_be_sent_is_told_in_words() -> None:
+    with pytest.raises(RuntimeError, match=r"^Pair: this and that$") as caught:
+        share_out(paired, 1, 2, (7, 5), lambda: None)
+    assert "in paired" in str(caught.value.__cause__)
+
+
+PARENT = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_tune_workers import endless, share_out
+
+if __name__ == "__main__":
+    def watch():
+        if len([*Path(os.environ["PLACE"]).iterdir()]) == 2:
+            os.kill(os.getpid(), 9)
+    share_out(endless, 2, 2, (7, 5), watch)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
+def test_no_process_outlives_one_that_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "place").mkdir()
+    monkeypatch.setenv("PLACE", str(tmp_path / "place"))
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT.format(tests=str(Path(__file__).parent)))
+    done = subprocess.run([sys.executable, script], timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL
+    for _ in range(600):
+        if len([*(tmp_path / "place").glob("* unwound")]) == 2:
+            return
+        time.sleep(0.1)
+    raise AssertionError("they go on")
 
 
 def faulty(trials: int, seeds: tuple[int, ...]) -> str:

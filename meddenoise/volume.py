@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -53,7 +54,7 @@ class Volume:
 
     def __post_init__(self) -> None:
         given, padding = self.array, self.padding
-        array = np.asarray(given)
+        array = _as_array(given)
         if array.ndim not in (3, 4):
             raise ParameterError(
                 f"A volume's array is (C, X, Y, Z) or (C, X, Y), not of shape {array.shape}; "
@@ -94,16 +95,17 @@ class Volume:
 
         Args:
             array: ``(X, Y)``, ``(X, Y, Z)`` or ``(C, X, Y, Z)``. What a masked array masks was not
-                measured: it is :attr:`padding`.
+                measured: it is :attr:`padding`. A tensor gives its values, without its gradients.
             spacing: voxel size in mm per spatial axis (default 1); or give
             affine: ``(4, 4)``, voxel index to RAS+ mm.
             units: for example ``"HU"``.
             modality: for example ``"CT"``.
 
         Raises:
-            ParameterError: a wrong number of axes, or both ``spacing`` and ``affine``.
+            ParameterError: a wrong number of axes, rows of several lengths, or both ``spacing`` and
+                ``affine``.
         """
-        values = array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
+        values = array if isinstance(array, np.ma.MaskedArray) else _as_array(array)
         if values.ndim in (2, 3):
             values = values[None]
         if values.ndim not in (3, 4):
@@ -209,13 +211,25 @@ def _has_place(affine: NDArray[np.float64]) -> bool:
     return bool(np.isfinite([*affine.flat, *sizes, volume]).all() and volume >= 1e-12)
 
 
+def _as_array(given: Any) -> NDArray[Any]:
+    """An array of what may be one, or a tensor; masks are left to whoever asks for them."""
+    torch = sys.modules.get("torch")  # where nobody imported it, there is no tensor
+    if torch is not None and isinstance(given, torch.Tensor):
+        given = given.detach().cpu()
+        if given.dtype == torch.bfloat16:  # NumPy has none
+            given = given.float()
+    try:
+        return np.asarray(given)
+    except ValueError as error:
+        raise ParameterError(f"A volume's voxels make no array: {error}.") from error
+
+
 def _in_floats(array: NDArray[Any]) -> NDArray[np.floating]:
     """float32, or float64 where that is given or float32 would lose digits; no copy if it fits."""
     kind = array.dtype
     if kind.kind not in "fiub":
-        raise ParameterError(
-            f"A volume's voxels are real numbers, not {kind}: take the magnitude of complex data."
-        )
+        hint = ": take the magnitude of complex data" if kind.kind == "c" else ""
+        raise ParameterError(f"A volume's voxels are real numbers, not {kind}{hint}.")
     if kind.kind == "f":
         wide = kind.itemsize > 4
     else:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from meddenoise.errors import GeometryError, ParameterError
 from meddenoise.volume import Volume
@@ -29,6 +30,20 @@ def test_from_array_adds_the_channel(
 def test_from_array_refuses_other_numbers_of_axes(shape: tuple[int, ...]) -> None:
     with pytest.raises(ParameterError, match="axes"):
         Volume.from_array(np.zeros(shape))
+
+
+@pytest.mark.parametrize("make", [Volume.from_array, lambda t: Volume(t[None], np.eye(4))])
+def test_a_tensor_gives_its_values(make: Any) -> None:
+    tensor = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
+    for given in (tensor, tensor.clone().requires_grad_(), tensor.bfloat16()):
+        volume = make(given)
+        assert volume.array.dtype == np.float32
+        np.testing.assert_array_equal(volume.array[0], given.detach().float().numpy())
+
+
+def test_what_makes_no_array_is_refused() -> None:
+    with pytest.raises(ParameterError, match="make no array"):
+        Volume.from_array([[1, 2], [3]])
 
 
 def test_an_empty_array_is_refused() -> None:

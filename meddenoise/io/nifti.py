@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import DamagedScan, FileError, GeometryError
 from meddenoise.io import binary
+from meddenoise.io.nifti_fields import affine_of, mm_between_places, mm_per_unit
 from meddenoise.io.planes import PlaneScan, check_length, file_planes
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
@@ -31,7 +32,6 @@ _SCALARS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2",
 _CODES = {np.dtype(kind): code for code, kind in _SCALARS.items()}
 _REFUSED = {0: "untyped", 1: "1-bit", 32: "complex", 128: "RGB colour", 1536: "128-bit float",
             1792: "complex", 2048: "complex", 2304: "RGBA colour"}  # fmt: skip
-_MM_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
 _MOST_EXTENSION_BYTES = 1 << 26
 _LARGEST = float(np.finfo(np.float32).max) / 2
 _GZIP_LEVEL = 1  # on noisy voxels as small as level 6 and three times as fast
@@ -140,7 +140,7 @@ def _source(path: Path, prefix: bytes, header: Any, rest: int) -> NiftiSource:
         storage=_storage(header, path)[0],
         shape=shape,
         channels=channels,
-        affine=_affine(header, path),
+        affine=affine_of(header, path),
         oddities=_oddities(header, rest),
         prefix=prefix,
         byteorder=header.endianness,
@@ -235,42 +235,18 @@ def _storage(header: Any, path: Path) -> tuple[Storage, np.dtype]:
     return Storage.of(_SCALARS[code], slope, intercept), stored_type
 
 
-def _affine(header: Any, path: Path) -> NDArray[np.float64]:
-    """sform, else qform, else the bare voxel sizes, in mm whatever the header's unit."""
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        with np.errstate(all="ignore"):  # what is not finite is refused with the volume
-            affine = np.array(_with_sizes(header).get_best_affine(), dtype=np.float64)
-            affine[:3] *= _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
-    except (HeaderDataError, ValueError) as error:
-        raise DamagedScan(f"{path}: the header's orientation is damaged: {error}.") from error
-    return affine
-
-
-def _with_sizes(header: Any) -> Any:
-    """A copy whose voxel sizes mean what NIfTI readers take them for; nibabel refuses some.
-
-    A handedness (pixdim[0]) of 0 is 1, as nifti1.h has it; a size below 0 counts without its
-    sign; and an axis of a single voxel, which a picture does not even have, may leave its size out.
-    """
-    mended = header.copy()
-    sizes = np.array(header["pixdim"])
-    sizes[0] = -1.0 if sizes[0] < 0 else 1.0
-    sizes[1:4] = np.abs(sizes[1:4])
-    shape = np.array(header["dim"][1:4])
-    shape[int(header["dim"][0]) :] = 1
-    sizes[1:4][(shape == 1) & (sizes[1:4] == 0)] = 1.0
-    mended["pixdim"] = sizes
-    return mended
-
-
 def _oddities(header: Any, rest: int) -> tuple[str, ...]:
     found = []
     if (header["pixdim"][1:4] < 0).any() and not int(header["sform_code"]):
         found.append("Voxel sizes below 0 in the header are taken without their sign.")
     if not int(header["sform_code"]) and not int(header["qform_code"]):
         found.append("No orientation in the header (sform and qform codes are 0).")
+    apart = mm_between_places(header)
+    if apart:
+        found.append(
+            f"The header's sform and qform put voxels up to {apart:.3g} mm apart, and programs "
+            "differ in which they take: here it is the sform."
+        )
     if rest:
         found.append(f"{rest:,} bytes after the voxels are not part of the image.")
     return tuple(found)
@@ -369,7 +345,7 @@ def _new_header(volume: Volume) -> Any:
 def _set_grid(header: Any, volume: Volume) -> None:
     """Dimensions, voxel sizes and both transforms (the quaternion cannot hold a shear)."""
     _set_shape(header, volume)
-    scale = 1 / _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    scale = 1 / mm_per_unit(header)
     affine = np.diag([scale, scale, scale, 1.0]) @ volume.affine
     if np.abs(affine).max() > _LARGEST:
         raise GeometryError(

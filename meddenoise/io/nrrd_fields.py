@@ -175,8 +175,8 @@ def _axes_without_space(
     units = list(np.atleast_1d(fields.get("units", ())))
     there = [units[axis] for axis in spatial] if len(units) == count else None
     scale, unknown = _mm_per_unit(there, len(spatial))
-    lengths = np.abs(spacings[spatial]) * scale
-    sizes = [*(float(length) for length in lengths), *([1.0] * (3 - len(spatial)))]
+    steps = spacings[spatial] * scale  # one below 0 runs the other way, as ITK has it
+    sizes = [*(float(step) for step in steps), *([1.0] * (3 - len(spatial)))]
     affine = np.diag([-sizes[0], -sizes[1], sizes[2], 1.0])
     affine[: len(spatial), 3] = firsts[spatial] * scale
     affine[:2, 3] = 0.0 - affine[:2, 3]
@@ -198,7 +198,7 @@ def _firsts(fields: dict[str, Any], spacings: NDArray[np.float64]) -> NDArray[np
     nodes = np.zeros(len(mins), dtype=bool)
     if len(centres) == len(mins):
         nodes = np.array([str(word).lower() == "node" for word in centres])
-    stated = np.isfinite(mins) & np.isfinite(spacings) & (spacings > 0)
+    stated = np.isfinite(mins) & np.isfinite(spacings) & (spacings != 0)
     return np.where(stated, mins + np.where(nodes, 0.0, spacings / 2), 0.0)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from meddenoise.errors import FileError
-from meddenoise.io.formats import format_of_name, is_store, sniff
+from meddenoise.io.formats import format_of_name, is_store, not_a_scan, sniff
 from meddenoise.io.named import path_of
 
 __all__ = ["ScanFile", "list_scans", "visible_files"]
@@ -61,7 +61,8 @@ def list_scans(path: str | os.PathLike[str], *, series: str | None = None) -> li
     reading it reports the damage.
 
     Args:
-        path: a directory (searched through), a file, or a glob such as ``"data/**/*.nii.gz"``.
+        path: a directory (searched through), a file, or a glob such as ``"data/**/*.nii.gz"``. A
+            file that a glob comes to by several ways, through linked directories, is listed once.
         series: only DICOM series of this UID, number or description.
 
     Returns:
@@ -75,9 +76,11 @@ def list_scans(path: str | os.PathLike[str], *, series: str | None = None) -> li
     if place.is_dir() and not is_store(place):
         return _scans_among(list(visible_files(place)), place, series)
     if place.exists():
+        if not place.is_file() and not place.is_dir():
+            raise FileError(f"{place} is neither a file nor a directory.")
         found = _scans_among([place], place.parent)
         if not found:
-            raise FileError(f"{place} is not a scan in a format that is read here.")
+            raise not_a_scan(place, _sniffed(place))
         if series is not None and len(found) > 1:  # a DICOMDIR
             return _scans_among([place], place.parent, series)
         if series is None or found[0].format != "dicom":
@@ -85,7 +88,7 @@ def list_scans(path: str | os.PathLike[str], *, series: str | None = None) -> li
         # Of which series a file is, those beside it tell: reading says if it is another.
         return [replace(found[0], series=series)]
     if glob.has_magic(str(place)):
-        matches = [Path(match) for match in sorted(glob.glob(str(place), recursive=True))]
+        matches = sorted(_matching(place))
         if not matches:
             raise FileError(f"{place}: nothing matches this pattern.")
         return _scans_of_matches(matches, _fixed_part(place), series)
@@ -101,14 +104,65 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*fixed) if fixed else Path()
 
 
+def _matching(pattern: Path) -> list[Path]:
+    """What a pattern matches, as Python's glob has it, but that ``**`` ends where links go round.
+
+    glob itself follows them, each round longer and in more ways than the last.
+    """
+    if "**" not in pattern.parts:
+        return [Path(match) for match in glob.glob(str(pattern))]
+    place = pattern.parts.index("**")
+    head, tail = Path(*pattern.parts[:place]), pattern.parts[place + 1 :]
+    found: list[Path] = []
+    for top in _matching(head) if glob.has_magic(str(head)) else [head]:
+        for folder in _folders(top):
+            found += _matching(Path(glob.escape(str(folder)), *tail)) if tail else [folder]
+    return found
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    """A directory and those below it that are not hidden, each once, links after all others."""
+    seen: set[str] = set()
+    waiting = [top]
+    for start in waiting:  # which grows
+        for root, names, _ in os.walk(start):
+            names[:] = sorted(name for name in names if not name.startswith("."))
+            real = os.path.realpath(root)
+            if real in seen:
+                names.clear()
+                continue
+            seen.add(real)
+            waiting += [Path(root, name) for name in names if Path(root, name).is_symlink()]
+            yield Path(root)
+
+
 def _scans_of_matches(matches: list[Path], root: Path, series: str | None) -> list[ScanFile]:
     """A directory that matches is searched through, as if it had been named itself."""
     files: dict[Path, None] = {}
     for match in matches:
         below = match.is_dir() and not is_store(match)
         for path in visible_files(match) if below else [match]:
-            files[path] = None
-    return _scans_among(list(files), root, series)
+            if not path.is_fifo():
+                files[path] = None
+    return _scans_among(_by_one_way(files), root, series)
+
+
+def _by_one_way(files: Iterable[Path]) -> list[Path]:
+    """Each file once, by the way without a linked directory, else by the shortest.
+
+    Patterns go into directories that are links, and round and round where one leads back. Two names
+    in one directory are two files, though one be a link to the other: each gets a result.
+    """
+    found: dict[Path, tuple[bool, int, Path]] = {}
+    real: dict[Path, Path] = {}
+    for path in files:
+        folder = path.parent
+        if folder not in real:
+            real[folder] = folder.resolve()
+        way = (real[folder] != folder.absolute(), len(path.parts), path)
+        place = real[folder] / path.name
+        found[place] = min(found.get(place, way), way)
+    return [path for _, _, path in found.values()]
 
 
 def _scans_among(files: list[Path], root: Path, series: str | None = None) -> list[ScanFile]:
@@ -133,11 +187,16 @@ def _scans_among(files: list[Path], root: Path, series: str | None = None) -> li
 def _kind_of(path: Path) -> str | None:
     if path.is_dir():
         return "zarr"
-    try:
-        kind = sniff(path)
-    except OSError:
-        kind = None
+    kind = _sniffed(path)
     named, _ = format_of_name(path)
     if kind == "analyze":
         return "nifti" if named == "nifti" else None
     return kind or named
+
+
+def _sniffed(path: Path) -> str | None:
+    """What a file is by its content; ``None`` as well where it cannot be read."""
+    try:
+        return sniff(path)
+    except OSError:
+        return None

@@ -62,7 +62,8 @@ def carry_sidecars(volume: Volume, target: Path) -> Sidecars:
 def sidecars_beside(scan: Path) -> list[Path]:
     """Those that there are."""
     places = [scan.with_name(_stem(scan) + kind) for kind in _KINDS]
-    return [place for place in places if place.is_file()]
+    # Not by Path.is_file, which fails for a name too long to be there.
+    return [place for place in places if os.path.isfile(place)]
 
 
 def sidecars_for(

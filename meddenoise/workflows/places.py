@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -77,10 +78,13 @@ def plan(
 
     Raises:
         FileError: there is no scan.
-        OutputError: a file for several scans, an unknown extension, or the input's own place.
+        OutputError: a file for several scans, an unknown extension, a name that is too long, or the
+            input's own place.
     """
     place = path_of(source)
     written = [path_of(path) for path in (output, *besides)]
+    for path in written:
+        _check_name(path)
     scans = _chosen(list_scans(place, series=series), place, written, series)
     return _placed(scans, place, output, series)
 
@@ -178,7 +182,7 @@ def _chosen(
 
 def is_there(target: Path) -> bool:
     """Whether a result is there: results appear whole or not at all, so what is there is whole."""
-    return target.is_file() or (target.is_dir() and any(target.iterdir()))
+    return os.path.isfile(target) or (os.path.isdir(target) and any(target.iterdir()))
 
 
 def check_place(source: Path, target: Path, *, overwrite: bool) -> None:
@@ -187,6 +191,7 @@ def check_place(source: Path, target: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: the target is the input, exists, or lies where nothing can be written.
     """
+    _check_name(target)
     if _same(source, target):
         raise OutputError(f"{target} is the input itself, and inputs are never overwritten.")
     empty = target.is_dir() and not any(target.iterdir())
@@ -203,6 +208,18 @@ def check_place(source: Path, target: Path, *, overwrite: bool) -> None:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK):
         raise OutputError(f"{target} cannot be written: {place} is no directory we may write to.")
+
+
+def _check_name(target: Path) -> None:
+    """Say that a name is too long, for which nothing else can be asked of the place."""
+    try:
+        os.lstat(target)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise OutputError(
+                f"{target} cannot be written: the name is too long for this file system; choose a "
+                "shorter one."
+            ) from error
 
 
 def _same(one: Path, other: Path) -> bool:

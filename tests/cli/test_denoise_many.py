@@ -111,6 +111,22 @@ def test_odd_names_and_ways(
     assert (tmp_path / "batch/my scan [1].NII.GZ").is_file()
 
 
+def test_names_as_long_as_can_be(cli: Any, make_scan: Any, tmp_path: Path) -> None:
+    longest = make_scan(f"in/{'x' * 251}.nii")  # .json in its place would be too long
+    make_scan("in/short.nii")
+    make_scan("in/nameless.nii").rename(tmp_path / "in" / ("n" * 255))  # as would be .nii.gz
+    said = cli("denoise", tmp_path / "in", tmp_path / "out", "--method", "median")
+    assert said.status == 2
+    assert "n.nii.gz cannot be written: the name is too long" in said.err
+    assert "meddenoise: 1 of 3 scans failed." in said.err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {longest.name, "short.nii"}
+    for more in ((tmp_path / f"{'y' * 252}.nii",), (tmp_path / "b.nii", "--keep-noise", "n" * 256)):
+        said = cli("denoise", longest, *more, "--method", "median")
+        assert said.status == 2
+        assert "the name is too long" in said.sentence
+    assert not (tmp_path / "b.nii").exists()
+
+
 def test_what_lies_in_the_output_already_is_no_input(
     cli: Any, make_scan: Any, tmp_path: Path
 ) -> None:

@@ -285,6 +285,31 @@ def test_an_axis_of_a_single_voxel_may_leave_its_size_out(
     assert volume.spacing == pytest.approx((2, 3, 1))
 
 
+@pytest.mark.parametrize(("shift", "unit", "said"), [(0.15, 2, ""), (3, 2, "3 mm"), (3, 3, "3 mm")])
+def test_two_places_that_disagree_are_said(
+    tmp_path: Path, shift: float, unit: int, said: str
+) -> None:
+    scale = {2: 1, 3: 1000}[unit]
+    affine = np.diag([0.4 * scale, 0.7 * scale, 5 * scale, 1])
+    path = save(tmp_path / "in.nii", np.ones((3, 4, 5), np.int16), affine)
+    image = nib.load(path)
+    image.set_qform(affine, 1)
+    affine[1, 3] += shift * scale
+    image.set_sform(affine, 2)
+    image.header["xyzt_units"] = unit
+    image.to_filename(tmp_path / "two.nii")
+    volume = io.read(tmp_path / "two.nii")
+    assert volume.affine[1, 3] == pytest.approx(shift)
+    told = [text for text in volume.source.oddities if "sform and qform" in text]
+    assert len(told) == bool(said)
+    assert all(f"up to {said} apart" in text for text in told)
+
+
+def test_a_damaged_second_place_is_no_hindrance(tmp_path: Path) -> None:
+    path = save(tmp_path / "in.nii", np.ones((3, 4, 5), np.int16), qform_code=1, quatern_b=9)
+    np.testing.assert_allclose(io.read(path).affine, SHEARED, atol=1e-6)
+
+
 def test_one_volume_of_several_keeps_both_transforms(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.random.default_rng(0).random((3, 4, 5, 2), np.float32), None)
     scanner, standard = np.diag([2.0, 2, 3, 1]), np.diag([2.5, 2.25, 3.5, 1])

@@ -252,6 +252,25 @@ def test_the_ends_of_axes_without_a_space_mean_the_same_to_itk(
     assert (tmp_path / "out.nrrd").read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [[], ["axis mins: 10 -20 30"], ["axis mins: 10 -20 30", "centers: node node node"]],
+)
+def test_a_spacing_below_0_runs_the_other_way_as_itk_has_it(
+    tmp_path: Path, lines: list[str]
+) -> None:
+    array = np.arange(60, dtype="<i2").reshape(3, 4, 5)
+    head = ["NRRD0004", "type: short", "dimension: 3", "sizes: 3 4 5", "spacings: -1.5 2 -4"]
+    text = "\n".join([*head, *lines, "endian: little", "encoding: raw", "", ""])
+    path = tmp_path / "in.nrrd"
+    path.write_bytes(text.encode() + array.tobytes(order="F"))
+    volume, itk = io.read(path), sitk.ReadImage(str(path))
+    assert volume.spacing == itk.GetSpacing() == (1.5, 2, 4)
+    for index in ([0, 0, 0], [2, 3, 4]):
+        lps = itk.TransformIndexToPhysicalPoint(index)
+        np.testing.assert_allclose((volume.affine @ [*index, 1])[:3], np.array(lps) * [-1, -1, 1])
+
+
 def test_the_ends_of_axes_are_in_their_unit_and_may_not_be_stated(tmp_path: Path) -> None:
     fields = {"spacings": [1.0, 2, 4], "axis mins": [10.0, np.nan, -3], "units": ["cm"] * 3}
     nrrd.write(str(tmp_path / "in.nrrd"), np.ones((3, 4, 5), np.int16), fields)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -27,6 +28,20 @@ def test_a_pipe_is_no_file_to_wait_for(tree: Path) -> None:
     before = io.list_scans(tree)
     os.mkfifo(tree / "pipe.nii")
     assert io.list_scans(tree) == before
+    assert [s.path for s in io.list_scans(str(tree / "*"))] == [s.path for s in before]
+    with pytest.raises(FileError, match=r"pipe\.nii is neither a file nor a directory"):
+        io.list_scans(tree / "pipe.nii")
+
+
+@pytest.mark.parametrize("end", [".hdr", ".img"])
+def test_a_single_file_that_is_no_scan_is_called_what_it_is(tmp_path: Path, end: str) -> None:
+    kind = nib.Nifti1Pair if end == ".img" else nib.AnalyzeImage
+    nib.save(kind(np.ones((3, 3, 3), np.int16), np.eye(4)), tmp_path / f"a{end}")
+    with pytest.raises(FileError) as read:
+        io.read(tmp_path / f"a{end}")
+    with pytest.raises(FileError) as listed:
+        io.list_scans(tmp_path / f"a{end}")
+    assert str(listed.value) == str(read.value)
 
 
 def test_scans_are_found_in_order_and_other_files_passed_over(tree: Path) -> None:
@@ -47,6 +62,25 @@ def test_a_file_and_a_glob(tree: Path) -> None:
         "sub-01/a.nii",
         "sub-01/c.nrrd",
     ]
+
+
+@pytest.mark.parametrize("pattern", ["**/*.nii*", "*", "*/**/*.nii*"])
+def test_a_glob_comes_to_a_scan_by_one_way(tree: Path, pattern: str) -> None:
+    for link, leads in (("a-link", "sub-01"), ("back", "."), ("sub-01/up", "..")):
+        (tree / link).symlink_to(leads)
+    names = [str(scan.relative) for scan in io.list_scans(str(tree / pattern))]
+    assert [name for name in names if not name.startswith("d.")] == [
+        "sub-01/a.nii",
+        *(["sub-01/c.nrrd"] if pattern == "*" else []),
+        "sub-02/b.nii.gz",
+    ]
+
+
+def test_a_glob_takes_what_only_a_link_leads_to(tree: Path) -> None:
+    (tree / "sub-01" / "again.nii").symlink_to("a.nii")  # a name of its own
+    (tree.parent / "link").symlink_to(tree)
+    names = [str(scan.relative) for scan in io.list_scans(f"{tree.parent}/link/**/*.nii")]
+    assert names == ["sub-01/a.nii", "sub-01/again.nii"]
 
 
 def test_nothing_there_is_said(tree: Path, tmp_path: Path) -> None:

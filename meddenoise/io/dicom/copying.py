@@ -5,6 +5,8 @@ from __future__ import annotations
 from copy import copy as shallow
 from typing import Any
 
+import numpy as np
+
 from meddenoise.io.dicom.mosaic import describing_elements
 
 __all__ = ["copied"]
@@ -22,20 +24,28 @@ _DROPPED = {
     0x7FE00002,  # ExtendedOffsetTableLengths
     0x7FE00003,  # EncapsulatedPixelDataValueTotalLength
 }
+# Bytes of a word, of which pydicom keeps the order that the file had.
+_WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 
 def copied(source: Any, *, keep_private: bool) -> Any:
     """A copy that shares no mutable part with the source; sequences are walked.
 
+    Words (overlays, tables) are in little endian, as what is written is, whatever the source is in.
+
     Private elements may hold anything, names too, and go unless they are asked for. Those few
     without which a Siemens mosaic could not be read stay.
     """
     kept = None if keep_private else describing_elements(source)
-    return _copied(source, kept)
+    turned = source.original_encoding == (False, False)
+    copy = _copied(source, kept, turned=turned)
+    if turned:  # elements that were not looked at know their own order
+        copy.set_original_encoding(False, True, source.original_character_set)
+    return copy
 
 
-def _copied(source: Any, private: set[int] | None) -> Any:
-    """``private``: which private tags stay; ``None``: all."""
+def _copied(source: Any, private: set[int] | None, *, turned: bool) -> Any:
+    """``private``: which private tags stay; ``None``: all. ``turned``: it is in big endian."""
     from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
 
@@ -50,9 +60,12 @@ def _copied(source: Any, private: set[int] | None) -> Any:
             continue
         if element.VR == "SQ" or (element.VR is None and source[tag].VR == "SQ"):
             nested = None if private is None else set[int]()
-            items = [_copied(item, nested) for item in source[tag].value]
+            items = [_copied(item, nested, turned=turned) for item in source[tag].value]
             element = shallow(source[tag])
             element.value = Sequence(items)
+        elif turned and element.VR in _WORDS:
+            element = shallow(source[tag])
+            element.value = _turned(element.value, _WORDS[element.VR])
         elif not element.is_raw:
             # Decoded elements are mutable: setting a value would change the source's.
             element = shallow(element)
@@ -60,6 +73,13 @@ def _copied(source: Any, private: set[int] | None) -> Any:
     copy = Dataset(elements)
     copy.set_original_encoding(*source.original_encoding, source.original_character_set)
     return copy
+
+
+def _turned(words: bytes, size: int) -> bytes:
+    """The other byte order; a value that is no whole number of words stays as it is."""
+    if not words or len(words) % size:
+        return words
+    return np.frombuffer(words, f"u{size}").byteswap().tobytes()
 
 
 def _is_embedded_overlay(source: Any, tag: Any) -> bool:

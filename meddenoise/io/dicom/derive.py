@@ -7,6 +7,7 @@ reference, geometry, acquisition and display stays; what no longer holds is remo
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ from meddenoise.io.dicom.references import (
     evidence,
     source_reference,
 )
+from meddenoise.io.dicom.values import number, tag_of, texts
 
 __all__ = ["IMPLEMENTATION_UID", "DerivedSeries", "derive"]
 
@@ -141,11 +143,12 @@ def _set_identity(header: Any, file: DicomFile, series: DerivedSeries, instance:
     header.SeriesInstanceUID = UID(series.uid)
     if not header.get("StudyInstanceUID"):
         header.StudyInstanceUID = UID(series.study)
-    number = header.get("SeriesNumber")
-    after = (int(number) if number not in (None, "") else 0) + 1000
-    header.SeriesNumber = min(after, _LARGEST_INTEGER)
+    before = number(header, "SeriesNumber")  # the first of several; some write text
+    header.pop(tag_of("SeriesNumber"), None)  # which pydicom would read before it replaces it
+    known = before if before is not None and math.isfinite(before) else 0
+    header.SeriesNumber = int(max(-_LARGEST_INTEGER, min(known + 1000, _LARGEST_INTEGER)))
     prefix = _PREFIX[series.derivation]
-    old = str(header.get("SeriesDescription") or "").strip()
+    old = "\\".join(texts(header, "SeriesDescription"))  # which some write a backslash into
     header.SeriesDescription = f"{prefix} {old}".strip()[:_LONG_STRING].strip()
 
 

@@ -93,7 +93,7 @@ def save(dataset: Any, path: Path) -> None:
         _write_elements(stream, dataset)
     except (
         ValueError, TypeError, AttributeError, NotImplementedError, KeyError, IndexError, EOFError,
-        OSError, struct.error, BytesLengthException,
+        OSError, OverflowError, struct.error, BytesLengthException,
     ) as error:  # fmt: skip
         reason = str(error).split("\n")[0]  # after it, pydicom quotes the element
         raise OutputError(

@@ -195,10 +195,11 @@ def _damage_named(file: DicomFile) -> Iterator[None]:
         raise
     except (
         ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError, EOFError,
-        OSError, BytesLengthException,
+        OSError, OverflowError, BytesLengthException,
     ) as error:  # fmt: skip
+        reason = str(error).rstrip(".")
         raise OutputError(
-            f"{file.path}: the header is damaged and cannot be written again: {error}."
+            f"{file.path}: the header is damaged and cannot be written again: {reason}."
         ) from error
 
 

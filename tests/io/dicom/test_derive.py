@@ -133,6 +133,14 @@ def test_long_histories_and_descriptions_fit_their_elements(
     assert len(ds.SeriesDescription) == 64
 
 
+def test_a_description_with_a_backslash_keeps_its_words(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+) -> None:
+    io.write(io.read(make_series(ramp, SeriesDescription="T1\\T2")), tmp_path / "out")
+    ds = pydicom.dcmread(tmp_path / "out" / "IM0001.dcm")
+    assert list(ds.SeriesDescription) == ["DN T1", "T2"]
+
+
 def test_simulated_noise_does_not_call_itself_reduction(
     make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
 ) -> None:
@@ -211,3 +219,38 @@ def test_the_series_number_stays_one(
 ) -> None:
     out = io.write(io.read(make_series(ramp, SeriesNumber=before)), tmp_path / "out")
     assert {pydicom.dcmread(path).SeriesNumber for path in out.iterdir()} == {after}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"abc ", 1000), (b"3\\4 ", 1003), (b"inf ", 1000), (b"-99999999999", 1 - 2**31)],
+)
+def test_a_series_number_that_is_none_hinders_nothing(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path, before: bytes, after: int
+) -> None:
+    place = make_series(ramp, SeriesNumber=1234)
+    plain = b"\x20\0\x11\0IS\4\0" + b"1234"
+    for path in place.iterdir():
+        content = path.read_bytes()
+        assert content.count(plain) == 1
+        length = len(before).to_bytes(2, "little")
+        path.write_bytes(content.replace(plain, plain[:6] + length + before))
+    out = io.write(io.read(place), tmp_path / "out")
+    assert {pydicom.dcmread(path).SeriesNumber for path in out.iterdir()} == {after}
+
+
+def test_an_endless_number_in_a_header_is_damage_that_is_named(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+) -> None:
+    place = make_series(ramp, AcquisitionNumber=1234)
+    for path in place.iterdir():
+        ds = pydicom.dcmread(path)
+        ds.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+        pydicom.dcmwrite(path, ds, implicit_vr=True, little_endian=True)
+        start = b"\x20\0\x12\0\4\0\0\0"
+        content = path.read_bytes()
+        assert content.count(start + b"1234") == 1
+        path.write_bytes(content.replace(start + b"1234", start + b"inf "))
+    with pytest.raises(OutputError, match=r"cannot be written again: .*infinity to integer\.$"):
+        io.write(io.read(place), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

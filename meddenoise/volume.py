@@ -214,14 +214,15 @@ def _has_place(affine: NDArray[np.float64]) -> bool:
 def _as_array(given: Any) -> NDArray[Any]:
     """An array of what may be one, or a tensor; masks are left to whoever asks for them."""
     torch = sys.modules.get("torch")  # where nobody imported it, there is no tensor
-    if torch is not None and isinstance(given, torch.Tensor):
-        given = given.detach().cpu()
-        if given.dtype == torch.bfloat16:  # NumPy has none
-            given = given.float()
     try:
+        if torch is not None and isinstance(given, torch.Tensor):
+            given = given.detach().cpu().resolve_conj().resolve_neg()
+            if given.dtype == torch.bfloat16:  # NumPy has none
+                given = given.float()
         return np.asarray(given)
-    except ValueError as error:
-        raise ParameterError(f"A volume's voxels make no array: {error}.") from error
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).split(". ")[0].rstrip(".")
+        raise ParameterError(f"A volume's voxels make no array ({reason}).") from error
 
 
 def _in_floats(array: NDArray[Any]) -> NDArray[np.floating]:

@@ -42,8 +42,11 @@ def test_a_tensor_gives_its_values(make: Any) -> None:
 
 
 def test_what_makes_no_array_is_refused() -> None:
-    with pytest.raises(ParameterError, match="make no array"):
-        Volume.from_array([[1, 2], [3]])
+    for given in ([[1, 2], [3]], torch.eye(3).to_sparse(), [torch.ones(3, requires_grad=True)] * 3):
+        with pytest.raises(ParameterError, match=r"make no array \([^.]*\)\.$"):
+            Volume.from_array(given)
+    imaginary = torch.complex(torch.ones(3, 3), torch.eye(3)).conj().imag
+    assert np.array_equal(Volume.from_array(imaginary).array[0], -np.eye(3))
 
 
 def test_an_empty_array_is_refused() -> None:

@@ -13,6 +13,9 @@ from meddenoise.errors import DamagedScan
 __all__ = ["affine_of", "mm_between_places", "mm_per_unit"]
 
 _MM_PER_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
+# Radians that are lost near half a turn, where the quaternion's first part is left out of the
+# header and follows from the others, in single precision.
+_ROUNDED = 1e-3
 
 
 def mm_per_unit(header: Any) -> float:
@@ -57,7 +60,8 @@ def _with_sizes(header: Any) -> Any:
 def mm_between_places(header: Any) -> float:
     """How far apart sform and qform put a corner of the image; 0 if that is within half a voxel.
 
-    It is 0 as well where one of the two is not there, or makes no sense.
+    A shear, which a qform cannot hold, does not count, nor what rounding does to its quaternion. It
+    is 0 as well where one of the two is not there, or makes no sense.
     """
     from nibabel.spatialimages import HeaderDataError
 
@@ -69,8 +73,11 @@ def mm_between_places(header: Any) -> float:
     with np.errstate(all="ignore"):
         try:
             sform, qform = header.get_sform(), _with_sizes(header).get_qform()
-        except (HeaderDataError, ValueError):
+            alike = header.copy()
+            alike.set_qform(sform, strip_shears=True)
+            apart = float(np.linalg.norm((alike.get_qform() - qform)[:3] @ corners, axis=0).max())
+        except (HeaderDataError, ValueError, np.linalg.LinAlgError):
             return 0.0
-        apart = float(np.linalg.norm((sform - qform)[:3] @ corners, axis=0).max())
-        least = float(np.linalg.norm(sform[:3, :3], axis=0).min())
-    return apart * mm_per_unit(header) if least / 2 < apart < np.inf else 0.0
+        sizes = np.linalg.norm(sform[:3, :3], axis=0)
+        chance = float(sizes.min()) / 2 + _ROUNDED * float(np.linalg.norm(sizes * shape))
+    return apart * mm_per_unit(header) if chance < apart < np.inf else 0.0

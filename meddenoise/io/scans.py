@@ -104,19 +104,20 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*fixed) if fixed else Path()
 
 
-def _matching(pattern: Path) -> list[Path]:
-    """What a pattern matches, as Python's glob has it, but that ``**`` ends where links go round.
+def _matching(pattern: Path, top: Path | None = None) -> list[Path]:
+    """What a pattern matches below a directory, as Python's glob has it, but links end in ``**``.
 
     glob itself follows them, each round longer and in more ways than the last.
     """
+    top = top or Path()
     if "**" not in pattern.parts:
-        return [Path(match) for match in glob.glob(str(pattern))]
+        return [top / match for match in glob.glob(str(pattern), root_dir=top)]
     place = pattern.parts.index("**")
     head, tail = Path(*pattern.parts[:place]), pattern.parts[place + 1 :]
     found: list[Path] = []
-    for top in _matching(head) if glob.has_magic(str(head)) else [head]:
-        for folder in _folders(top):
-            found += _matching(Path(glob.escape(str(folder)), *tail)) if tail else [folder]
+    for start in _matching(head, top) if glob.has_magic(str(head)) else [top / head]:
+        for folder in _folders(start):
+            found += _matching(Path(*tail), folder) if tail else [folder]
     return found
 
 
@@ -144,22 +145,24 @@ def _scans_of_matches(matches: list[Path], root: Path, series: str | None) -> li
         for path in visible_files(match) if below else [match]:
             if not path.is_fifo():
                 files[path] = None
-    return _scans_among(_by_one_way(files), root, series)
+    return _scans_among(_by_one_way(files, root), root, series)
 
 
-def _by_one_way(files: Iterable[Path]) -> list[Path]:
-    """Each file once, by the way without a linked directory, else by the shortest.
+def _by_one_way(files: Iterable[Path], root: Path) -> list[Path]:
+    """Each file once, by the way below ``root`` without a linked directory, else by the shortest.
 
     Patterns go into directories that are links, and round and round where one leads back. Two names
     in one directory are two files, though one be a link to the other: each gets a result.
     """
     found: dict[Path, tuple[bool, int, Path]] = {}
     real: dict[Path, Path] = {}
+    base = root.resolve()
     for path in files:
         folder = path.parent
         if folder not in real:
             real[folder] = folder.resolve()
-        way = (real[folder] != folder.absolute(), len(path.parts), path)
+        straight = folder.is_relative_to(root) and real[folder] == base / folder.relative_to(root)
+        way = (not straight, len(path.parts), path)
         place = real[folder] / path.name
         found[place] = min(found.get(place, way), way)
     return [path for _, _, path in found.values()]

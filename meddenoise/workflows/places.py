@@ -211,9 +211,11 @@ def check_place(source: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def _check_name(target: Path) -> None:
-    """Say that a name is too long, for which nothing else can be asked of the place."""
+    """Say that a name is too long or none, for which nothing else can be asked of the place."""
     try:
         os.lstat(target)
+    except ValueError as error:
+        raise OutputError(f"{str(target)!r} cannot be written: {error}.") from error
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise OutputError(

@@ -100,8 +100,9 @@ def give_back(storage: Any, study: int, number: int) -> int:
         The trial's number in the storage.
     """
     place: int = storage.get_trial_id_from_study_id_trial_number(study, number)
-    # Optuna counts what has failed as tried.
-    storage.set_trial_system_attr(place, "grid_id", -1)
+    if "grid_id" in storage.get_trial_system_attrs(place):
+        # Optuna counts what has failed as tried.
+        storage.set_trial_system_attr(place, "grid_id", -1)
     return place
 
 

@@ -25,6 +25,10 @@ _KILLED = (
     "Processes that shared the trials were killed ({count} of {all}), perhaps for want of memory: "
     "what was left of their trials was not done. Call it again to go on, with fewer --workers."
 )
+_STOPPED = (
+    "Processes that shared the trials were stopped ({count} of {all}): what was left of their "
+    "trials was not done. Call it again to go on."
+)
 # By which a shell tells of a process that a signal has ended.
 _BY_SIGNAL = 128
 
@@ -89,17 +93,22 @@ def share_out(
     for fault, where, _ in came:
         if fault is not None:
             raise fault from RuntimeError(f"In a process that shared the trials:\n{where}")
-    for process, answer in zip(processes, answers.values(), strict=True):
-        status = process.exitcode or 0
-        if answer is None and 0 <= status < _BY_SIGNAL:
+    silent = [
+        process.exitcode or 0
+        for process, answer in zip(processes, answers.values(), strict=True)
+        if answer is None
+    ]
+    for status in silent:
+        if 0 <= status < _BY_SIGNAL:
             raise MeddenoiseError(
                 f"A process that shared the trials ended with status {status}: see what it printed "
                 "(a script that calls tune does so under 'if __name__ == \"__main__\":')."
             )
     said = dict.fromkeys(text for _, _, warned in came for text in warned)
-    killed = len(answers) - len(came)
-    if killed:
-        said[_KILLED.format(count=killed, all=len(answers))] = None
+    killed = sum(status < 0 for status in silent)
+    for what, count in ((_KILLED, killed), (_STOPPED, len(silent) - killed)):
+        if count:
+            said[what.format(count=count, all=len(answers))] = None
     for text in said:
         warnings.warn(text, stacklevel=2)
     return next((why for _, why, _ in came if why), "")

@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from meddenoise import io
 from meddenoise.errors import FileError, GeometryError, InputError, OutputError
@@ -303,6 +304,22 @@ def test_two_places_that_disagree_are_said(
     told = [text for text in volume.source.oddities if "sform and qform" in text]
     assert len(told) == bool(said)
     assert all(f"up to {said} apart" in text for text in told)
+
+
+def test_what_a_qform_cannot_hold_is_no_second_place(tmp_path: Path) -> None:
+    sheared = np.array([[1.0, 0, 0, 0], [0, 1, 1.5, 0], [0, 0, 3, 0], [0, 0, 0, 1]])
+    volume = Volume.from_array(np.ones((64, 64, 30), np.float32), affine=sheared)
+    assert not io.read(io.write(volume, tmp_path / "sheared.nii")).source.oddities
+    # Nearly half a turn: single precision puts corners a third of a millimetre away.
+    for seed in range(20):
+        turn = Rotation.from_rotvec(np.random.default_rng(seed).normal(0, 1e-3, 3)).as_matrix()
+        affine = np.eye(4)
+        affine[:3, :3] = turn @ np.diag([-1, -1, 1]) @ np.diag([0.3, 0.3, 1])
+        image = nib.Nifti1Image(np.ones((512, 512, 4), np.uint8), affine)
+        image.set_sform(affine, 1)
+        image.set_qform(affine, 1)
+        nib.save(image, tmp_path / "turned.nii")
+        assert not io.read(tmp_path / "turned.nii").source.oddities
 
 
 def test_a_damaged_second_place_is_no_hindrance(tmp_path: Path) -> None:

@@ -83,6 +83,16 @@ def test_a_glob_takes_what_only_a_link_leads_to(tree: Path) -> None:
     assert names == ["sub-01/a.nii", "sub-01/again.nii"]
 
 
+def test_the_way_does_not_depend_on_how_the_place_is_named(tree: Path) -> None:
+    (tree / "a-link").symlink_to("sub-01")
+    (tree.parent / "link").symlink_to(tree)
+    (tree / "s[1]").mkdir()
+    (tree / "s[1]" / "d.nii").write_bytes((tree / "sub-01" / "a.nii").read_bytes())
+    for place in (tree, tree.parent / "link", tree / "sub-01" / ".."):
+        names = [str(scan.relative) for scan in io.list_scans(f"{place}/**/*.nii")]
+        assert [name for name in names if "/" in name] == ["s[1]/d.nii", "sub-01/a.nii"]
+
+
 def test_nothing_there_is_said(tree: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "missing", tree / "*.gipl", tree / "notes.txt"):
         with pytest.raises(FileError):

@@ -50,6 +50,12 @@ def test_a_place_in_a_grid_whose_trial_was_ended_is_tried_again(tmp_path: Path) 
     lost = study.ask()
     lost.set_user_attr(CALL, 0)
     lost.suggest_categorical("x", grid["x"])
+    random = optuna.load_study(
+        study_name=NAME,
+        storage=storage_of(optuna, tmp_path),
+        sampler=optuna.samplers.RandomSampler(seed=0),
+    )
+    random.ask().set_user_attr(CALL, 0)  # of another sampler, which has no places
     end_lost(optuna, tmp_path, 0)
     study.optimize(lambda trial: trial.suggest_categorical("x", grid["x"]), n_trials=9)
     assert sorted(trial.value for trial in study.trials if trial.value is not None) == [1, 2, 3]

@@ -83,7 +83,7 @@ def stopped(trials: int, seeds: tuple[int, ...]) -> str:
 
 
 def test_a_process_that_is_stopped_while_it_trains_is_told_of_too() -> None:
-    with pytest.warns(UserWarning, match=r"killed \(1 of 2\)"):
+    with pytest.warns(UserWarning, match=r"were stopped \(1 of 2\)"):
         assert share_out(stopped, 2, 2, (7, 5), lambda: None) == ""
 
 

@@ -71,13 +71,17 @@ def mm_between_places(header: Any) -> float:
     shape[int(header["dim"][0]) :] = 1
     corners = np.array(np.meshgrid(*((0, n - 1) for n in shape), [1])).reshape(4, -1)
     with np.errstate(all="ignore"):
+        sform = header.get_sform()
+        sizes = np.linalg.norm(sform[:3, :3], axis=0)
+        # Of anything else LAPACK's decomposition may never end; the volume is refused later.
+        if not (np.isfinite(sform).all() and np.isfinite(sizes).all() and (sizes > 0).all()):
+            return 0.0
         try:
-            sform, qform = header.get_sform(), _with_sizes(header).get_qform()
+            qform = _with_sizes(header).get_qform()
             alike = header.copy()
             alike.set_qform(sform, strip_shears=True)
             apart = float(np.linalg.norm((alike.get_qform() - qform)[:3] @ corners, axis=0).max())
         except (HeaderDataError, ValueError, np.linalg.LinAlgError):
             return 0.0
-        sizes = np.linalg.norm(sform[:3, :3], axis=0)
         chance = float(sizes.min()) / 2 + _ROUNDED * float(np.linalg.norm(sizes * shape))
     return apart * mm_per_unit(header) if chance < apart < np.inf else 0.0

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from meddenoise import io
 from meddenoise.errors import FileError, GeometryError, InputError, OutputError
+from meddenoise.io.nifti_fields import mm_between_places
 from meddenoise.volume import Volume
 
 SHEARED = np.array(
@@ -320,6 +321,18 @@ def test_what_a_qform_cannot_hold_is_no_second_place(tmp_path: Path) -> None:
         image.set_qform(affine, 1)
         nib.save(image, tmp_path / "turned.nii")
         assert not io.read(tmp_path / "turned.nii").source.oddities
+
+
+@pytest.mark.parametrize("damage", [np.inf, np.nan, 0.0])
+def test_a_damaged_place_is_not_decomposed(damage: float) -> None:
+    """Of what is not finite, LAPACK's singular values may never come."""
+    header = nib.Nifti2Header()
+    header.set_data_shape((3, 4, 5))
+    header.set_qform(np.diag([2, 2, 2, 1]), 1)
+    sform = np.diag([2.0, 2, 2, 1])
+    sform[1, 1] = damage
+    header.set_sform(sform, 1)
+    assert mm_between_places(header) == 0
 
 
 def test_a_damaged_second_place_is_no_hindrance(tmp_path: Path) -> None:

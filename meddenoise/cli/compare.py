@@ -14,11 +14,6 @@ from meddenoise.io.named import path_of
 
 __all__ = ["compare"]
 
-_OF_A_RUN = (
-    *("config.yaml", "log.jsonl", "metrics.json", "model.safetensors", "preview.png"),
-    *("provenance.json", "splits.json"),
-)
-
 
 def compare(
     runs: Annotated[
@@ -77,6 +72,7 @@ def compare(
 def _check_numbers(file: Path, runs: Sequence[Path], page: Path | None) -> None:
     """Raise for numbers that would be written over the page, or over what a run consists of."""
     from meddenoise.io.atomic import check_output
+    from meddenoise.workflows.run_directory import RUN_FILES
 
     place = path_of(file).resolve()
     if page is not None and place == path_of(page).resolve():
@@ -84,6 +80,6 @@ def _check_numbers(file: Path, runs: Sequence[Path], page: Path | None) -> None:
     for run in runs:
         directory = path_of(run).resolve()
         deeper = directory in place.parents and place.parent != directory
-        if place.exists() and (deeper or place in {directory / name for name in _OF_A_RUN}):
+        if place.exists() and (deeper or place in {directory / name for name in RUN_FILES}):
             raise OutputError(f"--json {file} is part of the run {run}: choose another file.")
     check_output(file)

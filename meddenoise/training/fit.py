@@ -232,7 +232,7 @@ def with_own_patch(config: Config, trainer: Trainer, train: Sequence[Prepared]) 
 def _check_axes(config: Config, network: nn.Module) -> None:
     """Refuse a module that says that it sees other axes than patches have."""
     multiple = getattr(network, "multiple", config.data.patch)
-    if not isinstance(multiple, Sequence):
+    if isinstance(multiple, (int, float)):
         raise config.error(
             "data.patch",
             f"the network's attribute multiple is {multiple!r}: give a number per axis.",

@@ -16,7 +16,13 @@ from meddenoise.io import ScanFile
 from meddenoise.io.named import path_of
 from meddenoise.training.lock import LOCK, run_lock
 
-__all__ = ["check_directory", "check_same_scans", "claimed", "directory_of"]
+__all__ = ["RUN_FILES", "check_directory", "check_same_scans", "claimed", "directory_of"]
+
+RUN_FILES = (
+    *("config.yaml", "log.jsonl", "metrics.json", "model.safetensors", "preview.png"),
+    *("provenance.json", "splits.json"),
+)
+"""What a run writes into its directory, besides directories."""
 
 
 def directory_of(config: Config, output: str | Path | None) -> Path:

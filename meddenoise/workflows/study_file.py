@@ -83,23 +83,24 @@ def end_lost(optuna: Any, directory: Path, call: int) -> None:
     running = (optuna.trial.TrialState.RUNNING,)
     for trial in storage.get_all_trials(study, deepcopy=False, states=running):
         if trial.user_attrs.get(CALL) == call:
-            place = give_back(storage, study, trial.number)
-            storage.set_trial_user_attr(place, "fault", "its process was ended")
+            place = give_back(storage, trial.number, "its process was ended")
             storage.set_trial_state_values(place, optuna.trial.TrialState.FAIL)
 
 
-def give_back(storage: Any, study: int, number: int) -> int:
-    """Of a trial that was stopped: its place in a grid is to be tried again.
+def give_back(storage: Any, number: int, fault: str) -> int:
+    """Say why a trial was stopped; its place in a grid is to be tried again.
 
     Args:
         storage: of Optuna.
-        study: its number there.
         number: the trial's in the study; it is running.
+        fault: why.
 
     Returns:
         The trial's number in the storage.
     """
+    study = storage.get_study_id_from_name(NAME)
     place: int = storage.get_trial_id_from_study_id_trial_number(study, number)
+    storage.set_trial_user_attr(place, "fault", fault)
     if "grid_id" in storage.get_trial_system_attrs(place):
         # Optuna counts what has failed as tried.
         storage.set_trial_system_attr(place, "grid_id", -1)

@@ -235,9 +235,7 @@ def _work(
                 progress(f"trial {trial.number} failed: {fault}")
             raise
         except Interrupted:
-            number = storage.get_study_id_from_name(NAME)
-            place_there = give_back(storage, number, trial.number)
-            storage.set_trial_user_attr(place_there, "fault", "it was stopped")
+            give_back(storage, trial.number, "it was stopped")
             raise Interrupted("Stopped: the same call goes on with the study.") from None
         if progress:
             progress(f"trial {trial.number}: {objective} {value:.4g}")

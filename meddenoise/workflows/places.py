@@ -78,8 +78,8 @@ def plan(
 
     Raises:
         FileError: there is no scan.
-        OutputError: a file for several scans, an unknown extension, a name that is too long, or the
-            input's own place.
+        OutputError: a file for several scans, an unknown extension, a name that is too long, a
+            place that may not be entered, or the input's own.
     """
     place = path_of(source)
     written = [path_of(path) for path in (output, *besides)]
@@ -211,7 +211,7 @@ def check_place(source: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def _check_name(target: Path) -> None:
-    """Say that a name is too long or none, for which nothing else can be asked of the place."""
+    """Say that a name is too long or none, or out of reach, where nothing else can be asked."""
     try:
         os.lstat(target)
     except ValueError as error:
@@ -221,6 +221,10 @@ def _check_name(target: Path) -> None:
             raise OutputError(
                 f"{target} cannot be written: the name is too long for this file system; choose a "
                 "shorter one."
+            ) from error
+        if error.errno == errno.EACCES:
+            raise OutputError(
+                f"{target} cannot be written: a directory above it may not be entered."
             ) from error
 
 

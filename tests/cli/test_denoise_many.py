@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -124,6 +125,25 @@ def test_names_as_long_as_can_be(cli: Any, make_scan: Any, tmp_path: Path) -> No
         said = cli("denoise", longest, *more, "--method", "median")
         assert said.status == 2
         assert "the name is too long" in said.sentence
+    assert not (tmp_path / "b.nii").exists()
+
+
+def test_a_place_that_may_not_be_entered(
+    cli: Any, make_scan: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    barred, lstat = tmp_path / "barred", os.lstat
+
+    def refuse(path: Any, **more: Any) -> os.stat_result:  # root, who may be testing, may go there
+        if Path(path).parent == barred:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return lstat(path, **more)
+
+    scan = make_scan("a.nii.gz")
+    monkeypatch.setattr(os, "lstat", refuse)
+    for more in ((barred / "b.nii",), (tmp_path / "b.nii", "--keep-noise", barred / "n.nii")):
+        said = cli("denoise", scan, *more, "--method", "median")
+        assert said.status == 2
+        assert "cannot be written: a directory above it may not be entered." in said.sentence
     assert not (tmp_path / "b.nii").exists()
 
 

@@ -48,7 +48,8 @@ def compare(
     if file is not None:
         _check_numbers(file, runs, output)
     told = compare_runs(runs, output=output, figures=figures, overwrite=overwrite)
-    console = Console()
+    # Names and values as they are: to rich ":x:" is a picture.
+    console = Console(emoji=False)
     for title, table in told.tables().items():
         if not table.rows:
             console.print(f"{title}: nothing")

@@ -101,9 +101,19 @@ class Unreferenced:
             return None if one is None else one.value
 
         said = {}
-        if of("residual_sigma") == 0:
-            return {"nothing": "Nothing at all was taken away: both images are the same."}
         at_edges, ratio, shift = of("residual_at_edges"), of("residual_ratio"), of("shift")
+        if of("residual_sigma") == 0 and not shift:
+            return {
+                "nothing": "Nothing at all was taken away: both images are the same in all voxels "
+                "looked at."
+            }
+        if of("residual_sigma") == 0:
+            # One number was added everywhere, as a lost intercept of CT does.
+            unit = f" {self.units}" if self.units else ""
+            return {
+                "nothing": "No noise at all was taken away: all voxels looked at differ by the "
+                f"same {shift:+.6g}{unit}. Check the intercept, or the offset, of both images."
+            }
         if at_edges is not None and at_edges > LIMIT:
             said["edges"] = (
                 f"At edges what was taken away is {at_edges:.1f} times as strong as elsewhere, "

@@ -65,6 +65,9 @@ class Cell:
 class Summary:
     """One method with one noise, or with ``"all"``, over the volumes.
 
+    With ``"all"`` a volume counts once for each noise, and is one volume all the same: intervals
+    and tests are over volumes.
+
     Attributes:
         psnr, ssim: means; ``None`` where no volume has a number.
         psnr_gain, ssim_gain: beside the baseline, on the volumes that both have; ``None`` for the
@@ -105,10 +108,15 @@ def _summary(method: str, noise: str, group: Sequence[Cell], baseline: str, seed
     means, gains = {}, {}
     for metric in METRICS:
         ours, theirs = _values(group, method, metric), _values(group, baseline, metric)
-        means[metric] = mean_with_interval(list(ours.values()), seed=seed) if ours else None
+        means[metric] = _over_volumes(ours, seed)
         both = [place for place in ours if place in theirs]
         gains[metric] = (
-            paired_comparison([ours[p] for p in both], [theirs[p] for p in both], seed=seed)
+            paired_comparison(
+                [ours[p] for p in both],
+                [theirs[p] for p in both],
+                groups=[volume for volume, _ in both],
+                seed=seed,
+            )
             if both and method != baseline
             else None
         )
@@ -134,6 +142,13 @@ def _values(group: Sequence[Cell], method: str, metric: str) -> dict[tuple[str, 
         for cell in group
         if cell.method == method and cell.metrics.get(metric) is not None
     }
+
+
+def _over_volumes(values: Mapping[tuple[str, str], float], seed: int) -> Mean | None:
+    if not values:
+        return None
+    volumes = [volume for volume, _ in values]
+    return mean_with_interval(list(values.values()), groups=volumes, seed=seed)
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -98,9 +98,10 @@ def _spread(noisy: Volume | None, panels: Sequence[Panel]) -> float:
     """Three standard deviations of the most that a method removed."""
     if noisy is None:
         return 1.0
-    removed = [
-        float(np.std((noisy.array - panel.volume.array)[noisy.valid]))
-        for panel in panels
-        if panel.name not in (_NOISY, _TRUTH)
-    ]
+    removed = []
+    for panel in panels:
+        # One voxel that a method lost would leave no scale for any of the residuals.
+        valid = noisy.valid & panel.volume.valid
+        if panel.name not in (_NOISY, _TRUTH) and valid.any():
+            removed.append(float(np.std((noisy.array - panel.volume.array)[valid])))
     return 3 * max(removed, default=0.0) or 1.0

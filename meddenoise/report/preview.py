@@ -93,6 +93,8 @@ def display_window(volume: Volume) -> tuple[float, float]:
     if volume.units == "HU":
         return -150.0, 250.0
     values = volume.array[0][volume.valid[0]]
+    if values.size == 0:  # a volume that was lost, in front of others
+        return 0.0, 1.0
     low, high = np.percentile(values, [1, 99.7])
     return float(low), float(high if high > low else low + 1)
 

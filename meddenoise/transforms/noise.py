@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection, NdarrayOrTensor
-from monai.data import MetaTensor, get_track_meta
+from monai.data import MetaTensor
 from monai.transforms import MapTransform, RandomizableTransform, Transform
-from monai.utils import convert_to_tensor, ensure_tuple
+from monai.utils import ensure_tuple
 from torch import Tensor
 
 from meddenoise.errors import ParameterError
@@ -18,7 +18,12 @@ from meddenoise.io.monai import HEADER_KEY
 from meddenoise.noise import NoiseModel, build_noise, reference_intensity
 from meddenoise.noise.space import run_in_space
 from meddenoise.transforms.normalisation import Normalisation
-from meddenoise.transforms.normalise import applied_normalisation, over_channels, plain_values
+from meddenoise.transforms.normalise import (
+    applied_normalisation,
+    as_image,
+    over_channels,
+    plain_values,
+)
 
 __all__ = ["AddNoise", "AddNoised"]
 
@@ -77,7 +82,7 @@ class AddNoise(RandomizableTransform, Transform):
         """A noisy copy of ``(C, ...)``, each channel with noise of its own."""
         if randomize:
             self.randomize()
-        image = convert_to_tensor(img, dtype=torch.float32, track_meta=get_track_meta())
+        image = as_image(img)
         if not self._do_transform:
             return image
         normalised = applied_normalisation(image)
@@ -90,7 +95,7 @@ class AddNoise(RandomizableTransform, Transform):
 
     def replay(self, img: NdarrayOrTensor, record: Mapping[str, Any]) -> Tensor:
         """Add the noise that a record from ``meta["noise"]`` describes."""
-        image = convert_to_tensor(img, dtype=torch.float32, track_meta=get_track_meta())
+        image = as_image(img)
         return self._add(image, dict(record), _affine(img))
 
     def _add(self, image: Tensor, record: dict[str, Any], affine: np.ndarray | None) -> Tensor:

@@ -22,6 +22,7 @@ __all__ = [
     "NormaliseIntensity",
     "NormaliseIntensityd",
     "applied_normalisation",
+    "as_image",
     "over_channels",
     "plain_values",
 ]
@@ -73,7 +74,7 @@ class NormaliseIntensity(InvertibleTransform):
 
     def __call__(self, img: NdarrayOrTensor, fitted: tuple[Applied, float] | None = None) -> Tensor:
         """Normalise ``(C, ...)``; by ``fitted`` if given, else by the image's own statistics."""
-        image = convert_to_tensor(img, dtype=torch.float32, track_meta=get_track_meta())
+        image = as_image(img)
         normalisations, reference = self.fit(img) if fitted is None else fitted
         out = over_channels(image, normalisations, Normalisation.apply)
         info = {"channels": [n.to_dict() for n in normalisations], "reference": reference}
@@ -143,8 +144,18 @@ def applied_normalisation(img: Tensor) -> tuple[Applied, float] | None:
 
 def plain_values(img: NdarrayOrTensor) -> np.ndarray:
     """The image as an array, whatever it is in; NumPy has no bfloat16."""
+    if isinstance(img, np.ndarray):
+        return img.astype(np.float32) if img.dtype.kind == "b" else img
     values = torch.as_tensor(img).detach().cpu()
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
+def as_image(img: NdarrayOrTensor) -> Tensor:
+    """The image as float32, in a ``MetaTensor`` where MONAI keeps track of them."""
+    if isinstance(img, np.ndarray):
+        # Torch takes no other byte order (nibabel gives a file's own), no mirrored view.
+        img = np.ascontiguousarray(img, dtype=np.float32)
+    return convert_to_tensor(img, dtype=torch.float32, track_meta=get_track_meta())
 
 
 def _read(done: Mapping[str, Any]) -> Applied:

@@ -15,12 +15,13 @@ def test_two_runs_and_one_again(
     clean[4:12] = 100
     scan = make_scan("clean.nii.gz", clean + np.random.default_rng(0).normal(0, 1, clean.shape))
     noise = ("noise.name=gaussian", "noise.sigma=10", f"data.images={scan}")
-    runs = [tmp_path / "one", tmp_path / "two"]
+    runs = [tmp_path / "one", tmp_path / "two:x:b"]
     for run, steps in zip(runs, (2, 3), strict=True):
         assert cli(*tiny(*noise, f"training.steps={steps}"), "-o", run).status == 0
     said = cli("compare", *runs, "-o", tmp_path / "c.html", "--json", tmp_path / "c.json")
     assert said.status == 0, said.err
     assert "training.steps" in said.out
+    assert said.out.count("two:x:b") == 2
     assert "PSNR" in said.out
     assert json.loads((tmp_path / "c.json").read_text())["settings"]["training.steps"] == [2, 3]
     assert cli("compare", runs[0]).sentence.endswith("A comparison needs two runs or more.")

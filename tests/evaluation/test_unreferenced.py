@@ -64,6 +64,21 @@ def test_a_result_that_took_anatomy_is_seen(scans: dict[str, np.ndarray]) -> Non
     assert values["edge_width_after"] > 1.5 * values["edge_width_before"]
 
 
+def test_an_offset_is_not_told_as_no_change(scans: dict[str, np.ndarray]) -> None:
+    whole = np.rint(scans["noisy"])
+    (said,) = without_reference(volume(whole), volume(whole)).findings()
+    assert "both images are the same" in said
+    (said,) = without_reference(volume(whole - 1024), volume(whole)).findings()
+    assert "differ by the same -1024" in said
+    assert "both images are the same" not in said
+    # Nor is what was done elsewhere.
+    half = np.zeros(whole.shape)
+    half[:, :, 20:] = 1
+    changed = np.where(half, whole, whole / 2)
+    (said,) = without_reference(volume(changed), volume(whole), mask=half).findings()
+    assert "the same in all voxels looked at" in said
+
+
 def test_a_repeat_and_a_method_tell_the_psnr(scans: dict[str, np.ndarray]) -> None:
     def method(image: np.ndarray) -> np.ndarray:
         return gaussian_filter(image, 0.5)

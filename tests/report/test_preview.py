@@ -51,6 +51,16 @@ def test_it_shows_what_it_is_given(tmp_path: Path) -> None:
     assert one[middle].std() < 1 < other[middle].std()  # the second column is the denoised one
 
 
+def test_a_first_volume_that_was_lost(tmp_path: Path) -> None:
+    noisy, clean = pair(16, 16, 16)
+    lost = np.full_like(noisy.array, np.nan)
+    noisy, clean = (
+        Volume(np.concatenate([lost, scan.array]), scan.affine) for scan in (noisy, clean)
+    )
+    made = pixels(preview(tmp_path / "lost.png", noisy, clean, clean))
+    assert made.size > 0
+
+
 @pytest.mark.parametrize(
     ("shape", "spacing"),
     [

@@ -37,6 +37,18 @@ def test_the_input_is_not_touched() -> None:
     assert "noise" not in given.meta
 
 
+@pytest.mark.parametrize("of", [">f4", ">i2"])
+def test_arrays_of_another_byte_order(of: str) -> None:
+    array = np.arange(2 * 8**3).reshape(2, 8, 8, 8)
+    noisy = []
+    for given in (array.astype(of), array.astype(np.float32), array[:, ::-1].astype(of)[:, ::-1]):
+        transform = AddNoise("gaussian", sigma="5%")
+        transform.set_random_state(seed=0)
+        noisy.append(torch.as_tensor(transform(given)))
+    assert torch.equal(noisy[0], noisy[1])
+    assert torch.equal(noisy[2], noisy[1])
+
+
 def test_percentages_are_of_the_99_9th_percentile() -> None:
     noisy = AddNoise("gaussian", sigma="5%")(head())
     assert noisy.meta["noise"]["sigma"] == pytest.approx(49.95, rel=1e-3)

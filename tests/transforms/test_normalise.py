@@ -38,6 +38,18 @@ def test_numpy_arrays_do_as_well() -> None:
     assert torch.equal(torch.as_tensor(out).float(), torch.full((1, 4, 4), 2.0))
 
 
+def test_arrays_that_torch_does_not_take() -> None:
+    plain = image(channels=2).numpy()
+    wanted = NormaliseIntensity(channel_wise=True)(plain)
+    for given in (plain[:, ::-1, :, ::-1][:, ::-1, :, ::-1], plain.astype(">f4")):
+        assert torch.equal(NormaliseIntensity(channel_wise=True)(given), wanted)
+    mirrored = NormaliseIntensity()(plain[:, ::-1])
+    assert torch.equal(mirrored, NormaliseIntensity()(plain[:, ::-1].copy()))
+    mask = plain > plain.mean()
+    found = NormaliseIntensity()(mask)
+    np.testing.assert_allclose(found.numpy(), (mask - mask.mean()) / mask.std(), rtol=1e-5)
+
+
 def test_the_statistics_of_one_serve_all() -> None:
     data = {"image": image(seed=0), "target": image(seed=1) * 2}
     transform = NormaliseIntensityd(["image", "target"], like="image")

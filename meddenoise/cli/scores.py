@@ -226,19 +226,13 @@ def _print_tissues(results: Mapping[str, Tissues | None], what: str) -> None:
     found = {name: tissues for name, tissues in results.items() if tissues is not None}
     if not found:
         return
-    if len({_places(tissues) for tissues in found.values()}) > 1:
+    if len({tissues.places for tissues in found.values()}) > 1:
         # Found in each image by itself, or over other voxels: no row is of the same place in all.
         for name, tissues in found.items():
             print(f"tissues of {name}")
             _print_one_place({name: tissues}, what)
         return
     _print_one_place(found, what)
-
-
-def _places(tissues: Tissues) -> tuple[object, ...]:
-    """What images share whose tissues lie at the same places."""
-    rows = ((one.name, one.low, one.high, one.voxels, one.reference) for one in tissues.biases)
-    return (tissues.reason, tissues.convention, *rows)
 
 
 def _print_one_place(found: Mapping[str, Tissues], what: str) -> None:

@@ -86,6 +86,12 @@ class Tissues:
     reason: str = ""
     units: str = ""
 
+    @property
+    def places(self) -> tuple[object, ...]:
+        """The same for images whose tissues lie at the same places, so that rows are of one."""
+        rows = ((one.name, one.low, one.high, one.voxels, one.reference) for one in self.biases)
+        return (self.reason, self.convention, *rows)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for strict JSON."""
         told: dict[str, Any] = {

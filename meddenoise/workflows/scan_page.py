@@ -224,6 +224,10 @@ def _taken_away(page: Page, noisy: Volume, denoised: Volume) -> None:
 def _by_tissue(page: Page, found: Mapping[str, Tissues | None], what: str) -> None:
     """The signed error by tissue, a row a tissue."""
     every = {name: one for name, one in found.items() if one is not None}
+    if len({one.places for one in every.values()}) > 1:  # over other voxels, where some are none
+        for name, one in every.items():
+            _by_tissue(page, {name: one}, what)
+        return
     first = next(iter(every.values()), None)
     if first is None:
         return

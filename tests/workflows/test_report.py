@@ -128,6 +128,22 @@ def test_bias_by_tissue_stands_in_the_page(tmp_path: Path) -> None:
     assert "ranges of HU in the result" in taken
 
 
+def test_bias_by_tissue_over_the_voxels_that_each_scan_has(tmp_path: Path) -> None:
+    bright = np.full((1, 40, 40, 14), 50.0, np.float32)
+    bright[:, 30:] = -1000
+    truth = md.Volume(bright, np.eye(4), units="HU")
+    noisy = truth.with_array(bright + np.random.default_rng(0).normal(0, 20, bright.shape))
+    lost = bright + np.float32(3)
+    lost[:, :, :10] = np.nan
+    denoised = truth.with_array(lost)
+    text = report_scans(noisy, denoised, tmp_path / "a.html", reference=truth).page.read_text()
+    against = text.split("What was taken away")[0]
+    rows = [re.sub("<.*?>", " ", row).split() for row in against.split("<tr>")]
+    counts = [row[-2] for row in rows if row[:2] == ["soft", "tissue"]]
+    assert len(counts) == 2
+    assert int(counts[1].replace(",", "")) < int(counts[0].replace(",", ""))
+
+
 def test_without_a_run_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="no run directory"):
         report_run(tmp_path / "none", tmp_path / "a.html")

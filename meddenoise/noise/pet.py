@@ -51,7 +51,14 @@ def pet(
     expected = checked_parameter(
         "counts", counts, clean, unit="counts at the reference intensity", open_below=True
     )
-    bright = checked_parameter("reference", reference, clean, unit="image units", open_below=True)
+    bright = checked_parameter(
+        # Whoever names the model gives no reference, and is told what is taken for it.
+        "reference (by name: the image's 99.9th percentile)",
+        reference,
+        clean,
+        unit="image units",
+        open_below=True,
+    )
     besides = checked_parameter("background", background, clean, unit="image units")
     alpha = expected / bright
     # A voxel that is not finite has no count to draw, and stays not finite.

@@ -54,7 +54,7 @@ def test_seeded_untouched_and_per_sample() -> None:
     [
         ({"counts": 0.0}, r"counts is 0.*above 0 \(counts at the reference intensity\)"),
         ({"background": -1.0}, r"background is -1.*at least 0 \(image units\)"),
-        ({"reference": -1.0}, r"reference is -1.*above 0 \(image units\)"),
+        ({"reference": -1.0}, r"reference .*99.9th percentile\) is -1.*above 0 \(image units\)"),
     ],
 )
 def test_impossible_parameters(arguments: dict, told: str) -> None:

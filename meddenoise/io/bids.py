@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from meddenoise.io.sidecars import read_sidecar
 __all__ = [
     "BidsImage",
     "BidsName",
+    "context_of",
     "find_images",
     "gradients_of",
     "metadata_of",
@@ -208,6 +209,20 @@ def gradients_of(image: BidsImage) -> dict[str, bytes]:
     kinds = (".bval", ".bvec")
     nearest = {kind: _inherited(image, kind)[-1:] for kind in kinds}
     return {kind: read_sidecar(path) for kind, paths in nearest.items() for path in paths}
+
+
+def context_of(image: BidsImage) -> dict[str, bytes]:
+    """Which volumes of an ASL image are labels and which controls: what its name goes on with, and
+    the content of the nearest file of that name.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    if image.name.suffix != "asl":
+        return {}
+    named = replace(image, name=replace(image.name, suffix="aslcontext"))
+    found = _inherited(named, ".tsv")
+    return {"context.tsv": read_sidecar(found[-1])} if found else {}
 
 
 def _inherited(image: BidsImage, extension: str) -> list[Path]:

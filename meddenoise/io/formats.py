@@ -40,6 +40,7 @@ RASTER_FORMATS = ("png", "tiff", "jpeg")
 
 _META = re.compile(rb"^\s*(ObjectType|ObjectSubType|NDims|Comment|TransformType|BinaryData)\s*=")
 _HEAD = 1024
+_PACKED_HEAD = 544  # NIfTI-2, and four bytes more
 _STORE_MARKS = ("zarr.json", ".zgroup", ".zarray")
 
 
@@ -129,10 +130,17 @@ def _header_beside(path: Path) -> Path | None:
 
 
 def _gunzip_head(head: bytes) -> bytes:
-    try:
-        return zlib.decompressobj(wbits=31).decompress(head, 544)
-    except zlib.error:
-        return b""
+    """The first bytes of what is packed, from as many members as that takes."""
+    found = b""
+    # Some pack the header by itself. Zeros may fill up what is between members, and after them.
+    while head and len(found) < _PACKED_HEAD:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            found += member.decompress(head, _PACKED_HEAD - len(found))
+        except zlib.error:
+            break
+        head = member.unused_data.lstrip(b"\0")
+    return found
 
 
 def _nifti_kind(head: bytes) -> str | None:

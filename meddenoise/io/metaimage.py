@@ -163,7 +163,8 @@ def _read_data(
         stream.seek(skip)
     if not compressed:
         return binary.read_array(stream, layout, kind, path)
-    return np.frombuffer(_unpacked(stream.read(), nbytes, path), kind).reshape(layout)
+    # Bytes cannot be changed, and a volume's voxels can, whatever they were read from.
+    return np.frombuffer(_unpacked(stream.read(), nbytes, path), kind).reshape(layout).copy()
 
 
 def _unpacked(packed: bytes, nbytes: int, path: Path) -> bytes:
@@ -266,8 +267,13 @@ def _final_lines(lines: list[str], storage: Storage, packed: int) -> list[str]:
     """The header with the type and place of what is written."""
     kind = f"{storage.dtype.kind}{storage.dtype.itemsize}"
     kept: list[str] = []
+    said = any(key_of(line) == "CompressedDataSize" for line in lines)
     for line in lines:
         key, _, value = (part.strip() for part in line.partition("="))
+        if key == "CompressedData" and packed and not said:
+            # Beside a header the file's own size says it; behind one, ITK must be told.
+            kept += [line, f"CompressedDataSize = {packed}"]
+            continue
         if key == "HeaderSize":
             continue
         if key == "ElementType" and TYPES.get(value.upper()) != kind:

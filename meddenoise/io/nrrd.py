@@ -123,7 +123,7 @@ def nrrd_planes(path: Path) -> PlaneScan | None:
         axes, affine, oddities = axes_of(fields, sizes, path)
         encoding = ENCODINGS.get(str(fields.get("encoding", "")).strip().lower())
         plain = not ({"data file", "datafile"} & set(fields)) and not _skip(fields, "byte")
-        known = encoding is not None and encoding != "text"
+        known = encoding in ("raw", "gzip", "bzip2")
         if not (known and plain and axes in ((1, 2, 3), (1, 2, 3, 0))):
             return None
         for _ in range(_skip(fields, "line")):
@@ -188,6 +188,8 @@ def _read_data(
     left = path.stat().st_size - stream.tell()
     if encoding == "text":
         return _read_text(stream, path, layout, kind)
+    if encoding == "hex":
+        return _read_hex(stream, path, layout, kind)
     binary.check_claim(path, nbytes, left, compressed=encoding != "raw")
     if skip < 0:
         if encoding != "raw" or nbytes > left:
@@ -217,6 +219,20 @@ def _read_text(stream: Any, path: Path, layout: tuple[int, ...], kind: np.dtype)
         raise DamagedScan(
             f"{path}: the text holds something that is no number: {error}."
         ) from error
+
+
+def _read_hex(stream: Any, path: Path, layout: tuple[int, ...], kind: np.dtype) -> NDArray:
+    """Two digits a byte, and white space wherever their writer liked it."""
+    nbytes = math.prod(layout) * kind.itemsize
+    try:
+        data = bytearray.fromhex(stream.read().decode("ascii"))
+    except ValueError as error:
+        raise DamagedScan(
+            f"{path}: the voxels hold something that is no hexadecimal number: {error}."
+        ) from error
+    if len(data) != nbytes:
+        raise DamagedScan(f"{path}: {nbytes:,} bytes of voxels claimed, {len(data):,} there.")
+    return np.frombuffer(data, kind).reshape(layout)
 
 
 def _arranged(stored: NDArray, axes: tuple[int, ...]) -> tuple[NDArray, tuple[int, ...], int]:
@@ -293,7 +309,7 @@ def _final_text(lines: list[str], storage: Storage) -> tuple[str, str]:
             line = f"type: {TYPE_NAMES[kind]}"
         if is_field and name == "encoding":
             encoding = ENCODINGS.get(value.lower(), "gzip")
-            if encoding == "text":
+            if encoding in ("text", "hex"):
                 encoding, line = "gzip", "encoding: gzip"
         if is_field:
             seen.add(name)

@@ -39,7 +39,7 @@ DTYPES = {name: kind for kind, names in _TYPES.items() for name in names}
 TYPE_NAMES = {kind: names[0] for kind, names in _TYPES.items()}
 TYPE_NAMES["u1"], TYPE_NAMES["i2"], TYPE_NAMES["u2"] = "unsigned char", "short", "unsigned short"
 ENCODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2",
-              "ascii": "text", "text": "text", "txt": "text"}  # fmt: skip
+              "ascii": "text", "text": "text", "txt": "text", "hex": "hex"}  # fmt: skip
 # What a channel axis may be called; other kinds are vectors, colours or tensors.
 _CHANNEL_KINDS = {"list", "none", "???", "time", "point", ""}
 _LIST_OF_VECTORS = {"vector"}  # DWI files of some writers call their list of directions so

@@ -32,6 +32,7 @@ _LEAST_SHADES = 16
 _ORIENTATION = 274  # the tag, of TIFF and EXIF
 _TIFF_PLAIN = {1, 8, 32946, 32773}  # none, deflate, PackBits: tifffile needs no codec
 _OF_FLOATS = 3  # the predictor for which it does
+_PER_INCH = {1: None, 2: 1.0, 3: 2.54}  # TIFF's units of resolution; 1: of something else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,9 @@ class RasterSource(HeaderSource):
     Attributes:
         kind: ``"png"``, ``"tiff"`` or ``"jpeg"``.
         dpi: dots per inch, if stated.
+        resolution: TIFF's own: pixels a unit along a row and down a column, and the unit (1: none,
+            2: inch, 3: centimetre).
+        description: what ImageJ wrote; the unit of a resolution without one is there.
         inverted: TIFF's "white is zero"; values are kept as stored.
         turned: how viewers turn it, the Orientation of TIFF and EXIF, 1 to 8; 1 is not at all.
             Pixels are kept as stored.
@@ -48,6 +52,8 @@ class RasterSource(HeaderSource):
 
     kind: str
     dpi: tuple[float, float] | None = None
+    resolution: tuple[tuple[float, float], int] | None = None
+    description: str = ""
     inverted: bool = False
     turned: int = 1
 
@@ -69,19 +75,22 @@ def read_raster(path: Path, kind: str) -> Volume:
     Raises:
         FileError: damaged, or with colour, a palette, transparency or several pages.
     """
+    said: dict[str, Any] = {}
     if kind == "tiff":
-        pixels, dpi, inverted, turned = _read_tiff(path)
+        pixels, said = _read_tiff(path)
     else:
-        (pixels, dpi, turned), inverted = _read_with_pillow(path), False
+        pixels, said["dpi"], said["turned"] = _read_with_pillow(path)
     storage = Storage.of(pixels.dtype if pixels.dtype.itemsize != 2 or pixels.dtype.kind != "f"
                          else np.float32)  # fmt: skip
     oddities = []
     if kind == "jpeg":
         oddities.append("JPEG is lossy; its artefacts are no noise.")
-    if inverted:
+    if said.get("inverted"):
         oddities.append("White is zero; values are kept as stored.")
-    if turned != 1:
-        oddities.append(f"Viewers turn it (orientation {turned}); pixels are kept as stored.")
+    if said["turned"] != 1:
+        oddities.append(
+            f"Viewers turn it (orientation {said['turned']}); pixels are kept as stored."
+        )
     source = RasterSource(
         path=path,
         storage=storage,
@@ -90,9 +99,7 @@ def read_raster(path: Path, kind: str) -> Volume:
         affine=np.eye(4),
         oddities=tuple(oddities),
         kind=kind,
-        dpi=dpi,
-        inverted=inverted,
-        turned=turned,
+        **said,
     )
     return make_volume(pixels.T[None].astype(storage.dtype_for(pixels), copy=False), source)
 
@@ -141,7 +148,8 @@ def _turned(said: Any) -> int:
     return said if isinstance(said, int) and 1 <= said <= 8 else 1
 
 
-def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool, int]:
+def _read_tiff(path: Path) -> tuple[NDArray, dict[str, Any]]:
+    """The pixels, and fields of their source."""
     import tifffile
 
     try:
@@ -156,14 +164,23 @@ def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool, i
                 raise FileError(f"{path} holds colour or a palette: convert it to grey first.")
             if page.dtype is None or page.dtype.kind not in "iuf" or page.bitspersample < 8:
                 raise FileError(f"{path} holds pixels that are no real numbers of 8 bits or more.")
+            if page.bitspersample != 8 * page.dtype.itemsize:
+                raise FileError(
+                    f"{path} holds {page.bitspersample} bits a pixel, packed one after the other, "
+                    "which is not read: save it with 8, 16 or 32 bits."
+                )
             size = int(page.imagewidth) * int(page.imagelength)
             if size > _MOST_PIXELS:
                 raise DamagedScan(f"{path} claims {page.imagewidth} x {page.imagelength} pixels.")
             _check_claim(path, size * page.dtype.itemsize)
             _check_strips(path, page)
             inverted = int(page.photometric) == 0
-            dpi = _tiff_dpi(page)
-            turned = _turned(page.tags.valueof(_ORIENTATION))
+            said = {
+                **_tiff_resolution(page),
+                "description": page.description if file.is_imagej else "",
+                "inverted": inverted,
+                "turned": _turned(page.tags.valueof(_ORIENTATION)),
+            }
             plain = int(page.compression) in _TIFF_PLAIN and int(page.predictor) != _OF_FLOATS
             pixels = page.asarray() if plain else None
     except FileError:
@@ -176,7 +193,7 @@ def _read_tiff(path: Path) -> tuple[NDArray, tuple[float, float] | None, bool, i
             pixels = 255 - pixels  # Pillow inverts; tifffile and we do not
     if pixels.ndim != 2:
         raise FileError(f"{path} holds an array of shape {pixels.shape}, not a 2-D picture.")
-    return pixels, dpi, inverted, turned
+    return pixels, said
 
 
 def _check_strips(path: Path, page: Any) -> None:
@@ -209,18 +226,18 @@ def _decoded_apart(path: Path, size: int, kind: np.dtype) -> NDArray:
     return stored
 
 
-def _tiff_dpi(page: Any) -> tuple[float, float] | None:
+def _tiff_resolution(page: Any) -> dict[str, Any]:
+    """As the file has it, and in dots per inch where it says of what."""
     tags = page.tags
     if "XResolution" not in tags or "YResolution" not in tags:
-        return None
+        return {}
     unit = int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2
-    factor = {2: 1.0, 3: 2.54}.get(unit)
-    if factor is None:
-        return None
     x, y = (tags[name].value for name in ("XResolution", "YResolution"))
-    if not x[1] or not y[1]:
-        return None
-    return x[0] / x[1] * factor, y[0] / y[1] * factor
+    if unit not in _PER_INCH or not (x[1] and y[1]):
+        return {}
+    factor, (across, down) = _PER_INCH[unit], (x[0] / x[1], y[0] / y[1])
+    dpi = None if factor is None else (across * factor, down * factor)
+    return {"resolution": ((across, down), unit), "dpi": dpi}
 
 
 def png_storage(storage: Storage | None, values: NDArray[np.floating]) -> Storage:
@@ -282,6 +299,10 @@ def write_raster(
 
     inverted = source is not None and source.inverted
     options = {"resolution": dpi, "resolutionunit": 2} if dpi else {}
+    if source is not None and source.resolution:
+        options = dict(zip(("resolution", "resolutionunit"), source.resolution, strict=True))
+    if source is not None and source.description:
+        options["description"] = source.description.encode("utf-8")
     if turned != 1:
         options["extratags"] = [(_ORIENTATION, "H", 1, turned, True)]
     tifffile.imwrite(

@@ -74,7 +74,8 @@ def _read_directory(place: Path, series: str | None) -> Volume:
         files = list(visible_files(place))
         kinds = {path: "zarr" if path.is_dir() else sniff(path) for path in files}
     except OSError as error:
-        raise FileError(f"{place} cannot be read: {error.strerror or error}.") from error
+        at_fault = error.filename or place  # a file in it, such as a link that leads nowhere
+        raise FileError(f"{at_fault} cannot be read: {error.strerror or error}.") from error
     if "dicom" in kinds.values():
         dicoms = [path for path, kind in kinds.items() if may_be_dicom(path, kind)]
         return read_series(dicoms, place, series=series)

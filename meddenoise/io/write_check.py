@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from meddenoise.errors import GeometryError, OutputError, ParameterError
-from meddenoise.io.formats import RASTER_FORMATS, format_of_name
+from meddenoise.io.formats import RASTER_FORMATS, format_of_name, is_store
 from meddenoise.io.named import path_of
 from meddenoise.io.source import HeaderSource
 from meddenoise.volume import Volume
@@ -73,11 +73,22 @@ def check_write(
             f"{target.name} can hold no other: write it as DICOM, to a path without an extension, "
             "or ask for allow_irregular (--allow-irregular)."
         )
+    if kind == "zarr":
+        _check_store(target)
     if kind in RASTER_FORMATS:
         from meddenoise.io.raster import check_picture
 
         check_picture(volume, kind)
     return kind, source
+
+
+def _check_store(target: Path) -> None:
+    """Overwriting replaces a whole directory: only a store, not what is merely called like one."""
+    if target.is_dir() and not is_store(target) and any(target.iterdir()):
+        raise OutputError(
+            f"{target} is a directory that holds something else than a zarr store; a scan is "
+            "written only to a new or empty directory, or over an older store."
+        )
 
 
 def _refuse_dicom_options(target: Path, given: dict[str, bool]) -> None:

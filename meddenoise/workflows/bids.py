@@ -16,6 +16,7 @@ from meddenoise.io import ScanFile, Sidecars
 from meddenoise.io.atomic import atomic_files
 from meddenoise.io.bids import (
     BidsImage,
+    context_of,
     find_images,
     gradients_of,
     metadata_of,
@@ -38,9 +39,9 @@ __all__ = ["denoise_bids"]
 
 _VERSION = "1.10.0"
 _LABEL = "denoised"
-# The validator knows b-values of raw images only. Programs look for them beside the image, by its
-# name, where all that derive diffusion images put them.
-_IGNORED = "*_dwi.bval\n*_dwi.bvec\n"
+# The validator knows b-values and the order of labels of raw images only. Programs look for them
+# beside the image, by its name, where all that derive such images put them.
+_IGNORED = "*_dwi.bval\n*_dwi.bvec\n*_aslcontext.tsv\n"
 
 
 def denoise_bids(
@@ -250,7 +251,8 @@ class _Derivative:
             "SkullStripped": bool(known.get("SkullStripped", False)),
         }
         text = json.dumps({**known, **made}, indent=2, ensure_ascii=False) + "\n"
-        return sidecars_for(target, {".json": text.encode(), **gradients_of(image)})
+        contents = {".json": text.encode(), **gradients_of(image), **context_of(image)}
+        return sidecars_for(target, contents)
 
     def describe(self) -> bool:
         """Write ``dataset_description.json``, or say in it what is new; whether it was not there.

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from meddenoise.io import read
 from meddenoise.io.formats import format_of_name, sniff
 
 
@@ -40,6 +41,17 @@ def test_nifti_is_known_compressed_or_not(tmp_path: Path, make: type) -> None:
     packed = tmp_path / "packed"
     packed.write_bytes(gzip.compress(path.read_bytes()))
     assert sniff(packed) == "nifti"
+
+
+@pytest.mark.parametrize("cut", [0, 100, 347])
+def test_gzip_may_begin_with_a_small_member(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "image.nii"
+    nib.save(nib.Nifti1Image(np.ones((2, 2, 2), np.int16), np.eye(4)), path)
+    whole = path.read_bytes()
+    packed = tmp_path / "packed.nii.gz"
+    packed.write_bytes(gzip.compress(whole[:cut]) + bytes(8) + gzip.compress(whole[cut:]))
+    assert sniff(packed) == "nifti"
+    np.testing.assert_array_equal(read(packed).array, 1)
 
 
 def test_gzip_of_something_else_is_nothing(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def test_what_itk_writes_comes_back_as_it_was(tmp_path: Path, dtype: str, compre
     image = write_itk(tmp_path / "in.mha", array, compress=compress)
     volume = io.read(tmp_path / "in.mha")
     np.testing.assert_array_equal(volume.array[0], array)
+    assert volume.array.flags.writeable
     for index in [(0, 0, 0), (2, 3, 4)]:
         expected = np.array(image.TransformIndexToPhysicalPoint(index)) * [-1, -1, 1]
         np.testing.assert_allclose((volume.affine @ [*index, 1])[:3], expected, atol=1e-9)
@@ -161,3 +162,16 @@ def test_no_damage_to_compressed_voxels_goes_unnoticed(tmp_path: Path) -> None:
         path.write_bytes(text.encode() + harmed)
         with pytest.raises(FileError, match=r"damaged|truncated"):
             io.read(path)
+
+
+def test_what_is_packed_behind_the_header_says_its_size(tmp_path: Path) -> None:
+    """Beside the header it need not, and ITK reads noise, or nothing, where it is missing."""
+    array = np.random.default_rng(0).integers(-100, 100, (3, 4, 5)).astype("<i2")
+    text = HEADER.format(msb="False", data="voxels.zraw")
+    text = text.replace("Offset", "CompressedData = True\nOffset")
+    (tmp_path / "in.mhd").write_text(text)
+    (tmp_path / "voxels.zraw").write_bytes(zlib.compress(array.tobytes(order="F")))
+    io.write(io.read(tmp_path / "in.mhd"), tmp_path / "out.mha")
+    assert (tmp_path / "out.mha").read_bytes().count(b"CompressedDataSize = ") == 1
+    again = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out.mha")))
+    np.testing.assert_array_equal(again.T, array)

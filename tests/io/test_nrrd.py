@@ -291,3 +291,32 @@ def test_fields_in_any_case_and_keys_called_like_fields(tmp_path: Path) -> None:
     assert volume.spacing == (2, 1, 1)
     io.write(volume, tmp_path / "out.nrrd")
     assert header_of(tmp_path / "out.nrrd") == header_of(tmp_path / "in.nrrd")
+
+
+@pytest.mark.parametrize("endian", ["little", "big"])
+def test_hexadecimal_voxels_are_read(tmp_path: Path, endian: str) -> None:
+    array = np.random.default_rng(0).integers(-500, 500, (3, 4, 5)).astype("i2")
+    digits = array.astype(">i2" if endian == "big" else "<i2").tobytes(order="F").hex()
+    lines = "\n".join(digits[start : start + 36] for start in range(0, len(digits), 36))
+    head = "NRRD0004\ntype: short\ndimension: 3\nsizes: 3 4 5\nencoding: hex\n"
+    path = tmp_path / "in.nrrd"
+    path.write_text(f"{head}endian: {endian}\n\n{lines}\n")
+    volume = io.read(path)
+    np.testing.assert_array_equal(volume.array[0], array)
+    assert volume.array.flags.writeable
+    np.testing.assert_array_equal(by_simpleitk(path), array)
+    io.write(volume, tmp_path / "out.nrrd")
+    np.testing.assert_array_equal(by_simpleitk(tmp_path / "out.nrrd"), array)
+
+
+@pytest.mark.parametrize(("old", "new"), [("ff", ""), ("ff", "fg"), ("ff", "ffff"), ("ff", "f")])
+def test_damaged_hexadecimal_voxels_are_named(tmp_path: Path, old: str, new: str) -> None:
+    head = "NRRD0004\ntype: uchar\ndimension: 2\nsizes: 2 2\nencoding: hex\n\n"
+    path = tmp_path / "in.nrrd"
+    path.write_text(head + "00 01 02 ff".replace(old, new))
+    with pytest.raises(FileError, match=r"in\.nrrd: .* (hexadecimal|there)"):
+        io.read(path)
+
+
+def by_simpleitk(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path))).T

@@ -40,6 +40,38 @@ def test_tiff_comes_back_as_it_was(tmp_path: Path, dtype: str) -> None:
     assert io.read(tmp_path / "out.tif").source.dpi == (72, 36)
 
 
+@pytest.mark.parametrize(("unit", "dpi"), [(1, None), (2, (10, 20)), (3, (25.4, 50.8))])
+def test_tiff_keeps_the_unit_of_its_resolution(
+    tmp_path: Path, unit: int, dpi: tuple[float, float] | None
+) -> None:
+    pixels = np.zeros((4, 5), np.uint16)
+    tifffile.imwrite(tmp_path / "in.tif", pixels, resolution=(10, 20), resolutionunit=unit)
+    volume = io.read(tmp_path / "in.tif")
+    assert volume.source.dpi == (None if dpi is None else pytest.approx(dpi))
+    io.write(volume, tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as again:
+        tags = again.pages[0].tags
+        assert tags["ResolutionUnit"].value == unit
+        assert [tags[name].value for name in ("XResolution", "YResolution")] == [(10, 1), (20, 1)]
+        assert "ImageDescription" not in tags
+
+
+@pytest.mark.parametrize("unit", ["um", "µm"])
+@pytest.mark.parametrize("dtype", ["same", "float32"])
+def test_imagej_knows_the_size_of_a_pixel_again(tmp_path: Path, dtype: str, unit: str) -> None:
+    pixels = np.arange(20, dtype=np.uint16).reshape(4, 5)
+    tifffile.imwrite(
+        tmp_path / "in.tif", pixels, resolution=(12.5, 12.5), resolutionunit=1, metadata=None,
+        description=f"ImageJ=1.54f\nunit={unit}\n".encode(),
+    )  # fmt: skip
+    io.write(io.read(tmp_path / "in.tif"), tmp_path / "out.tif", dtype=dtype)
+    with tifffile.TiffFile(tmp_path / "out.tif") as again:
+        assert again.is_imagej
+        assert again.imagej_metadata["unit"] == unit
+        assert again.pages[0].resolution == (12.5, 12.5)
+        np.testing.assert_array_equal(again.asarray(), pixels)
+
+
 def test_white_is_zero_is_not_inverted(tmp_path: Path) -> None:
     pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
     tifffile.imwrite(tmp_path / "in.tif", pixels, photometric="miniswhite")
@@ -192,3 +224,18 @@ def test_floats_behind_their_own_predictor_are_read(tmp_path: Path, compression:
     pixels = np.random.default_rng(0).normal(size=(40, 50)).astype(np.float32)
     Image.fromarray(pixels).save(tmp_path / "in.tif", compression=compression, tiffinfo={317: 3})
     np.testing.assert_array_equal(io.read(tmp_path / "in.tif").array[0].T, pixels)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 24])
+def test_pixels_of_odd_bits_are_refused_by_name(tmp_path: Path, bits: int) -> None:
+    """They are not damaged, though no codec for them is there."""
+    data = bytes(16 * bits // 8)
+    tags = [(256, 4), (257, 4), (258, bits), (259, 1), (262, 1), (273, 8), (277, 1), (278, 4),
+            (279, len(data))]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    start = struct.pack("<4sI", b"II*\0", 8 + len(data))
+    path = tmp_path / "in.tif"
+    path.write_bytes(start + data + struct.pack("<H", len(tags)) + entries + bytes(4))
+    with pytest.raises(FileError, match=rf"holds {bits} bits a pixel.*save it with") as caught:
+        io.read(path)
+    assert type(caught.value) is FileError

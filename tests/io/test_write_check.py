@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from meddenoise import io
 from meddenoise.errors import GeometryError, OutputError, ParameterError
 from meddenoise.io.write_check import check_write
+from meddenoise.volume import Volume
 
 
 def test_a_series_is_checked_before_its_voxels_are_there(
@@ -38,3 +40,20 @@ def test_a_derivation_that_is_not_known(
     for name in ("out", "out.nii"):
         with pytest.raises(ParameterError, match=r"one of noise reduction, .* not 'magic'"):
             io.write(volume, tmp_path / name, derivation="magic")  # type: ignore[arg-type]
+
+
+def test_a_directory_that_is_no_store_is_not_replaced_by_one(tmp_path: Path) -> None:
+    pytest.importorskip("zarr", reason="zarr (of the extra 'zarr') is not installed")
+    volume, target = Volume.from_array(np.zeros((4, 5, 6))), tmp_path / "mine.zarr"
+    target.mkdir()
+    io.write(volume, target)
+    io.write(volume, target, overwrite=True)
+    shutil.rmtree(target)
+    target.mkdir()
+    (target / "thesis.txt").write_text("precious")
+    said = r"mine\.zarr is a directory that holds something else"
+    with pytest.raises(OutputError, match=said):
+        check_write(volume, target)
+    with pytest.raises(OutputError, match=said):
+        io.write(volume, target, overwrite=True)
+    assert (target / "thesis.txt").read_text() == "precious"

@@ -65,6 +65,25 @@ def test_a_derivative_dataset(bids: Path, tmp_path: Path) -> None:
     assert bvec == before[bids / "dwi.bvec"]
 
 
+@pytest.mark.parametrize("inherited", [False, True])
+def test_what_the_volumes_of_asl_are_goes_along(
+    bids: Path, tmp_path: Path, inherited: bool
+) -> None:
+    perf = bids / "sub-01/perf"
+    voxels = np.arange(128, dtype=np.float32).reshape(4, 4, 4, 2)
+    nib.save(nib.Nifti1Image(voxels, np.eye(4)), perf / "sub-01_asl.nii.gz")
+    place = bids / "aslcontext.tsv" if inherited else perf / "sub-01_aslcontext.tsv"
+    place.write_text("volume_type\nlabel\ncontrol\n")
+    out = tmp_path / "out"
+    outcomes = denoise_bids(bids, out, participants=["01"], method="identity")
+    there = out / "sub-01/perf/sub-01_desc-denoised_aslcontext.tsv"
+    assert there.read_bytes() == place.read_bytes()
+    assert [path.name for path in out.rglob("*aslcontext*")] == [there.name]
+    notes = [note for outcome in outcomes for note in outcome.notes if "aslcontext" in note]
+    assert len(notes) == 1
+    assert "*_aslcontext.tsv" in (out / ".bidsignore").read_text().splitlines()
+
+
 def test_what_the_sidecars_say(bids: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     denoise_bids(bids, out, method="median")

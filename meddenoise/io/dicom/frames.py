@@ -7,12 +7,13 @@ this file they are the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import DamagedScan, FileError
+from meddenoise.io.dicom.emission import slices_of
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.lookup import Lookup
 from meddenoise.io.dicom.mosaic import tiles_of
@@ -91,7 +92,7 @@ def frames_of(file: DicomFile) -> list[Frame]:
         pictures = [_picture(look.at(index), index) for index in range(file.frame_count)]
         if len(pictures) == 1 and "MOSAIC" in pictures[0].kind:
             return _tiles(pictures[0])
-        return pictures
+        return _reconstructed(pictures)
     except (ValueError, TypeError, AttributeError, OverflowError, KeyError, IndexError) as error:
         raise DamagedScan(f"{file.path}: the header is damaged: {error}.") from error
 
@@ -120,8 +121,6 @@ def _picture(look: Lookup, index: int) -> Frame:
 
 def _tiles(picture: Frame) -> list[Frame]:
     """The slices of a mosaic, or the picture as it is where its header does not tell them."""
-    from dataclasses import replace
-
     tiles = tiles_of(
         picture.file, picture.size, picture.position, picture.orientation, picture.spacing,
         picture.between,
@@ -132,6 +131,18 @@ def _tiles(picture: Frame) -> list[Frame]:
     return [
         replace(picture, size=tile.size, corner=tile.corner, position=tile.position, kind=kind)
         for tile in tiles
+    ]
+
+
+def _reconstructed(pictures: list[Frame]) -> list[Frame]:
+    """Slices of reconstructed SPECT where they lie; other pictures as they are."""
+    placed = slices_of(pictures[0].file)
+    if placed is None:
+        return pictures
+    axes = _unit_axes(placed[0], pictures[0].file)
+    return [
+        replace(picture, orientation=axes, position=position)
+        for picture, position in zip(pictures, placed[1], strict=True)
     ]
 
 

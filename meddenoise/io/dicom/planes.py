@@ -113,10 +113,13 @@ def series_planes(
 
 def _dicom_files(place: Path) -> list[Path]:
     try:
-        files = [*visible_files(place if place.is_dir() else place.parent)]
-        kinds = {path: sniff(path) for path in files if path.is_file()}
+        whole = place.is_dir()
+        files = [*visible_files(place if whole else place.parent)]
+        # Of a whole directory a link to nowhere may be a slice, and is at fault.
+        kinds = {p: sniff(p) for p in files if p.is_file() or (whole and not p.is_dir())}
     except OSError as error:
-        raise FileError(f"{place} cannot be read: {error.strerror or error}.") from error
+        at_fault = error.filename or place
+        raise FileError(f"{at_fault} cannot be read: {error.strerror or error}.") from error
     if "dicom" not in kinds.values():
         return []
     return [path for path, kind in kinds.items() if may_be_dicom(path, kind)]

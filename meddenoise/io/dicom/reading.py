@@ -14,6 +14,7 @@ from meddenoise.io.dicom.frames import Frame
 from meddenoise.io.dicom.geometry import UNSIZED, grid_of
 from meddenoise.io.dicom.grouping import Stack, choose, stacks_of
 from meddenoise.io.dicom.kinds import refusal
+from meddenoise.io.dicom.lookup import Lookup
 from meddenoise.io.dicom.padding import padding_of
 from meddenoise.io.dicom.pixels import decode, is_lossy, pool, quiet
 from meddenoise.io.dicom.source import DicomSource
@@ -197,7 +198,8 @@ def _units(frame: Frame) -> str:
     if value(header, "ModalityLUTSequence"):
         return ""  # its table, which is not applied, leads to them
     modality = text(header, "Modality")
-    said = text(header, "RescaleType")
+    # Of an enhanced object each frame says it, beside its slope.
+    said = next(iter(Lookup(frame.file).at(frame.index).texts("RescaleType")), "")
     if modality == "PT":
         return text(header, "Units")
     if modality == "CT" and said in ("", "US", "HU"):

@@ -22,7 +22,7 @@ from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.frames import Frame
 from meddenoise.io.dicom.identity import Identity
 from meddenoise.io.dicom.mosaic import is_mosaic
-from meddenoise.io.dicom.padding import padding_of
+from meddenoise.io.dicom.padding import kept_measured, padding_of
 from meddenoise.io.dicom.pixels import decode, is_lossy, quiet
 from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.dicom.values import blaming, text
@@ -142,7 +142,18 @@ def _check_replaceable(target: Path) -> None:
 
 
 def _work(volume: Volume, source: DicomSource, derivation: str) -> tuple[str, ...]:
-    return (__version__, source.series, derivation, *volume.history)
+    return (__version__, *_told_apart_by(source), derivation, *volume.history)
+
+
+def _told_apart_by(source: DicomSource) -> list[str]:
+    """What no other series has; much of it, where an anonymiser has emptied the series' UID."""
+    first = source.instances[0]
+    if first.series:
+        return [source.series]
+    names = ("PatientID", "StudyInstanceUID", "SeriesNumber")
+    told = [text(first.header, name) for name in names]
+    each = [part for file in source.instances for part in (file.instance, *file.place)]
+    return [source.series, *told, *each]
 
 
 def _slices(volume: Volume) -> Pictures:
@@ -226,8 +237,8 @@ def _stored(
         (picture,), here = frame.storage.encode(values[None])
         if indices is not None:
             picture.reshape(-1)[indices] = padding
+        clipped += here + kept_measured(picture, frame, indices)
         frame.of(stored)[...] = picture
-        clipped += here
     return stored, clipped
 
 

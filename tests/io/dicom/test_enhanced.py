@@ -128,6 +128,21 @@ def test_every_frame_has_its_own_scale(
     assert (abs(io.read(out).array - shifted.array) <= step).all()
 
 
+@pytest.mark.parametrize(("kind", "units"), [("HU", "HU"), ("US", "HU"), ("Z_EFF", "Z_EFF")])
+@pytest.mark.parametrize("shared", [False, True])
+def test_frames_say_what_they_are_scaled_to(
+    make_enhanced: EnhancedMaker, frame: Callable[..., object], kind: str, units: str, shared: bool
+) -> None:
+    slices = [frame(pixels(n), (0, 0, 5.0 * n), place=n + 1) for n in range(3)]
+    path = make_enhanced("CT", slices, shared_scale=shared)
+    ds = pydicom.dcmread(path)
+    for group in (*ds.SharedFunctionalGroupsSequence, *ds.PerFrameFunctionalGroupsSequence):
+        for scale in group.get("PixelValueTransformationSequence", ()):
+            scale.RescaleType = kind
+    ds.save_as(path)
+    assert io.read(path).units == units
+
+
 @pytest.mark.parametrize("modality", ["CT", "PT"])
 def test_frames_may_share_their_scale(
     make_enhanced: EnhancedMaker, frame: Callable[..., object], tmp_path: Path, modality: str

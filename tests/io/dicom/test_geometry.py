@@ -155,3 +155,18 @@ def test_slices_shifted_in_their_plane_are_told_so(make_series: Callable[..., Pa
     )
     (said,) = io.read(place).source.irregular
     assert said == "The slices are shifted against each other by up to 0.30 mm in their plane."
+
+
+def test_a_slice_that_lies_beyond_all_measure_is_named(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+) -> None:
+    """Damage puts it there; the square of its distance is no number any more."""
+    place = make_series(
+        ramp,
+        per_slice=lambda n: {"ImagePositionPatient": [1e200 if n == 1 else 0, 0, 5 * n]},
+    )
+    with np.errstate(over="raise"):
+        volume = io.read(place)
+        assert "shifted against each other" in volume.source.irregular[0]
+        with pytest.raises(GeometryError, match="shifted against each other"):
+            io.write(volume, tmp_path / "out.nii", allow_irregular=True)

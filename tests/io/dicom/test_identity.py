@@ -69,3 +69,19 @@ def test_equal_slices_whose_sources_share_a_uid_get_uids_of_their_own(
     first = uids(volume, tmp_path / "a", deterministic_uids=True)
     assert first == uids(volume, tmp_path / "b", deterministic_uids=True)
     assert len(set(first)) == 3
+
+
+def test_series_whose_uid_was_emptied_do_not_get_the_same(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+) -> None:
+    said = []
+    for patient in ("A", "B"):
+        place = make_series(
+            ramp, name=patient, PatientID=patient, SeriesInstanceUID="", StudyInstanceUID=""
+        )
+        volume, out = io.read(place), tmp_path / f"out{patient}"
+        first = uids(volume, out, deterministic_uids=True)
+        assert first == uids(volume, tmp_path / f"again{patient}", deterministic_uids=True)
+        ds = pydicom.dcmread(out / "IM0001.dcm")
+        said.append({ds.SeriesInstanceUID, ds.StudyInstanceUID})
+    assert len(said[0] | said[1]) == 4

@@ -99,6 +99,33 @@ def test_padding_is_marked_and_restored_exactly(
 
 
 @pytest.mark.parametrize(
+    ("change", "expected", "clipped"),
+    [
+        ({"PixelPaddingValue": 0}, [1, 1, 1, 2, 60], 0),
+        ({"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 9}, [10, 10, 10, 10, 60], 4),
+        ({"PixelPaddingValue": 59, "PixelPaddingRangeLimit": 4095}, [0, 0, 1, 2, 58], 1),
+    ],
+)
+def test_what_was_measured_does_not_become_padding(
+    make_series: Callable[..., Path],
+    tmp_path: Path,
+    change: dict[str, int],
+    expected: list[int],
+    clipped: int,
+) -> None:
+    voxels = np.full((2, 4, 5), 20, dtype=np.uint16)
+    voxels[:, 3] = change["PixelPaddingValue"]
+    volume = io.read(make_series(voxels, BitsStored=12, HighBit=11, **change))
+    changed = volume.array.copy()
+    changed[0, :, 0] = np.array([0, 0.3, 0.6, 2.4, 59.6])[:, None]
+    report = io.write_report(volume.with_array(changed), tmp_path / "out")
+    again = io.read(tmp_path / "out")
+    np.testing.assert_array_equal(again.padding, volume.padding)
+    np.testing.assert_array_equal(again.array[0, :, 0].T, [expected] * 2)
+    assert report.clipped == 2 * clipped
+
+
+@pytest.mark.parametrize(
     "syntax",
     [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian, RLELossless,
      JPEGLSLossless],

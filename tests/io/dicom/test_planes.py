@@ -8,7 +8,7 @@ import pydicom
 import pytest
 
 import meddenoise as md
-from meddenoise.errors import DamagedScan
+from meddenoise.errors import DamagedScan, FileError
 from meddenoise.io import planes as module
 from meddenoise.io import write_report
 from meddenoise.io.planes import PlaneScan, open_planes
@@ -108,3 +108,16 @@ def test_what_is_decoded_as_a_whole_is_left_alone(
     for path in sorted(many.iterdir())[1:]:
         path.unlink()
     assert open_planes(many) is None
+
+
+def test_a_slice_that_is_a_link_to_nowhere_is_named(
+    make_series: Callable[..., Path], ramp: np.ndarray
+) -> None:
+    place = make_series(ramp)
+    last = max(place.iterdir())
+    last.rename(place.parent / "moved")
+    last.symlink_to(place.parent / "not there")
+    for take in (md.read, open_planes):
+        with pytest.raises(FileError, match=rf"{last.name} cannot be read: No such file"):
+            take(place)
+    assert opened(min(place.iterdir())).shape == md.read(min(place.iterdir())).shape == (5, 4, 2)

@@ -69,6 +69,21 @@ class Draws:
     def _generator(self, tag: str) -> torch.Generator:
         return generator(self.seed, self.step, tag, device=self.device)
 
+    @contextmanager
+    def seeded(self) -> Iterator[None]:
+        """Within it, what takes no generator (a network's dropout) is a function of the step, too.
+
+        Other on each process. At the end the global generators are as they were.
+        """
+        seed = generator(self.seed, self.step, "network", self.rank).initial_seed()
+        device = torch.device(self.device)
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.default_generator.manual_seed(seed)
+            if device.type == "cuda":
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(seed)
+            yield
+
     def uniform(self, tag: str, *shape: int) -> Tensor:
         """``(batch, *shape)`` float32, uniform on [0, 1)."""
         size = (self.batch * self.world, *shape)

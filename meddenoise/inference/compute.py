@@ -324,7 +324,8 @@ class Compute:
                 if second is not None:
                     y = self._shifted(x.flip(mirror) if mirror else x, y, second)
                 y = y.flip(mirror) if mirror else y
-                total = y if total is None else total.add_(y)
+                # Not in place: a network may give out the very image that it gets.
+                total = y if total is None else total + y
         assert total is not None
         return total / len(mirrors) if len(mirrors) > 1 else total
 

@@ -22,7 +22,7 @@ from meddenoise.hashing import file_hash
 from meddenoise.inference.compute import Compute, Second
 from meddenoise.inference.export import exported
 from meddenoise.inference.model_file import load_model, save_model
-from meddenoise.inference.planes import as_image, through
+from meddenoise.inference.planes import as_image, single_slice, through
 from meddenoise.inference.restore import restore
 from meddenoise.inference.stabilised import stabilisation_around
 from meddenoise.inference.sums import Sums
@@ -241,7 +241,8 @@ class Denoiser:
         Args:
             array: the intensities; whole numbers come back as float32, or float64 if that is too
                 narrow for them.
-            valid: which voxels were measured; the others are filled with the mean.
+            valid: which voxels were measured, of those that are finite; the others are filled with
+                the mean for the network. What is not finite comes back as it is.
             sigma: as for a call; estimated from what is valid if None.
             progress: called with the finished fraction.
 
@@ -252,11 +253,15 @@ class Denoiser:
         """
         array, valid = as_image(array, valid)
         if self.stabilise.method == "none":
-            return self._plain(array, valid, sigma, progress)
-        known = array if valid is None else np.where(valid, array, np.nan)
-        around = stabilisation_around(Volume.from_array(known), self.stabilise, sigma=sigma)
-        level = 1.0 if self.noise_map else None
-        return self._stabilised(array, valid, around, 0, level, progress)
+            clean = self._plain(array, valid, sigma, progress)
+        else:
+            known = array if valid is None else np.where(valid, array, np.nan)
+            around = stabilisation_around(Volume.from_array(known), self.stabilise, sigma=sigma)
+            level = 1.0 if self.noise_map else None
+            clean = self._stabilised(array, valid, around, 0, level, progress)
+        if valid is not None:
+            np.copyto(clean, array, where=~np.isfinite(array))
+        return clean
 
     def _stabilised(
         self,
@@ -283,7 +288,7 @@ class Denoiser:
         progress: Callable[[float], None] | None,
     ) -> NDArray[np.floating]:
         """As :meth:`denoise_array`, of what the network gets, stabilised or not."""
-        axis = _single_slice(array.shape)
+        axis = single_slice(array.shape)
         if self.dims == 2 and axis is not None:
             # Slices along the last axis would be rows of the image, one voxel wide.
             known = None if valid is None else valid.squeeze(axis)
@@ -378,12 +383,6 @@ def _like_files(shape: Sequence[int], dtype: np.dtype) -> NDArray[np.floating]:
     """``(C, X, Y)`` or ``(C, X, Y, Z)``, nothing in it yet; voxels as in files, X fastest."""
     out = np.empty((shape[0], *shape[:0:-1]), dtype)
     return out.transpose(0, *range(out.ndim - 1, 0, -1))
-
-
-def _single_slice(shape: Sequence[int]) -> int | None:
-    """The first or second axis of a volume that is one slice across it; ``None`` of any other."""
-    single = [axis for axis, size in enumerate(shape) if size == 1]
-    return single[0] if len(shape) == 3 and len(single) == 1 and single[0] < 2 else None
 
 
 def _planes_a_part(shape: Sequence[int]) -> int:

@@ -14,7 +14,7 @@ from meddenoise.errors import ModelError, ParameterError
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.volume import Volume
 
-__all__ = ["as_image", "as_input", "in_units", "plane_ranges", "through"]
+__all__ = ["as_image", "as_input", "in_units", "plane_ranges", "single_slice", "through"]
 
 # A part of a scan is about so many voxels, and so a few megabytes: several are under way at once.
 _PART = 2**20
@@ -27,10 +27,18 @@ def plane_ranges(shape: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield first, min(first + step, shape[2])
 
 
+def single_slice(shape: Sequence[int]) -> int | None:
+    """The first or second axis of a volume that is one slice across it; ``None`` of any other."""
+    single = [axis for axis, size in enumerate(shape) if size == 1]
+    return single[0] if len(shape) == 3 and len(single) == 1 and single[0] < 2 else None
+
+
 def as_image(
     array: NDArray[Any], valid: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.floating], NDArray[np.bool_] | None]:
     """An image and where it was measured; whole numbers as a volume has them.
+
+    What is no finite number was not measured; ``None`` for everywhere.
 
     Raises:
         ParameterError: no image of two or three axes, or two shapes.
@@ -47,7 +55,11 @@ def as_image(
         )
     floating = np.issubdtype(np.asarray(array).dtype, np.floating)
     image = np.asarray(array) if floating else Volume.from_array(array).array[0]
-    return image, None if valid is None else np.asarray(valid, dtype=bool)
+    measured = None if valid is None else np.asarray(valid, dtype=bool)
+    finite = np.isfinite(image)
+    if not finite.all():
+        measured = finite if measured is None else measured & finite
+    return image, measured
 
 
 def as_input(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meddenoise.errors import ParameterError
 from meddenoise.transforms.normalisation import Normalisation
 
 __all__ = ["Summed", "Sums"]
@@ -61,7 +62,8 @@ class Sums:
         squares = float(np.dot(apart, apart))
         total = self.count + found.size
         moved = mean - self.mean
-        self.squares += squares + moved**2 * self.count * found.size / total
+        # Not moved**2, which is an error where the product is infinite.
+        self.squares += squares + moved * moved * self.count * found.size / total
         self.mean += moved * found.size / total
         self.count = total
         self.low, self.high = min(self.low, float(found.min())), max(self.high, float(found.max()))
@@ -72,10 +74,18 @@ class Sums:
         Args:
             values: the channel or a sample of it, for percentiles.
             how: as for :meth:`Normalisation.fit`.
+
+        Raises:
+            ParameterError: as there, or values whose squares are beyond all numbers.
         """
         if how["method"] == "standard":
             # Two values with that mean and deviation.
             spread = math.sqrt(self.squares / self.count)
+            if not math.isfinite(spread):
+                raise ParameterError(
+                    f"The image has values from {self.low:.3g} to {self.high:.3g}, too far apart "
+                    "to normalise by 'standard': rescale it, or mask them."
+                )
             return Normalisation.fit(np.array([self.mean - spread, self.mean + spread]), **how)
         return Normalisation.fit(np.zeros(0) if values is None else values, **how)
 

@@ -57,7 +57,6 @@ class DistillationTrainer(SupervisedTrainer):
         if not 0 < share <= 1:
             raise ParameterError(f"share is above 0 and at most 1, not {share}.")
         self.share = share
-        self.needs_target = share < 1
         self.teacher, self.info = load_model(teacher)
         self.teacher.requires_grad_(False)
         self.teacher_map = self.info["network"].get("inputs", 1) == 2
@@ -65,6 +64,11 @@ class DistillationTrainer(SupervisedTrainer):
         self.blind = bool(self.info.get("inference", {}).get("restore"))
         # Of the file its hash: a name may tell of a patient.
         self.options |= {"teacher": file_hash(teacher), "share": share}
+
+    @property
+    def needs_target(self) -> bool:  # type: ignore[override]
+        """For its share of the loss, and to draw noise on."""
+        return self.share < 1 or self.noise is not None
 
     @property
     def needs_sigma(self) -> bool:

@@ -280,7 +280,7 @@ class Engine:
             group["lr"] = rate
         draws = self._draws(self.step, batch)
         drawn = patches.draw(draws)
-        with self.accelerator.autocast():
+        with self.accelerator.autocast(), draws.seeded():
             loss, terms = self.trainer.training_step(self.network, drawn, draws)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -25,6 +26,7 @@ from meddenoise.training.arithmetic import Arithmetic
 from meddenoise.training.checkpoint import Checkpoint
 from meddenoise.training.correlated import warn_if_correlated
 from meddenoise.training.engine import Engine, Result
+from meddenoise.training.lying import lying
 from meddenoise.training.prepare import Prepared, as_items
 from meddenoise.training.stabilised import choose_stabilisation
 from meddenoise.training.trainer import TRAINERS, Trainer
@@ -86,11 +88,15 @@ def fit(
     scans = _in_memory(images, targets)
     if patch is None:
         patch = [64, 64, 32] if scans[0].volume.dims == 3 else [64, 64]
+    if np.ndim(patch) != 1:
+        raise ConfigError(
+            f"patch is a number of voxels for each axis, such as [64, 64]: not {patch!r}."
+        )
     config = parse(
         {
             "data": {
                 "images": "in memory",
-                "patch": _fitting(scans, patch),
+                "patch": _fitting(trainer.arrange(lying(scans, len(patch))), patch),
                 "batch": batch,
                 **(data or {}),
             },
@@ -139,8 +145,8 @@ def fit_prepared(
     """
     _check_axes(config, network)
     data, same = config.data, val is train
-    train = trainer.arrange(train)
-    val = train if same else trainer.arrange(val)
+    train = trainer.arrange(lying(train, config.dims))
+    val = train if same else trainer.arrange(lying(val, config.dims))
     if "patch" in data.model_fields_set:
         _check_patch(config, train)
     stabilise = stabilise or stabilisation_of(config, trainer, train)
@@ -222,7 +228,7 @@ def with_own_patch(config: Config, trainer: Trainer, train: Sequence[Prepared]) 
     data = config.data
     if "patch" in data.model_fields_set or any(s.volume.dims < config.dims for s in train):
         return config  # scans of too few axes are refused later
-    patch = _fitting(trainer.arrange(train), data.patch)
+    patch = _fitting(trainer.arrange(lying(train, config.dims)), data.patch)
     changes = {"patch": patch}
     if data.patch_from is not None:
         changes["patch_from"] = [min(pair) for pair in zip(data.patch_from, patch, strict=True)]

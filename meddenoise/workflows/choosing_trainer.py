@@ -8,6 +8,7 @@ from typing import Any
 from meddenoise.config import Config, parse
 from meddenoise.errors import ConfigError, InputError
 from meddenoise.noise.estimation import NoiseEstimate, estimate
+from meddenoise.training.lying import lying
 from meddenoise.training.prepare import Prepared
 from meddenoise.volume import Volume
 from meddenoise.workflows.choosing import STABILISED, noise_seen, visible
@@ -46,7 +47,8 @@ def choose_trainer(config: Config, scans: Sequence[Prepared]) -> tuple[Config, t
         ConfigError: options for ``auto``, no noise to be seen, or noise that no trainer fits.
     """
     check_auto(config)
-    scan = max(scans, key=lambda each: each.volume.array.size)
+    # A volume of a single slice is for a 2-D network, whichever way it lies.
+    (scan,) = lying([max(scans, key=lambda each: each.volume.array.size)], dims=2)
     changes, why = _changes(config, scan)
     values = config.model_dump(mode="json", exclude_unset=True)
     for section, keys in changes.items():

@@ -48,6 +48,29 @@ def test_seeded_leaves_the_draws_of_gpus_alone(monkeypatch: pytest.MonkeyPatch) 
     assert not asked
 
 
+def test_what_takes_no_generator_follows_from_seed_step_and_process() -> None:
+    def drawn(seed: int, step: int, rank: int) -> list[float]:
+        with Draws(seed, step, batch=2, rank=rank, world=2).seeded():
+            return torch.rand(3).tolist()
+
+    before = torch.get_rng_state()
+    assert drawn(0, 1, 0) == drawn(0, 1, 0)
+    assert len({tuple(drawn(*key)) for key in ((0, 1, 0), (1, 1, 0), (0, 2, 0), (0, 1, 1))}) == 4
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_on_a_gpu_as_well() -> None:
+    def drawn(step: int) -> list[float]:
+        with Draws(0, step, batch=2, device="cuda").seeded():
+            return torch.rand(3, device="cuda").tolist()
+
+    before = torch.cuda.get_rng_state()
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
 def test_tags_and_steps_do_not_share_a_stream() -> None:
     seen = [
         Draws(seed, step, batch=2).uniform(tag, 3)

@@ -204,3 +204,10 @@ def test_two_passes_in_tiles_are_those_over_the_whole() -> None:
             for most in (10**6, 12_000)
         )
         assert (tiled - whole).abs().max() < 1e-5 * whole.abs().max()
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_mirror_images_of_a_network_that_gives_back_its_input(dims: int) -> None:
+    one = Compute(nn.Identity(), dims, torch.device("cpu"), InferenceConfig(flips=True))
+    x = torch.randn(1, 16, 8, 8)
+    torch.testing.assert_close(run(one, x), x[0])

@@ -296,3 +296,21 @@ def test_what_is_no_image_is_refused() -> None:
         denoiser().denoise_array(scan(8, 8, 8), np.ones((2, 2), bool))
     with pytest.raises(ParameterError, match=r"not ndarray: give Volume\.from_array"):
         denoiser()(scan(8, 8, 8))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(16, 12), (12, 10, 8)])
+def test_what_is_not_finite_in_an_array_was_not_measured(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    network = build_network("unet", dims=len(shape), channels=[3, 4])
+    run = Denoiser(network, dims=len(shape), device="cpu")
+    array = scan(*shape)
+    array[2, 3], array[5, 1] = np.nan, np.inf
+    found = run.denoise_array(array)
+    expected = run(Volume.from_array(array)).array[0]
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found[2, 3], array[2, 3])
+    # Beside a mask as well, of which the rest is the network's.
+    valid = np.ones(shape, bool)
+    valid[7:9] = False
+    masked = run.denoise_array(array, valid)
+    np.testing.assert_array_equal(np.isfinite(masked), np.isfinite(array))

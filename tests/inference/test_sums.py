@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from meddenoise.errors import ParameterError
 from meddenoise.inference import sums
 from meddenoise.inference.sums import Sums
 from meddenoise.transforms.normalisation import Normalisation
@@ -37,3 +38,10 @@ def test_nothing_in_it() -> None:
     assert Sums.of([np.full((2, 2), np.nan)]).blank
     assert Sums.of([np.full((2, 2), 3.0)]).blank
     assert not Sums.of([np.arange(4.0)]).blank
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("values", [[-1e300, 1e300], [1e200, 2e200], [0.0, 0.0, 1e200]])
+def test_values_whose_squares_are_beyond_all_numbers(values: list[float]) -> None:
+    with pytest.raises(ParameterError, match=r"e\+.*too far apart to normalise"):
+        Sums.of([np.array([value]) for value in values]).normalisation(None, method="standard")

@@ -183,3 +183,10 @@ def test_what_is_no_teacher(tmp_path: Path, make: Make) -> None:
             build_trainer("distillation", teacher=file, share=share)
     with pytest.raises(ConfigError, match="learns from clean partners"):
         make(trainer=build_trainer("distillation", teacher=file, share=0.5))
+
+
+def test_noise_that_is_drawn_needs_clean_scans_to_draw_it_on(tmp_path: Path) -> None:
+    trainer = DistillationTrainer(str(teacher(tmp_path)), noise=build_noise("gaussian", sigma=5.0))
+    assert trainer.needs_target
+    with pytest.raises(ConfigError, match=r"give data\.targets"):
+        trainer.fit(np.random.default_rng(0).random((16, 16)), patch=[8, 8], steps=1, device="cpu")

@@ -99,6 +99,20 @@ def test_a_stop_in_the_last_step_is_a_finished_run(make: Make, tmp_path: Path) -
     assert make(tmp_path, KilledAt(11, signal.SIGINT)).run().steps == 12
 
 
+def test_a_network_with_dropout_is_resumed_to_the_bit(make: Make, tmp_path: Path) -> None:
+    def network() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout(), nn.Conv2d(8, 1, 1))
+
+    straight = make(trainer=KilledAt(-1), network=network())
+    straight.run()
+    with pytest.raises(Killed):
+        make(tmp_path, KilledAt(7), network=network()).run()
+    resumed = make(tmp_path, KilledAt(-1), network=network())
+    resumed.run(resume=True)
+    check_same(straight, resumed)
+
+
 def test_a_finished_run_resumed_has_nothing_left_to_do(make: Make, tmp_path: Path) -> None:
     expected = make(tmp_path).run()
     again = make(tmp_path).run(resume=True)

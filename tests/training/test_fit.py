@@ -71,6 +71,22 @@ def test_the_same_seed_gives_the_same_denoiser() -> None:
     assert not np.array_equal(run(3), run(4))
 
 
+def test_a_networks_own_draws_follow_from_the_seed() -> None:
+    image = noisy(24, 24)
+
+    def run(before: int, seed: int = 0) -> np.ndarray:
+        network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout(), nn.Conv2d(8, 1, 1))
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.fill_(0.1)
+        torch.manual_seed(before)
+        fitted = Noise2VoidTrainer().fit(image, network=network, **QUICK, seed=seed)
+        return fitted.denoise_array(image)
+
+    assert np.array_equal(run(1), run(2))
+    assert not np.array_equal(run(1), run(1, seed=1))
+
+
 def test_what_was_fitted_can_be_saved_and_loaded(tmp_path: Path) -> None:
     image = noisy(24, 24)
     denoiser = Noise2VoidTrainer().fit(image, **QUICK)
@@ -168,6 +184,7 @@ def test_voxels_that_are_not_finite_do_no_harm() -> None:
         (np.zeros(5), None, {}, ParameterError, "axes"),
         (noisy(16, 16), None, {"stepz": 3}, ConfigError, r"training\.stepz .*'steps'"),
         (noisy(16, 16), None, {"patch": [8, 8, 8]}, InputError, "2-D image"),
+        (noisy(16, 16), None, {"patch": 8}, ConfigError, r"such as \[64, 64\]: not 8"),
         (noisy(16, 16), None, {"network": "unett"}, ConfigError, "did you mean 'unet'"),
         (noisy(16, 16), None, {"data": {"augmnt": "none"}}, ConfigError, "did you mean 'augment'"),
         ([noisy(16, 16)], [noisy(16, 16)] * 2, {}, ConfigError, "1 images and 2 targets"),

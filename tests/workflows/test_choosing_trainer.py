@@ -87,6 +87,7 @@ def test_clean_partners_teach_most(scans: Any) -> None:
         ((100, 40, 100), (1.0, 1.0, 1.0), [64, 40, 32]),
         ((100, 100, 5), (1.0, 1.0, 6.0), [64, 64]),
         ((100, 30), (1.0, 1.0), [64, 30]),
+        ((1, 100, 30), (6.0, 1.0, 1.0), [64, 30]),  # one sagittal slice
     ],
 )
 def test_the_patch_suits_the_scan(

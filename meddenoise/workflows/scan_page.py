@@ -225,8 +225,8 @@ def _by_tissue(page: Page, found: Mapping[str, Tissues | None], what: str) -> No
     """The signed error by tissue, a row a tissue."""
     every = {name: one for name, one in found.items() if one is not None}
     if len({one.places for one in every.values()}) > 1:  # over other voxels, where some are none
-        for name, one in every.items():
-            _by_tissue(page, {name: one}, what)
+        for name, tissues in every.items():
+            _by_tissue(page, {name: tissues}, what)
         return
     first = next(iter(every.values()), None)
     if first is None:

@@ -29,7 +29,7 @@ class Checkpoint:
         optimizer: ``state_dict``.
         scaler: ``state_dict`` of the loss scaler, if there is one (fp16).
         validation: the last validation's values.
-        settings: fingerprint of the configuration; a resumed run must have the same.
+        settings: what a resumed run must have the same of, as JSON.
         trainer: ``state_dict`` of the trainer; empty for most.
         patience: how long validations have not become better.
         arithmetic: in which precision and memory layout the run is computed.

@@ -38,8 +38,8 @@ from meddenoise.training.monitor import Monitor
 from meddenoise.training.output_shape import check_shape_once
 from meddenoise.training.patience import Patience
 from meddenoise.training.pictures import validation_pictures
+from meddenoise.training.same_run import check_same_run, settings_of
 from meddenoise.training.schedule import ema_decay, learning_rate
-from meddenoise.training.settings_hash import settings_hash
 from meddenoise.training.trainer import Trainer
 from meddenoise.training.validate import validate
 
@@ -96,6 +96,7 @@ class Engine:
         directory: for checkpoints and logs; ``None`` keeps nothing on disk.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         progress: show a progress bar.
+        config: what else must be the same when it is resumed, as JSON; ``""`` for nothing.
         arithmetic: how to compute, if that is known already (of a run that is resumed); else it is
             chosen.
 
@@ -118,7 +119,7 @@ class Engine:
         directory: Path | None = None,
         device: str = "auto",
         progress: bool = True,
-        fingerprint: str = "",
+        config: str = "",
         arithmetic: Arithmetic | None = None,
     ) -> None:
         self.settings = settings or TrainingConfig()
@@ -161,7 +162,7 @@ class Engine:
         self.step, self.seconds = 0, 0.0
         self._validation: dict[str, float] = {}
         self._looks = self.settings.validate_batches
-        self._fingerprint = fingerprint
+        self._config = config
         self._progress = progress
 
     def run(self, *, resume: bool = False) -> Result:
@@ -369,11 +370,7 @@ class Engine:
                 )
             return
         assert saved is not None
-        if saved.settings != self._settings():
-            raise ConfigError(
-                f"The checkpoint in {self.directory} is of a run with another configuration: "
-                "resume with the same one, or choose another --output."
-            )
+        check_same_run(self.directory, saved.settings, self._settings())
         if saved.arithmetic and not self.arithmetic.same(Arithmetic.from_dict(saved.arithmetic)):
             told = [f"training.{key}={saved.arithmetic[key]}" for key in ("precision", "layout")]
             raise ConfigError(
@@ -392,9 +389,11 @@ class Engine:
         self._validation = saved.validation
 
     def _settings(self) -> str:
-        return settings_hash(
+        return settings_of(
+            self._config,
             self.settings,
             self.trainer,
             self.average.network,
-            [self._fingerprint, self.seed, self.batch * self.world],
+            seed=self.seed,
+            batch=self.batch * self.world,
         )

@@ -185,7 +185,7 @@ def fit_prepared(
         directory=directory,
         device=device,
         progress=progress,
-        fingerprint=_fingerprint(config),
+        config=_kept(config),
         arithmetic=_arithmetic_of(directory) if resume else None,
     )
     result = engine.run(resume=resume)
@@ -272,7 +272,7 @@ def stabilisation_of(
     return choose_stabilisation(config, getattr(trainer, "noise", None), train)
 
 
-def _fingerprint(config: Config) -> str:
+def _kept(config: Config) -> str:
     """What must be the same in a resumed run.
 
     What it is called, where it writes and how it infers may differ.

@@ -103,7 +103,7 @@ def pretrain(
             directory=directory,
             device=device,
             progress=progress,
-            fingerprint=config.model_dump_json(exclude={"name", "output", "training", "inference"}),
+            config=config.model_dump_json(exclude={"name", "output", "training", "inference"}),
         )
         result = engine.run(resume=resume)
     if not first:

@@ -76,7 +76,7 @@ def test_a_run_is_not_replaced_or_resumed_unasked(
     assert contents(run) == before
     longer = cli(*words, "--set", "training.steps=3", "--resume")
     assert longer.status == 2
-    assert "another configuration" in longer.sentence
+    assert "another configuration (training.steps was 2 and is 3): resume" in longer.sentence
     assert contents(run)["config.yaml"] == before["config.yaml"]
     assert cli(*words, "--resume").status == 0  # finished already: tests again
     assert contents(run)["model.safetensors"] == before["model.safetensors"]

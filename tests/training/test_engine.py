@@ -145,24 +145,34 @@ def test_a_damaged_checkpoint(make: Make, tmp_path: Path, damage: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("other", "what"),
     [
-        {"seed": 1},
-        {"batch": 2},
-        {"steps": 24},
-        {"learning_rate": 1e-3},
-        {"trainer": Noise2VoidTrainer(mask_percent=6.0, window=5)},
-        {"trainer": SupervisedTrainer(), "target": True},
-        {"network": build_network("unet", dims=2, channels=[3, 5])},
-        {"network": build_network("dncnn", dims=2, depth=3, width=2)},
+        ({"seed": 1}, "seed was 0 and is 1"),
+        ({"batch": 2}, "the batch was 4 and is 2"),
+        ({"steps": 24}, "training.steps was 12 and is 24"),
+        ({"learning_rate": 1e-3}, "training.learning_rate was 0.01 and is 0.001"),
+        ({"trainer": Noise2VoidTrainer(mask_percent=6.0, window=5)}, "the trainer is another"),
+        ({"trainer": SupervisedTrainer(), "target": True}, "the trainer is another"),
+        ({"network": build_network("unet", dims=2, channels=[3, 5])}, "weights is another"),
+        ({"network": build_network("dncnn", dims=2, depth=3, width=2)}, "weights is another"),
+        ({"patience": 3, "validate_every": 2}, "training.patience was null and is 3, training.val"),
     ],
 )
 def test_a_checkpoint_of_another_configuration(
-    make: Make, tmp_path: Path, other: dict[str, Any]
+    make: Make, tmp_path: Path, other: dict[str, Any], what: str
 ) -> None:
     make(tmp_path).run()
-    with pytest.raises(ConfigError, match="another configuration"):
+    with pytest.raises(ConfigError, match="another configuration") as told:
         make(tmp_path, **other).run(resume=True)
+    assert what in str(told.value)
+
+
+def test_a_checkpoint_of_an_older_version(make: Make, tmp_path: Path) -> None:
+    make(tmp_path).run()
+    file = tmp_path / "checkpoint" / "last.pt"
+    torch.save({**torch.load(file), "settings": 32 * "b1"}, file)
+    with pytest.raises(ConfigError, match="or of an older version"):
+        make(tmp_path).run(resume=True)
 
 
 def test_how_often_it_looks_and_saves_may_change(make: Make, tmp_path: Path) -> None:

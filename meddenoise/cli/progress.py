@@ -15,6 +15,9 @@ def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    if not console.is_terminal:  # where rich, switched off, still ends a line (before 14.3)
+        yield lambda done: None
+        return
+    with Progress(console=console, transient=True) as bar:
         task = bar.add_task(title, total=1.0)
         yield lambda done: bar.update(task, completed=done)

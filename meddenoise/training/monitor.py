@@ -158,10 +158,12 @@ class _Bar:
         self._task = self._progress.add_task("starting", total=1.0)
 
     def start(self) -> None:
-        self._progress.start()
+        if self._live:
+            self._progress.start()
 
     def stop(self) -> None:
-        self._progress.stop()
+        if self._live:  # else rich, before 14.3, ends a line that was never begun
+            self._progress.stop()
 
     def show(
         self, step: int, progress: float, loss: float, validation: dict[str, float], rate: float

@@ -88,9 +88,11 @@ def ramp_power(kernel: Kernel) -> float:
     in the picture has a power spectrum proportional to ``f K(f)^2`` (Riederer, Pelc and Chesler,
     Phys Med Biol 23:446, 1978; Hanson, Med Phys 6:441, 1979).
     """
+    from scipy.integrate import trapezoid
+
     f = np.linspace(0.0, kernel.frequencies[-1], 4097)
     k = np.interp(f, kernel.frequencies, kernel.response)
-    return float(2 * np.trapezoid(f**2 * k**2, f))
+    return float(2 * trapezoid(f**2 * k**2, f))
 
 
 def chosen_kernel(

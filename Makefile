@@ -10,7 +10,7 @@ FORMATS ?=
 # Tests run in so many processes, one thread each; 0: in one, with all threads.
 WORKERS ?= logical
 
-.PHONY: help demo pretrain test fuzz lint types check gpu schema clean
+.PHONY: help demo pretrain test versions fuzz lint types check gpu schema clean
 
 help: ## what there is to do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -32,6 +32,18 @@ pretrain: $(SETUP) ## train the weights that ship anew, on procedural anatomy, a
 
 test: $(SETUP) ## the test suite, in a process per core: WORKERS=0 for one
 	$(if $(filter 0,$(WORKERS)),,OMP_NUM_THREADS=1) $(BIN)/python -m pytest \
+		-n $(WORKERS) --maxprocesses 8 --dist loadfile
+
+# With versions of their own, whatever CI has: RESOLUTION=highest takes the newest there are, and
+# EXTRAS=dev what writes ONNX, too, which wants a newer torch.
+RESOLUTION ?= lowest-direct
+EXTRAS ?= test
+versions: ## the test suite with the oldest versions that pyproject.toml allows (gigabytes)
+	$(PYTHON) -m venv .venv-$(RESOLUTION)
+	.venv-$(RESOLUTION)/bin/python -m pip install --quiet uv
+	.venv-$(RESOLUTION)/bin/uv pip install --quiet --python .venv-$(RESOLUTION)/bin/python \
+		--resolution $(RESOLUTION) --editable '.[$(EXTRAS)]'
+	OMP_NUM_THREADS=1 .venv-$(RESOLUTION)/bin/python -m pytest \
 		-n $(WORKERS) --maxprocesses 8 --dist loadfile
 
 fuzz: $(SETUP) ## damaged files of each format, many: CASES=20000 SEED=1 FORMATS="nrrd png"
@@ -57,4 +69,4 @@ schema: $(SETUP) ## JSON Schema of the configurations, for editors
 	$(BIN)/meddenoise config schema > meddenoise.schema.json
 
 clean: ## remove the environment and caches, not the runs
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -102,8 +102,9 @@ class Volume:
             modality: for example ``"CT"``.
 
         Raises:
-            ParameterError: a wrong number of axes, rows of several lengths, or both ``spacing`` and
-                ``affine``.
+            ParameterError: a wrong number of axes, rows of several lengths, voxels that are no real
+                numbers, a spacing that is not above 0, or both ``spacing`` and ``affine``.
+            GeometryError: an affine that is singular or not finite.
         """
         values = array if isinstance(array, np.ma.MaskedArray) else _as_array(array)
         if values.ndim in (2, 3):

@@ -15,6 +15,7 @@ import numpy as np
 
 from meddenoise.config.benchmark import BenchmarkConfig, MethodConfig, load_benchmark
 from meddenoise.config.load import validated
+from meddenoise.config.schema import NoiseConfig
 from meddenoise.data.cases import find_cases
 from meddenoise.data.draws import generator
 from meddenoise.errors import ConfigError, InputError, OutputError, ParameterError
@@ -23,6 +24,7 @@ from meddenoise.hashing import file_hash
 from meddenoise.io import atomic_file, write
 from meddenoise.io.named import path_of
 from meddenoise.noise import build_noise, simulate
+from meddenoise.noise.registry import NOISES
 from meddenoise.report.benchmark_table import Cell, markdown, summarise, write_csv
 from meddenoise.report.comparison import Panel, comparison
 from meddenoise.volume import Volume
@@ -260,7 +262,7 @@ def _trained_on(config: Any, noisy: Volume, *, device: str) -> _Done:
         if noisy.units == "HU":
             alone.append("data.units=HU")
         if config.noise is not None and config.noise.name is not None:
-            alone.append("noise.name=null")
+            alone.append(f"noise={json.dumps(_none_injected(config.noise))}")
         run = train(config, overrides=alone, output=Path(place) / "run", device=device,
                     progress=False)  # fmt: skip
         assert run is not None
@@ -269,6 +271,15 @@ def _trained_on(config: Any, noisy: Volume, *, device: str) -> _Done:
         denoised = run.denoiser(noisy)
         spent = time.perf_counter() - began
         return _Done(denoised, spent, run.metrics["train"]["seconds"], size)
+
+
+def _none_injected(noise: NoiseConfig) -> dict[str, Any] | None:
+    """A section of noise without the model whose options it has: how it is stabilised stays."""
+    if noise.stabilise == "none":
+        return None
+    coils = NOISES.options(str(noise.name)).model_fields.get("coils")
+    own = 1 if coils is None else coils.default
+    return {"stabilise": noise.stabilise, "coils": noise.options.get("coils", own)}
 
 
 def _trained_once(config: Any, device: str) -> Method:

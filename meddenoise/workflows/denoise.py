@@ -52,16 +52,18 @@ def denoise(
         method: the name of a filter (``"bm4d"``, ``"median"``, ...), or ``"auto"``, which looks at
             the scan's noise and chooses, and says what and why in a warning. Without either, the
             network that ships with meddenoise is taken, and what it assumes is said in a warning.
-        options: the filter's, by name; see :func:`meddenoise.filters.filter_options`.
+        options: the filter's, by name; see :func:`meddenoise.filters.filter_options`. Or how a
+            network is run: ``precision``, ``memory``, ``flips``, ...
         sigma: the noise's standard deviation in image units, or ``"10%"`` of the scan's 99.9th
             percentile, for a filter, a model with a noise map, the stabilisation or the bias;
             estimated where needed if None.
         stabilise: ``"auto"``, ``"none"``, ``"rician"`` (magnitude MRI) or ``"anscombe"`` (counted
             photons): denoise the scan with its noise made Gaussian, and bring the result back
-            without bias. If None a model does as it was trained, and a filter nothing.
+            without bias. If None a model does as it was trained, a filter nothing, and ``"auto"``
+            and the network that ships what the noise asks for.
         debias: take the bias of Rician noise off the result instead.
         coils: whose sum of squares a magnitude image is; 1 if None, or the model's.
-        budget: seconds that ``"auto"`` may train on the scan; None for not at all.
+        budget: seconds that ``"auto"`` may train on the scan, from 30 on; None for not at all.
         adapt: seconds that the network that ships may take to do better on the scan than it does at
             once: BM4D's say, and what is learnt from the scan itself; None for none.
         strength: how much of what is found to be noise is taken away, 0 to 1.
@@ -69,7 +71,8 @@ def denoise(
             estimated in soft tissue.
         series: which DICOM series, where a directory holds several.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
-        progress: called with the finished fraction.
+        progress: called with the finished fraction, by a model and the network that ships; a filter
+            calls it not.
 
     Returns:
         The same grid, units and header; write it with :func:`meddenoise.write`.
@@ -77,6 +80,8 @@ def denoise(
     Raises:
         ParameterError: both ``model`` and ``method``, an impossible option, a stabilisation that
             does not fit the scan, or units that its header contradicts.
+        ConfigError: no such method or option.
+        MissingDependency: the method needs an optional package.
         InputError: the scan or the model cannot be used.
         FileError: a scan without a finite voxel, or a constant one.
     """
@@ -187,7 +192,14 @@ def denoise_files(
     way = way_to_denoise(**how)
     besides = () if keep_noise is None else (keep_noise,)
     jobs = plan(source, output, series=series, besides=besides)
-    noise = KeptNoise.of(jobs, source, keep_noise, series=series, overwrite=overwrite)
+    noise = KeptNoise.of(
+        jobs,
+        source,
+        keep_noise,
+        series=series,
+        overwrite=overwrite,
+        allow_irregular=bool(writing.get("allow_irregular", False)),
+    )
     if share is not None:
         jobs = shard_of(jobs, share)
     noise.check(jobs, resumes=len(jobs) > 1 or share is not None or cluster is not None)

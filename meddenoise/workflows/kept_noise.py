@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +40,13 @@ class KeptNoise:
     Attributes:
         places: by the job of a result, that of its residual; of all scans of the call.
         overwrite: replace existing files.
+        allow_irregular: as for the results: tilted or unevenly spaced DICOM slices may go to
+            another format.
     """
 
     places: dict[Job, Job]
     overwrite: bool = False
+    allow_irregular: bool = False
 
     @classmethod
     def of(
@@ -53,6 +57,7 @@ class KeptNoise:
         *,
         series: str | None = None,
         overwrite: bool = False,
+        allow_irregular: bool = False,
     ) -> KeptNoise:
         """For the scans that were planned; for none of them if no output is given.
 
@@ -60,10 +65,10 @@ class KeptNoise:
             OutputError: a place that cannot be, or that of something else.
         """
         if output is None:
-            return cls({}, overwrite)
+            return cls({}, overwrite, allow_irregular)
         residuals = [_in_floats(job) for job in plan_beside(jobs, source, output, series=series)]
         _check_apart(jobs, residuals)
-        return cls(dict(zip(jobs, residuals, strict=True)), overwrite)
+        return cls(dict(zip(jobs, residuals, strict=True)), overwrite, allow_irregular)
 
     def check(self, jobs: Sequence[Job], *, resumes: bool) -> None:
         """Raise where a residual cannot go, before anything is denoised.
@@ -123,11 +128,19 @@ class KeptNoise:
             noisy = read(scan.path, series=scan.series)
         return self._whole(noisy, read(result), target)
 
+    @property
+    def _writing(self) -> dict[str, Any]:
+        return {
+            "overwrite": self.overwrite,
+            "dtype": "float32",
+            "allow_irregular": self.allow_irregular,
+        }
+
     def _whole(self, noisy: Volume, clean: Volume, target: Path) -> WriteReport:
         _check_alike(noisy, clean)
         change = _change(noisy.array, noisy.valid, clean.array.reshape(noisy.array.shape))
         residual = _head(noisy).with_array(change, note=_NOTE)
-        return write_report(residual, target, overwrite=self.overwrite, dtype="float32")
+        return write_report(residual, target, **self._writing)
 
     def _streamed(self, noisy: PlaneScan, clean: PlaneScan, target: Path) -> WriteReport:
         _check_alike(noisy.head, clean.head)
@@ -140,10 +153,7 @@ class KeptNoise:
 
         head = _head(noisy.head).with_array(noisy.head.array, note=_NOTE)
         return behind(
-            lambda parts: write_report(
-                head, target, planes=parts, overwrite=self.overwrite, dtype="float32"
-            ),
-            planes(),
+            lambda parts: write_report(head, target, planes=parts, **self._writing), planes()
         )
 
 

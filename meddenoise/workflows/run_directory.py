@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,6 +81,8 @@ def claimed(directory: Path, *, resume: bool, overwrite: bool = True) -> Iterato
         OutputError: it cannot be made, or another process is or was writing to it.
     """
     old = None
+    # Of a link its directory is replaced, where it lies: the link leads to the new run.
+    directory = Path(os.path.realpath(directory))
     try:
         if directory.exists() and not resume:
             if not overwrite and any(file.name != LOCK for file in directory.iterdir()):

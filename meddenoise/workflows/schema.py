@@ -33,8 +33,8 @@ def config_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a YAML file, with the parts registered now."""
     schema = Config.model_json_schema()
     properties = schema["properties"]
-    properties["network"] = _one_of(NETWORKS)
-    properties["trainer"] = _one_of(TRAINERS)
+    properties["network"] = _one_of(NETWORKS, "network", schema)
+    properties["trainer"] = _one_of(TRAINERS, "trainer", schema)
     properties["trainer"]["oneOf"].append(_BY_SCANS)
     properties["noise"] = {"anyOf": [_noise(schema), {"type": "null"}], "default": None}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -72,7 +72,7 @@ def _noise(schema: dict[str, Any]) -> dict[str, Any]:
         "Makes the noise Gaussian around the network, and brings its result back without bias: "
         "rician for magnitude MRI, anscombe for counted photons, auto by the scans' own noise."
     )
-    named = _one_of(NOISES)
+    named = _one_of(NOISES, "noise", schema)
     for branch in named["oneOf"]:
         branch["properties"]["stabilise"] = stabilise
     about = "Whose sum of squares a magnitude image is."
@@ -82,16 +82,23 @@ def _noise(schema: dict[str, Any]) -> dict[str, Any]:
         "description": "The scans' own noise is stabilised, and none injected.",
         "type": "object",
         "properties": {"name": {"type": "null"}, "stabilise": stabilise, "coils": coils},
+        "minProperties": 1,
         "additionalProperties": False,
     }
     return {"oneOf": [*named["oneOf"], alone]}
 
 
-def _one_of(registry: Registry[Any]) -> dict[str, Any]:
-    """A section that names one of the parts and sets its options."""
+def _one_of(registry: Registry[Any], section: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A section that names one of the parts and sets its options.
+
+    What a part refers to is looked up in the whole ``schema``, whose definitions it joins.
+    """
     branches = []
     for name in registry.names():
-        part = registry.options(name).model_json_schema()
+        own = f"{section}.{name}"  # two parts may each have a type of one name
+        part = registry.options(name).model_json_schema(ref_template=f"#/$defs/{own}.{{model}}")
+        for key, definition in part.pop("$defs", {}).items():
+            schema.setdefault("$defs", {})[f"{own}.{key}"] = definition
         part["title"] = name
         part["description"] = (registry.get(name).__doc__ or "").strip().partition("\n")[0]
         part["properties"] = {"name": {"const": name}, **part.get("properties", {})}

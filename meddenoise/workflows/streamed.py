@@ -64,11 +64,16 @@ Stream = Callable[[PlaneScan], Streamed]
 def open_large(job: Job) -> tuple[PlaneScan, Path] | None:
     """The scan to be read plane by plane, and where its result goes; ``None`` for any other.
 
+    A single slice that stands upright is read as a whole: it is an image, and each of its planes
+    but one line of that.
+
     Raises:
         FileError, AmbiguousInput, GeometryError: its header is damaged, or there are several.
     """
     scan = open_planes(job.scan.path, series=job.scan.series, at_least=STREAM_FROM)
     if scan is None or scan.head.channels * math.prod(scan.shape) < STREAM_FROM:
+        return None
+    if 1 in scan.shape[:2]:
         return None
     target = job.target_for(scan.head)
     source = scan.head.source

@@ -46,7 +46,7 @@ def said_of_whole(volume: Volume) -> tuple[str, ...]:
 
 _PLANEWISE = (
     "plane by plane go NIfTI, NRRD, raw MetaImage, zarr and DICOM slices, by a model, the network "
-    "that ships or --method median, without --debias"
+    "that ships or --method median, without --debias, and not a single slice that stands upright"
 )
 
 

@@ -77,6 +77,32 @@ def test_a_training_on_each_scan_and_one_on_its_own_data(tmp_path: Path) -> None
     assert once[0].training_seconds == once[1].training_seconds
 
 
+@pytest.mark.parametrize(
+    ("injected", "left"),
+    [
+        (["noise.name=gaussian", "noise.sigma=10%"], ["noise.stabilise=none"]),
+        (
+            ["noise.name=noncentral_chi", "noise.sigma=10%", "noise.coils=2",
+             "noise.stabilise=rician"],
+            ["noise.coils=2", "noise.stabilise=rician"],
+        ),
+    ],
+)  # fmt: skip
+def test_the_noise_of_a_configuration_is_not_added_to_what_is_noisy(
+    tmp_path: Path, injected: list[str], left: list[str]
+) -> None:
+    methods = [
+        {"train": N2V, "set": [*QUICK, *settings], "label": label}
+        for label, settings in (("injects", injected), ("does not", left))
+    ]
+    data = {"images": "sample:head", "crop": [32, 32, 24]}
+    added = [{"name": "noncentral_chi", "sigma": "10%", "coils": 2}]
+    done = benchmark(plan(methods=methods, data=data, noise=added), output=tmp_path / "out")
+    assert not done.failed
+    psnr = {cell.method: cell.metrics["psnr"] for cell in done.cells if cell.metrics}
+    assert psnr["injects"] == psnr["does not"]
+
+
 def test_measured_pairs_a_model_and_several_noises(tmp_path: Path) -> None:
     run = md.train(N2V, overrides=QUICK, output=tmp_path / "run", progress=False)
     assert run is not None

@@ -215,3 +215,18 @@ def test_a_format_that_is_not_written_is_refused_before_denoising(
             keep_noise=tmp_path / name,
         )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nii.gz"]
+
+
+def test_noise_of_tilted_slices_goes_where_their_result_may(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    tilted, clean, noise = (
+        shared_data / "dicom/ct_tilt_philips", tmp_path / "b.nii.gz", tmp_path / "c.nii.gz",
+    )  # fmt: skip
+    (outcome,) = denoise_files(
+        tilted, clean, method="median", keep_noise=noise, allow_irregular=True
+    )
+    assert outcome.error is None
+    found, result = md.read(noise), md.read(clean)
+    np.testing.assert_array_equal(found.affine, result.affine)
+    np.testing.assert_array_equal(found.array, md.read(tilted).array - result.array)

@@ -133,3 +133,17 @@ def test_noise_that_cannot_be_seen_changes_nothing(tmp_path: Path, both: Both, s
     nib.save(image, tmp_path / "scan.nii")
     one, other, _ = both(tmp_path / "scan.nii")
     np.testing.assert_allclose(one.array, other.array, atol=0.02)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_single_slice_that_stands_upright_is_an_image_however_large(
+    tmp_path: Path, scans: Any, monkeypatch: pytest.MonkeyPatch, axis: int
+) -> None:
+    array = np.expand_dims(scans.scan("white").array[0, :, :, 28], axis)
+    file = md.write(md.Volume.from_array(array), tmp_path / "noisy.nii")
+    [small] = denoise_files(file, tmp_path / "small.nii", device="cpu")
+    monkeypatch.setattr(streamed, "STREAM_FROM", 1)
+    [large] = denoise_files(file, tmp_path / "large.nii", device="cpu")
+    assert large.notes == small.notes
+    one, other = (md.read(tmp_path / name).array for name in ("small.nii", "large.nii"))
+    np.testing.assert_array_equal(one, other)

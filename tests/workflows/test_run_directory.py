@@ -101,3 +101,19 @@ def test_a_replaced_run_is_back_whatever_ended_the_new_one(tmp_path: Path) -> No
     with pytest.raises(MeddenoiseError):
         fail(run, MeddenoiseError("the loss is not finite"), "other")
     assert [path.name for path in run.iterdir() if path.name != ".lock"] == ["log"]
+
+
+def test_a_linked_run_is_replaced_where_it_lies(tmp_path: Path) -> None:
+    far, link = tmp_path / "far", tmp_path / "link"
+    far.mkdir()
+    (far / "config.yaml").write_text("old")
+    link.symlink_to(far)
+    with pytest.raises(ConfigError):
+        fail(link, ConfigError("no"), "tensorboard")
+    assert (far / "config.yaml").read_text() == "old"
+    with claimed(link, resume=False):
+        (link / "config.yaml").write_text("new")
+    assert link.is_symlink()
+    assert [path.name for path in far.iterdir()] == ["config.yaml"]
+    assert (far / "config.yaml").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["far", "link"]

@@ -37,6 +37,35 @@ def test_the_options_of_every_part_are_in_it(monkeypatch: pytest.MonkeyPatch) ->
     assert branches["made-for-a-test"]["description"] == "Learns nothing."
 
 
+def test_whatever_it_refers_to_is_in_it() -> None:
+    schema = config_schema()
+    seen = []
+
+    def look(here: object) -> None:
+        if isinstance(here, dict):
+            if isinstance(here.get("$ref"), str):
+                seen.append(here["$ref"].removeprefix("#/$defs/"))
+            for inner in here.values():
+                look(inner)
+        elif isinstance(here, list):
+            for inner in here:
+                look(inner)
+
+    look(schema)
+    assert "noise.ct_projection.Kernel" in seen  # an option that is an object of its own
+    assert set(seen) <= set(schema["$defs"])
+
+
+def test_an_empty_noise_section_is_refused_by_both(tmp_path: Path) -> None:
+    sections = config_schema()["properties"]["noise"]["anyOf"][0]["oneOf"]
+    (alone,) = (section for section in sections if section["title"] == "no noise injected")
+    assert alone["minProperties"] == 1
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({**CONFIG, "noise": {}}))
+    with pytest.raises(ConfigError, match="needs the name of a noise model"):
+        check_config(file)
+
+
 def test_a_checked_config_has_every_default_and_is_its_own_fixed_point(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump(CONFIG))

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import GeometryError, ParameterError
 
-__all__ = ["Source", "Volume"]
+__all__ = ["Source", "Volume", "single_slice"]
 
 
 class Source(Protocol):
@@ -210,6 +210,12 @@ def _has_place(affine: NDArray[np.float64]) -> bool:
         sizes = (affine[:3, :3] ** 2).sum(axis=0)
         volume = abs(np.linalg.det(affine[:3, :3]))
     return bool(np.isfinite([*affine.flat, *sizes, volume]).all() and volume >= 1e-12)
+
+
+def single_slice(shape: Sequence[int]) -> int | None:
+    """The first or second axis of a volume that is one slice across it; ``None`` of any other."""
+    single = [axis for axis, size in enumerate(shape) if size == 1]
+    return single[0] if len(shape) == 3 and len(single) == 1 and single[0] < 2 else None
 
 
 def _as_array(given: Any) -> NDArray[Any]:

@@ -183,7 +183,8 @@ def denoise(
     derived series (new UIDs, same study, grid, rescale and bit depth); NIfTI, NRRD and MetaImage
     keep their header, and the `.json`, `.bval` and `.bvec` beside a NIfTI go along under the
     result's name. OUTPUT's extension may ask for another format. Voxels that are not finite, or
-    padding, are kept as they were. Of several scans, one that fails does not stop the others, and
+    padding, are kept as they were; and so are, by a network and by auto, large areas of one value,
+    such as a masked background. Of several scans, one that fails does not stop the others, and
     one whose result is there already is passed over.
 
     With --bids, every raw image of intensities in the dataset becomes one with `desc-denoised`

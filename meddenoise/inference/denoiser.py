@@ -22,13 +22,13 @@ from meddenoise.hashing import file_hash
 from meddenoise.inference.compute import Compute, Second
 from meddenoise.inference.export import exported
 from meddenoise.inference.model_file import load_model, save_model
-from meddenoise.inference.planes import as_image, single_slice, through
+from meddenoise.inference.planes import as_image, through
 from meddenoise.inference.restore import restore
 from meddenoise.inference.stabilised import stabilisation_around
 from meddenoise.inference.sums import Sums
 from meddenoise.noise.scan_level import scan_sigma
 from meddenoise.noise.stabilise import Stabilisation
-from meddenoise.volume import Volume
+from meddenoise.volume import Volume, single_slice
 
 __all__ = ["Denoiser"]
 

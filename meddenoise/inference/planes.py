@@ -14,7 +14,7 @@ from meddenoise.errors import ModelError, ParameterError
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.volume import Volume
 
-__all__ = ["as_image", "as_input", "in_units", "plane_ranges", "single_slice", "through"]
+__all__ = ["as_image", "as_input", "in_units", "plane_ranges", "through"]
 
 # A part of a scan is about so many voxels, and so a few megabytes: several are under way at once.
 _PART = 2**20
@@ -25,12 +25,6 @@ def plane_ranges(shape: Sequence[int]) -> Iterator[tuple[int, int]]:
     step = max(1, _PART // max(1, shape[0] * shape[1]))
     for first in range(0, shape[2], step):
         yield first, min(first + step, shape[2])
-
-
-def single_slice(shape: Sequence[int]) -> int | None:
-    """The first or second axis of a volume that is one slice across it; ``None`` of any other."""
-    single = [axis for axis, size in enumerate(shape) if size == 1]
-    return single[0] if len(shape) == 3 and len(single) == 1 and single[0] < 2 else None
 
 
 def as_image(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from meddenoise.inference.planes import single_slice
 from meddenoise.training.prepare import Prepared
-from meddenoise.volume import Volume
+from meddenoise.volume import Volume, single_slice
 
 __all__ = ["lying"]
 

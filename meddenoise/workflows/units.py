@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from meddenoise.errors import ParameterError
 from meddenoise.volume import Volume
+from meddenoise.workflows.way import Progress, Way
 
-__all__ = ["HU", "checked_units", "hint_of_units", "looks_like_hu"]
+if TYPE_CHECKING:
+    from meddenoise.io.planes import PlaneScan
+    from meddenoise.workflows.streamed import Streamed
+
+__all__ = ["HU", "checked_units", "hint_of_units", "hinting", "in_units", "looks_like_hu"]
 
 HU = "HU"
 
@@ -56,3 +65,42 @@ def hint_of_units(volume: Volume) -> str:
         "The values look like HU of a CT, and the file does not say so: --units HU does, and soft "
         "tissue is then looked at instead of the whole scan."
     )
+
+
+def in_units(way: Way, units: str) -> Way:
+    """The way, with scans said to be in these units."""
+
+    def run(volume: Volume, progress: Progress | None) -> Volume:
+        return way.run(volume.in_units(units), progress)
+
+    if way.stream is None:
+        return replace(way, run=run)
+    stream = way.stream
+
+    def streamed(scan: PlaneScan) -> Streamed:
+        known: Any = scan  # every kind of it is a dataclass
+        return stream(replace(known, head=scan.head.in_units(units)))
+
+    return replace(way, run=run, stream=streamed)
+
+
+def hinting(way: Way) -> Way:
+    """The way, with a word on scans that seem to be in HU, which nobody says."""
+
+    def run(volume: Volume, progress: Progress | None) -> Volume:
+        hint = hint_of_units(volume)
+        if hint:
+            warnings.warn(hint, stacklevel=2)
+        return way.run(volume, progress)
+
+    if way.stream is None:
+        return replace(way, run=run)
+    stream = way.stream
+
+    def streamed(scan: PlaneScan) -> Streamed:
+        hint = hint_of_units(scan.middle(1))
+        if hint:
+            warnings.warn(hint, stacklevel=2)
+        return stream(scan)
+
+    return replace(way, run=run, stream=streamed)

@@ -6,7 +6,6 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from meddenoise.errors import ParameterError
@@ -18,9 +17,10 @@ from meddenoise.workflows.adapted import check_adapt
 from meddenoise.workflows.around import Around
 from meddenoise.workflows.blended import blended
 from meddenoise.workflows.filter_streamed import FilterStreaming, reach_of
+from meddenoise.workflows.kept_blank import keeping_blank
 from meddenoise.workflows.looked_at import is_series
 from meddenoise.workflows.one_slice import by_image
-from meddenoise.workflows.units import checked_units, hint_of_units
+from meddenoise.workflows.units import checked_units, hinting, in_units
 from meddenoise.workflows.way import Progress, Way
 
 if TYPE_CHECKING:
@@ -94,12 +94,14 @@ def way_to_denoise(
         adapt=adapt,
         correlation=correlation,
     )
+    if method in (None, AUTO):  # a filter by name does what its name says
+        way = keeping_blank(way)
     if strength != 1:
         way = blended(way, strength)
     if said:
-        return _in_units(way, said)
+        return in_units(way, said)
     looks = model is None and sigma is None and _estimates(method, dict(options or {}))
-    return _hinting(way) if looks else way
+    return hinting(way) if looks else way
 
 
 def _full_strength(
@@ -224,45 +226,6 @@ def _by_what_ships(
     one_by_one = by_image(run) if 2 in networks else run
     way = Way("the network that ships with meddenoise", one_by_one, by_planes)
     return around.debiased(way, level)
-
-
-def _in_units(way: Way, units: str) -> Way:
-    """The way, with scans said to be in these units."""
-
-    def run(volume: Volume, progress: Progress | None) -> Volume:
-        return way.run(volume.in_units(units), progress)
-
-    if way.stream is None:
-        return replace(way, run=run)
-    stream = way.stream
-
-    def streamed(scan: PlaneScan) -> Streamed:
-        known: Any = scan  # every kind of it is a dataclass
-        return stream(replace(known, head=scan.head.in_units(units)))
-
-    return replace(way, run=run, stream=streamed)
-
-
-def _hinting(way: Way) -> Way:
-    """The way, with a word on scans that seem to be in HU, which nobody says."""
-
-    def run(volume: Volume, progress: Progress | None) -> Volume:
-        hint = hint_of_units(volume)
-        if hint:
-            warnings.warn(hint, stacklevel=2)
-        return way.run(volume, progress)
-
-    if way.stream is None:
-        return replace(way, run=run)
-    stream = way.stream
-
-    def streamed(scan: PlaneScan) -> Streamed:
-        hint = hint_of_units(scan.middle(1))
-        if hint:
-            warnings.warn(hint, stacklevel=2)
-        return stream(scan)
-
-    return replace(way, run=run, stream=streamed)
 
 
 def _estimates(method: str | None, options: dict[str, Any]) -> bool:

@@ -39,13 +39,16 @@ _PLAIN = {
 def place(key: Key, lines: Mapping[Key, int], file: str = "") -> str:
     """``"configs/a.yaml, line 3: data.patch"``, as far as known.
 
-    Line 0 is no line of the file: the key was given by ``--set``.
+    Line 0 is no line of the file: the key was given by ``--set``. Where a part of it was, both are
+    named.
     """
     at = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
     name = ".".join(str(part) for part in key) or "the configuration"
     if at == 0:
         return f"--set: {name}"
-    where = ", ".join([*([file] if file else []), *([f"line {at}"] if at else [])])
+    partly = any(line == 0 and one[: len(key)] == key for one, line in lines.items())
+    parts = [*([file] if file else []), *([f"line {at}"] if at else [])]
+    where = ", ".join([*parts, *(["and --set"] if partly and parts else [])])
     return f"{where}: {name}" if where else name
 
 

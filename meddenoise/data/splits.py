@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from meddenoise.data.cases import Case
+from meddenoise.errors import ParameterError
 
 __all__ = ["Split", "split_by_subject"]
 
@@ -48,7 +49,15 @@ def split_by_subject(
         cases: all cases.
         shares: of train, validation and test; they add up to 1.
         seed: of the shuffle, which does not depend on the order of ``cases``.
+
+    Raises:
+        ParameterError: shares that are none.
     """
+    if min(shares) < 0 or shares[0] == 0 or abs(sum(shares) - 1) > 1e-6:
+        raise ParameterError(
+            f"The shares of train, validation and test are {', '.join(f'{s:g}' for s in shares)}: "
+            "they add up to 1, with that of train above 0."
+        )
     subjects = sorted({case.subject for case in cases})
     if len(subjects) == 1:
         everything = tuple(cases)

@@ -61,8 +61,8 @@ def mppca(
         return array.copy()
     if len(alike) == 1:
         raise ParameterError(
-            f"All {len(array)} volumes but one are blank or copies of it, so that 'mppca' has none "
-            "to compare: take another method."
+            f"'mppca' compares volumes, and of {len(array)} here only one is neither blank nor a "
+            "copy of another: take another method."
         )
     if len(alike) == len(array):
         return _filtered(array, sigma_noise, patch_radius)

@@ -63,6 +63,8 @@ def wavelet(
         raise ParameterError(
             f"family is '{family}': it is a discrete wavelet of PyWavelets, such as db2 or sym4."
         )
+    if rule not in _RULES:
+        raise ParameterError(f"rule is '{rule}': it is one of {', '.join(_RULES)}.")
     for name, value in (("levels", levels), ("shifts", shifts)):
         if value < 1:
             raise ParameterError(f"{name} is {value}: it is at least 1.")

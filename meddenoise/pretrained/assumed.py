@@ -43,7 +43,8 @@ _MAP_RANGE = (0.4, 2.5)
 # Of the 99.9th percentile: less is no noise, but what floats cannot tell.
 _ROUNDING = 1e-6
 
-_AUTO = "--method auto looks at the scan and chooses, and with --budget trains on it"
+_AUTO = "--method auto looks at the scan and chooses"
+_TRAINS = ", and with --budget trains on it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +158,10 @@ def assume(
     values = volume.array[volume.valid]
     lowest = float(values.min()) if rest is None else rest.lowest
     way = stabilise if stabilise not in (None, "auto") else _way(found, lowest)
+    # From a scan of correlated noise alone nothing is learnt.
+    auto = _AUTO + ("" if found.correlated else _TRAINS)
     doubts = [
-        f"The network was not trained for {what}: {_AUTO}."
+        f"The network was not trained for {what}: {auto}."
         for what in unknown_traits(found, volume, sigma)
     ]
     if way == "anscombe" and sigma is not None and stabilise != way:

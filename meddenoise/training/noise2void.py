@@ -49,6 +49,8 @@ class Noise2VoidTrainer(Trainer):
     ) -> None:
         if not 0 < mask_percent <= 25:
             raise ParameterError(f"mask_percent is above 0 and at most 25, not {mask_percent}.")
+        if replacement not in _WINDOW:
+            raise ParameterError(f"replacement is one of {', '.join(_WINDOW)}, not {replacement}.")
         if window is None:
             window = _WINDOW[replacement]
         if window < 3 or window % 2 == 0:

@@ -56,8 +56,11 @@ class StagedTrainer(KnownNoiseTrainer):
         if not 0 < switch < 1:
             raise ParameterError(f"switch is above 0 and below 1, not {switch}.")
         self.switch = switch
+        second = {"sure": SureTrainer, "r2r": R2RTrainer}
+        if then not in second:
+            raise ParameterError(f"then is one of {', '.join(second)}, not {then}.")
         self.first = Neighbor2NeighborTrainer(axes=axes)
-        self.then = {"sure": SureTrainer, "r2r": R2RTrainer}[then](sigma)
+        self.then = second[then](sigma)
         self.options = {
             "sigma": sigma,
             "switch": switch,

@@ -146,6 +146,14 @@ def test_a_fault_of_an_override_does_not_blame_the_file(override: str, message: 
     assert "line" not in str(caught.value)
 
 
+def test_a_fault_of_a_section_names_what_was_set_in_it_too() -> None:
+    text = "data:\n  images: a\n  split:\n    val: 0.2\n    test: 0.1\n"
+    with pytest.raises(ConfigError, match=r"^mine\.yaml, line 3, and --set: data\.split is"):
+        parse(text, ["data.split.train=0.9"], file="mine.yaml")
+    with pytest.raises(ConfigError, match=r"^mine\.yaml, line 3: data\.split is"):
+        parse(text + "    train: 0.9\n", ["seed=1"], file="mine.yaml")
+
+
 def test_an_override_does_not_change_the_dictionary_it_is_for() -> None:
     values: dict[str, Any] = {"data": {"images": "a"}, "trainer": {"name": "noise2void"}}
     parse(values, ["data.images=b"])

@@ -7,6 +7,7 @@ import pytest
 
 from meddenoise.data.cases import Case
 from meddenoise.data.splits import split_by_subject
+from meddenoise.errors import ParameterError
 from meddenoise.io import ScanFile
 
 
@@ -74,6 +75,12 @@ def test_tiny_cohorts(count: int, train: int, val: int, test: int) -> None:
 def test_training_is_left_with_at_least_one(shares: tuple[float, float, float]) -> None:
     for count in range(2, 12):
         assert split_by_subject(cohort(count), shares).train
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.1, 0.1), (1.5, -0.5, 0.0), (0.0, 0.5, 0.5)])
+def test_shares_that_are_none(shares: tuple[float, float, float]) -> None:
+    with pytest.raises(ParameterError, match="they add up to 1"):
+        split_by_subject(cohort(4), shares)
 
 
 def test_no_share_no_subject() -> None:

@@ -58,7 +58,7 @@ def test_nothing_to_compare() -> None:
     blank = np.zeros_like(noisy)
     np.testing.assert_array_equal(mppca(blank, spacing=(2, 2, 2)), blank)
     blank[[2, 5]] = noisy[0]
-    with pytest.raises(ParameterError, match="All 30 volumes but one"):
+    with pytest.raises(ParameterError, match="of 30 here only one is neither"):
         mppca(blank, spacing=(2, 2, 2))
 
 

@@ -57,7 +57,12 @@ def test_small_images_keep_their_shape_without_a_word(recwarn: pytest.WarningsRe
 
 @pytest.mark.parametrize(
     ("option", "told"),
-    [({"family": "db99"}, "db99"), ({"levels": 0}, "levels"), ({"shifts": 0}, "shifts")],
+    [
+        ({"family": "db99"}, "db99"),
+        ({"levels": 0}, "levels"),
+        ({"shifts": 0}, "shifts"),
+        ({"rule": "x"}, "rule is 'x'"),
+    ],
 )
 def test_impossible_options(option: dict, told: str) -> None:
     with pytest.raises(ParameterError, match=told):

@@ -236,7 +236,8 @@ def test_voxels_that_were_not_measured_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"mask_percent": 0}, {"mask_percent": 26}, {"window": 4}, {"window": 1}]
+    "options",
+    [{"mask_percent": 0}, {"mask_percent": 26}, {"window": 4}, {"window": 1}, {"replacement": "x"}],
 )
 def test_impossible_options(options: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):

@@ -124,3 +124,5 @@ def test_a_switch_outside_the_run(switch: float) -> None:
 def test_what_cannot_come_second() -> None:
     with pytest.raises(ConfigError, match="'sure' or 'r2r'"):
         build_trainer("staged", then="noise2void")
+    with pytest.raises(ParameterError, match="then is one of sure, r2r, not noise2void"):
+        StagedTrainer(then="noise2void")  # type: ignore[arg-type]

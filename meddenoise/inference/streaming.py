@@ -24,7 +24,7 @@ from meddenoise.inference.stabilised import stabilisation_around
 from meddenoise.inference.sums import Summed, Sums
 from meddenoise.io.ahead import ahead
 from meddenoise.io.parts import Originals
-from meddenoise.io.planes import PlaneScan
+from meddenoise.io.plane_scan import PlaneScan
 from meddenoise.noise.curve import NoiseCurve
 from meddenoise.noise.scan_level import scan_sigma
 from meddenoise.noise.stabilise import Stabilisation

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from meddenoise.errors import DamagedScan, FileError, GeometryError
 from meddenoise.io import binary
 from meddenoise.io.nifti_fields import affine_of, mm_between_places, mm_per_unit
-from meddenoise.io.planes import PlaneScan, check_length, file_planes
+from meddenoise.io.plane_scan import PlaneScan, check_length, file_planes
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume

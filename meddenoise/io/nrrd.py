@@ -31,7 +31,7 @@ from meddenoise.io.nrrd_fields import (
     sizes_of,
     stored_type_of,
 )
-from meddenoise.io.planes import PlaneScan, check_length, file_planes
+from meddenoise.io.plane_scan import PlaneScan, check_length, file_planes
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume, same_grid
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume

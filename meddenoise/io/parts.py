@@ -33,7 +33,7 @@ class Originals:
     """Parts of a scan as they were, and which of their voxels were measured, of any size.
 
     Args:
-        pairs: as :meth:`meddenoise.io.planes.PlaneScan.originals` gives them.
+        pairs: as :meth:`meddenoise.io.plane_scan.PlaneScan.originals` gives them.
     """
 
     def __init__(self, pairs: Iterator[tuple[NDArray[np.floating], NDArray[np.bool_]]]) -> None:

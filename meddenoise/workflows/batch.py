@@ -16,7 +16,7 @@ from meddenoise.errors import FileError, InputError, OutputError
 from meddenoise.free_memory import is_out_of_memory
 from meddenoise.io import Sidecars, WriteReport, carry_sidecars, read, write_report
 from meddenoise.io.ahead import ahead
-from meddenoise.io.planes import PlaneScan
+from meddenoise.io.plane_scan import PlaneScan
 from meddenoise.io.sidecars import sidecars_beside
 from meddenoise.io.write_check import check_write
 from meddenoise.volume import Volume

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meddenoise.io.ahead import ahead
 from meddenoise.io.parts import Originals
-from meddenoise.io.planes import PlaneScan
+from meddenoise.io.plane_scan import PlaneScan
 from meddenoise.volume import Volume
 from meddenoise.workflows.streamed import Streamed
 from meddenoise.workflows.way import Progress, Way

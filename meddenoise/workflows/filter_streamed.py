@@ -14,7 +14,7 @@ from meddenoise.filters.apply import fill_invalid
 from meddenoise.inference.sums import Summed, Sums
 from meddenoise.io.ahead import ahead
 from meddenoise.io.parts import Originals
-from meddenoise.io.planes import PlaneScan, planes_a_part
+from meddenoise.io.plane_scan import PlaneScan, planes_a_part
 from meddenoise.volume import Volume
 
 __all__ = ["FilterStreaming", "reach_of"]

@@ -16,7 +16,8 @@ from meddenoise.io import WriteReport, read, write_report
 from meddenoise.io.ahead import ahead, behind
 from meddenoise.io.formats import format_of_name
 from meddenoise.io.parts import Taken
-from meddenoise.io.planes import PlaneScan, open_planes
+from meddenoise.io.plane_scan import PlaneScan
+from meddenoise.io.planes import open_planes
 from meddenoise.io.write_check import target_format
 from meddenoise.volume import Volume
 from meddenoise.workflows.batch import Outcome, inputs_of

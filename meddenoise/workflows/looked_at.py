@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.io.planes import middle_of
+from meddenoise.io.plane_scan import middle_of
 from meddenoise.noise.mppca import FEWEST_VOLUMES
 from meddenoise.volume import Volume
 

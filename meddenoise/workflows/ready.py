@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.io.planes import middle_of, planes_a_part
+from meddenoise.io.plane_scan import middle_of, planes_a_part
 from meddenoise.noise.scan_level import one_channel
 from meddenoise.noise.sigma_map import LocalSigma, local_sigma
 from meddenoise.volume import Volume

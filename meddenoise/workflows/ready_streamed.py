@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meddenoise.inference.sums import Summed, Sums
 from meddenoise.io.ahead import ahead
 from meddenoise.io.parts import Originals
-from meddenoise.io.planes import PlaneScan
+from meddenoise.io.plane_scan import PlaneScan
 from meddenoise.noise.scan_level import one_channel
 from meddenoise.noise.sigma_map import LocalSigma, local_sigma
 from meddenoise.pretrained.assumed import Assumed, Rest, assume

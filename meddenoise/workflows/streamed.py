@@ -14,7 +14,8 @@ from meddenoise.errors import FileError
 from meddenoise.io import Sidecars, WriteReport, write_report
 from meddenoise.io.ahead import behind
 from meddenoise.io.formats import format_of_name
-from meddenoise.io.planes import PlaneScan, open_planes
+from meddenoise.io.plane_scan import PlaneScan
+from meddenoise.io.planes import open_planes
 from meddenoise.io.source import HeaderSource
 from meddenoise.io.writing import PLANE_FORMATS
 from meddenoise.volume import Volume

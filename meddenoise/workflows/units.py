@@ -13,7 +13,7 @@ from meddenoise.volume import Volume
 from meddenoise.workflows.way import Progress, Way
 
 if TYPE_CHECKING:
-    from meddenoise.io.planes import PlaneScan
+    from meddenoise.io.plane_scan import PlaneScan
     from meddenoise.workflows.streamed import Streamed
 
 __all__ = ["HU", "checked_units", "hint_of_units", "hinting", "in_units", "looks_like_hu"]

@@ -25,7 +25,7 @@ from meddenoise.workflows.way import Progress, Way
 
 if TYPE_CHECKING:
     from meddenoise.inference import Denoiser
-    from meddenoise.io.planes import PlaneScan
+    from meddenoise.io.plane_scan import PlaneScan
     from meddenoise.noise.correlation import Correlation
     from meddenoise.workflows.streamed import Streamed
 

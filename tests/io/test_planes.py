@@ -9,7 +9,8 @@ import meddenoise as md
 from meddenoise.errors import DamagedScan, OutputError
 from meddenoise.io import planes as module
 from meddenoise.io import write_report
-from meddenoise.io.planes import PlaneScan, open_planes
+from meddenoise.io.plane_scan import PlaneScan
+from meddenoise.io.planes import open_planes
 
 
 def opened(path: Path) -> PlaneScan:

@@ -20,7 +20,7 @@ from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.dicom.values import blaming
 from meddenoise.io.formats import may_be_dicom, sniff
 from meddenoise.io.isolated import Codecs
-from meddenoise.io.planes import PlaneScan, planes_a_part
+from meddenoise.io.plane_scan import PlaneScan, planes_a_part
 from meddenoise.io.scans import visible_files
 from meddenoise.volume import Volume
 

@@ -21,7 +21,7 @@ from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.dicom.values import blaming, text, value
 from meddenoise.io.formats import may_be_dicom, sniff
 from meddenoise.io.isolated import Codecs
-from meddenoise.io.planes import headed
+from meddenoise.io.plane_scan import headed
 from meddenoise.io.source import make_volume
 from meddenoise.volume import Volume
 
@@ -113,7 +113,7 @@ def _volume_of(stack: Stack, place: Path) -> Volume:
 
 
 def series_head(stack: Stack, place: Path) -> Volume:
-    """The series without its voxels; see :class:`meddenoise.io.planes.PlaneScan`."""
+    """The series without its voxels; see :class:`meddenoise.io.plane_scan.PlaneScan`."""
     return headed(
         _source_of(stack, place, None),
         _working(stack),

@@ -16,7 +16,7 @@ from meddenoise.free_memory import free_memory
 from meddenoise.io.ngff.blosc import check_chunks
 from meddenoise.io.ngff.metadata import Image, image_of
 from meddenoise.io.ngff.store import Attributes, attributes_of, open_array
-from meddenoise.io.planes import PlaneScan, headed, planes_a_part
+from meddenoise.io.plane_scan import PlaneScan, headed, planes_a_part
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume

@@ -7,7 +7,7 @@ import pytest
 
 import meddenoise as md
 from meddenoise.errors import DamagedScan, OutputError
-from meddenoise.io import planes as module
+from meddenoise.io import plane_scan as module
 from meddenoise.io import write_report
 from meddenoise.io.plane_scan import PlaneScan
 from meddenoise.io.planes import open_planes

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import meddenoise as md
-from meddenoise.io import planes
+from meddenoise.io import plane_scan
 from meddenoise.workflows import batch, filter_streamed, streamed
 from meddenoise.workflows.denoise import denoise_files
 from meddenoise.workflows.filter_streamed import reach_of
@@ -36,7 +36,7 @@ def test_it_is_as_in_memory(
     monkeypatch.setattr(streamed, "STREAM_FROM", 1)
     monkeypatch.setattr(batch, "read", no_reading)
     monkeypatch.setattr(filter_streamed, "planes_a_part", lambda _: 2)
-    monkeypatch.setattr(planes, "_PART", 14 * 16 * 3)
+    monkeypatch.setattr(plane_scan, "_PART", 14 * 16 * 3)
     [made] = denoise_files(scan, tmp_path / "made.nii", **how)
     assert (made.voxels, made.untouched) == (whole.voxels, whole.untouched)
     one, other = md.read(tmp_path / "whole.nii").array, md.read(tmp_path / "made.nii").array

@@ -46,7 +46,7 @@ def place(key: Key, lines: Mapping[Key, int], file: str = "") -> str:
     name = ".".join(str(part) for part in key) or "the configuration"
     if at == 0:
         return f"--set: {name}"
-    partly = any(line == 0 and one[: len(key)] == key for one, line in lines.items())
+    partly = bool(key) and any(line == 0 and k[: len(key)] == key for k, line in lines.items())
     parts = [*([file] if file else []), *([f"line {at}"] if at else [])]
     where = ", ".join([*parts, *(["and --set"] if partly and parts else [])])
     return f"{where}: {name}" if where else name

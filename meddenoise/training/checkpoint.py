@@ -78,7 +78,9 @@ class Checkpoint:
             return None
         try:
             # weights_only refuses everything but tensors and plain containers.
-            return cls(**torch.load(file, map_location=device, weights_only=True))
+            # Processes that share a CPU call it cpu:0, which torch does not load to.
+            place = torch.device("cpu") if device.type == "cpu" else device
+            return cls(**torch.load(file, map_location=place, weights_only=True))
         except Exception as fault:  # torch raises half a dozen kinds for a damaged file
             raise FileError(
                 f"The checkpoint {file} is damaged ({type(fault).__name__}): remove its directory "

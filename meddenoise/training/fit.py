@@ -88,7 +88,7 @@ def fit(
     scans = _in_memory(images, targets)
     if patch is None:
         patch = [64, 64, 32] if scans[0].volume.dims == 3 else [64, 64]
-    if np.ndim(patch) != 1:
+    if not isinstance(patch, Sequence) or not all(isinstance(n, int | np.integer) for n in patch):
         raise ConfigError(
             f"patch is a number of voxels for each axis, such as [64, 64]: not {patch!r}."
         )

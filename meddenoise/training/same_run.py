@@ -97,7 +97,7 @@ def _flat(told: Mapping[str, Any], above: Sequence[str] = ()) -> Iterator[tuple[
 
 
 def _said(name: str, before: Any, now: Any) -> str:
-    one, other = (json.dumps(value) for value in (before, now))
+    one, other = ("not set" if v is None else json.dumps(v) for v in (before, now))
     if max(len(one), len(other)) > _SHORT:
         return f"{name} is another"
     return f"{name} was {one} and is {other}"

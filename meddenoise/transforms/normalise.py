@@ -147,7 +147,7 @@ def plain_values(img: NdarrayOrTensor) -> np.ndarray:
     if isinstance(img, np.ndarray):
         return img.astype(np.float32) if img.dtype.kind == "b" else img
     values = torch.as_tensor(img).detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    return (values.float() if values.dtype in (torch.bfloat16, torch.bool) else values).numpy()
 
 
 def as_image(img: NdarrayOrTensor) -> Tensor:

@@ -11,9 +11,10 @@ from meddenoise.workflows.way import Way
 
 __all__ = ["blank_areas", "keeping_blank"]
 
-# Voxels of one value along either axis of a slice that are no chance: air that is cut off at its
-# lowest value has such squares only where next to nothing of its noise is left.
-_SIDE = 10
+# Voxels of one value along either axis of a slice that are no chance. Air that is cut off at its
+# lowest value has such squares where next to nothing of its noise is left, and counted photons
+# where there are 0.02 a voxel or fewer: there 17 % of the voxels would stay without any.
+_SIDE = 16
 
 
 def keeping_blank(way: Way) -> Way:
@@ -40,7 +41,8 @@ def keeping_blank(way: Way) -> Way:
 def blank_areas(array: NDArray[np.floating]) -> NDArray[np.bool_] | None:
     """Which voxels lie in large areas of one value, slice by slice; ``None`` for none of them.
 
-    An area is all that hangs together, in its slice, with a square of 10 x 10 voxels of its value.
+    An area is made of squares of 16 x 16 voxels. What else hangs together with it does not count:
+    beside a masked background noise that is cut off has its lowest value in many voxels, too.
 
     Args:
         array: ``(X, Y)`` or ``(X, Y, Z)``; slices lie along Z, a single one along its own axis.
@@ -48,14 +50,14 @@ def blank_areas(array: NDArray[np.floating]) -> NDArray[np.bool_] | None:
     across = single_slice(array.shape)
     across = 2 if across is None else across
     slices = array[..., None] if array.ndim == 2 else np.moveaxis(array, across, 2)
-    squares = _squares(slices)
-    if not squares.any():
+    corners = _squares(slices)
+    if not corners.any():
         return None
-    blank = np.zeros(array.shape, dtype=bool)
-    into = blank[..., None] if array.ndim == 2 else np.moveaxis(blank, across, 2)
-    for number in np.flatnonzero(squares.any(axis=(0, 1))):
-        _fill(into[..., number], slices[..., number], squares[..., number])
-    return blank
+    blank = np.zeros(slices.shape, dtype=bool)
+    blank[: corners.shape[0], : corners.shape[1]] = corners
+    for axis in (0, 1):
+        _spread(blank, axis)
+    return blank[..., 0] if array.ndim == 2 else np.moveaxis(blank, 2, across)
 
 
 def _squares(slices: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -83,14 +85,11 @@ def _runs(same: NDArray[np.bool_], axis: int, length: int) -> NDArray[np.bool_]:
     return same
 
 
-def _fill(
-    into: NDArray[np.bool_], values: NDArray[np.floating], squares: NDArray[np.bool_]
-) -> None:
-    """All that hangs together with the squares of one slice."""
-    from scipy.ndimage import label
-
-    corners = np.nonzero(squares)
-    for value in np.unique(values[corners]):
-        areas, _ = label(values == value)
-        found = np.unique(areas[corners][values[corners] == value])
-        into |= np.isin(areas, found)
+def _spread(marks: NDArray[np.bool_], axis: int) -> None:
+    """Mark the side of a square from each mark on."""
+    moved = np.moveaxis(marks, axis, 0)
+    have = 1
+    while have < _SIDE:
+        step = min(have, _SIDE - have)
+        moved[step:] |= moved[:-step].copy()
+        have += step

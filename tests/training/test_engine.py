@@ -155,7 +155,10 @@ def test_a_damaged_checkpoint(make: Make, tmp_path: Path, damage: str) -> None:
         ({"trainer": SupervisedTrainer(), "target": True}, "the trainer is another"),
         ({"network": build_network("unet", dims=2, channels=[3, 5])}, "weights is another"),
         ({"network": build_network("dncnn", dims=2, depth=3, width=2)}, "weights is another"),
-        ({"patience": 3, "validate_every": 2}, "training.patience was null and is 3, training.val"),
+        (
+            {"patience": 3, "validate_every": 2},
+            "training.patience was not set and is 3, training.val",
+        ),
     ],
 )
 def test_a_checkpoint_of_another_configuration(

@@ -17,6 +17,7 @@ from meddenoise.data.patches import Batch
 from meddenoise.errors import ConfigError, FileError, ModelError, OutputError
 from meddenoise.networks import build_network
 from meddenoise.training import Engine, Noise2VoidTrainer, SupervisedTrainer, Trainer
+from meddenoise.training.checkpoint import Checkpoint
 from meddenoise.training.engine import Diverged, Interrupted
 from meddenoise.training.lock import run_lock
 
@@ -168,6 +169,13 @@ def test_a_checkpoint_of_another_configuration(
     with pytest.raises(ConfigError, match="another configuration") as told:
         make(tmp_path, **other).run(resume=True)
     assert what in str(told.value)
+
+
+def test_processes_that_share_a_cpu_find_their_checkpoint(make: Make, tmp_path: Path) -> None:
+    make(tmp_path).run()
+    found = Checkpoint.load(tmp_path / "checkpoint", torch.device("cpu:0"))
+    assert found is not None
+    assert found.step == 12
 
 
 def test_a_checkpoint_of_an_older_version(make: Make, tmp_path: Path) -> None:

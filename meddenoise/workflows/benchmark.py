@@ -29,6 +29,7 @@ from meddenoise.report.benchmark_table import Cell, markdown, summarise, write_c
 from meddenoise.report.comparison import Panel, comparison
 from meddenoise.volume import Volume
 from meddenoise.workflows.batch import way_to_denoise
+from meddenoise.workflows.kept_blank import with_blank_kept
 from meddenoise.workflows.provenance import provenance, voxel_hash
 
 __all__ = ["Benchmark", "benchmark"]
@@ -268,7 +269,7 @@ def _trained_on(config: Any, noisy: Volume, *, device: str) -> _Done:
         assert run is not None
         size = (run.directory / "model.safetensors").stat().st_size / 1e6
         began = time.perf_counter()
-        denoised = run.denoiser(noisy)
+        denoised = with_blank_kept(noisy, run.denoiser(noisy))
         spent = time.perf_counter() - began
         return _Done(denoised, spent, run.metrics["train"]["seconds"], size)
 
@@ -294,7 +295,7 @@ def _trained_once(config: Any, device: str) -> Method:
 
     def denoise(noisy: Volume) -> _Done:
         began = time.perf_counter()
-        denoised = run.denoiser(noisy)
+        denoised = with_blank_kept(noisy, run.denoiser(noisy))
         return _Done(denoised, time.perf_counter() - began, seconds, size)
 
     return denoise

@@ -16,7 +16,7 @@ from meddenoise.volume import Volume
 from meddenoise.workflows.streamed import Streamed
 from meddenoise.workflows.way import Progress, Way
 
-__all__ = ["Change", "changed"]
+__all__ = ["Change", "changed", "changed_volume"]
 
 # What was there, where that was measured, and the result: one channel, (X, Y) or (X, Y, Z), or some
 # planes of it. The result is not written to.
@@ -36,20 +36,31 @@ def changed(way: Way, change: Change, note: str = "") -> Way:
     """
 
     def run(volume: Volume, progress: Progress | None) -> Volume:
-        denoised = way.run(volume, progress)
-        clean = [*denoised.array]
-        made = [change(*each) for each in zip(volume.array, volume.valid, clean, strict=True)]
-        array = denoised.array
-        if any(new is not old for new, old in zip(made, clean, strict=True)):
-            array = np.empty_like(denoised.array)  # with its order of axes in memory
-            for place, new in zip(array, made, strict=True):
-                place[...] = new
-        return denoised.with_array(array, note=note) if note else replace(denoised, array=array)
+        made = changed_volume(volume, way.run(volume, progress), change)
+        return made.with_array(made.array, note=note) if note else made
 
     if way.stream is None:
         return replace(way, run=run)
     stream = way.stream
     return replace(way, run=run, stream=lambda scan: _Changed(stream(scan), scan, change, note))
+
+
+def changed_volume(volume: Volume, denoised: Volume, change: Change) -> Volume:
+    """A result in memory, changed by what was there before.
+
+    Args:
+        volume: as it was.
+        denoised: what was made of it.
+        change: as for :func:`changed`.
+    """
+    clean = [*denoised.array]
+    made = [change(*each) for each in zip(volume.array, volume.valid, clean, strict=True)]
+    if all(new is old for new, old in zip(made, clean, strict=True)):
+        return denoised
+    array = np.empty_like(denoised.array)  # with its order of axes in memory
+    for place, new in zip(array, made, strict=True):
+        place[...] = new
+    return replace(denoised, array=array)
 
 
 class _Changed:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from meddenoise.volume import single_slice
-from meddenoise.workflows.changed import changed
+from meddenoise.volume import Volume, single_slice
+from meddenoise.workflows.changed import changed, changed_volume
 from meddenoise.workflows.way import Way
 
-__all__ = ["blank_areas", "keeping_blank"]
+__all__ = ["blank_areas", "keeping_blank", "with_blank_kept"]
 
 # Voxels of one value along either axis of a slice that are no chance. Air that is cut off at its
 # lowest value has such squares where next to nothing of its noise is left, and counted photons
@@ -27,15 +27,26 @@ def keeping_blank(way: Way) -> Way:
         way: any.
     """
 
-    def keep(
-        noisy: NDArray[np.floating], measured: NDArray[np.bool_], clean: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
-        blank = blank_areas(noisy)
-        if blank is None:
-            return clean
-        return np.where(blank, noisy, clean).astype(clean.dtype, copy=False)
+    return changed(way, _kept)
 
-    return changed(way, keep)
+
+def with_blank_kept(volume: Volume, denoised: Volume) -> Volume:
+    """What was made of a scan in memory, with large areas of one value as they were.
+
+    Args:
+        volume: as it was.
+        denoised: what was made of it.
+    """
+    return changed_volume(volume, denoised, _kept)
+
+
+def _kept(
+    noisy: NDArray[np.floating], measured: NDArray[np.bool_], clean: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    blank = blank_areas(noisy)
+    if blank is None:
+        return clean
+    return np.where(blank, noisy, clean).astype(clean.dtype, copy=False)
 
 
 def blank_areas(array: NDArray[np.floating]) -> NDArray[np.bool_] | None:

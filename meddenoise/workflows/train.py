@@ -27,6 +27,7 @@ from meddenoise.training.fit import fit_prepared, new_network, stabilisation_of,
 from meddenoise.training.prepare import Prepared, as_items, prepare
 from meddenoise.volume import Volume
 from meddenoise.workflows.choosing_trainer import AUTO, check_auto, choose_trainer
+from meddenoise.workflows.kept_blank import with_blank_kept
 from meddenoise.workflows.provenance import provenance, voxel_hash
 from meddenoise.workflows.run_directory import (
     check_directory,
@@ -269,7 +270,7 @@ def _describe(directory: Path, config: Config, split: Split) -> None:
 
 def _test(directory: Path, denoiser: Denoiser, scan: Prepared, *, picture: bool) -> dict[str, Any]:
     """Denoise one test scan, write it in its own format, and score it."""
-    denoised = denoiser(scan.volume)
+    denoised = with_blank_kept(scan.volume, denoiser(scan.volume))
     _write_scan(directory / "denoised", scan.name, denoised)
     if scan.made:
         noisy = {"dtype": "float32", "derivation": "noise simulation"}  # nothing clipped

@@ -88,3 +88,25 @@ def test_a_filter_does_what_its_name_says(scans: Any) -> None:
     volume = md.Volume.from_array(array)
     smooth = md.denoise(volume, method="gaussian", options={"sigma": 1.0}).array[0]
     assert (smooth[outside] != 0).any()
+
+
+def test_a_run_and_its_model_give_the_same(scans: Any, tmp_path: Path) -> None:
+    array, outside = masked(scans)
+    file = md.write(md.Volume.from_array(array), tmp_path / "noisy.nii.gz")
+    run = md.train(
+        {
+            "data": {"images": str(file), "patch": [16, 16, 16], "batch": 1},
+            "trainer": {"name": "noise2void"},
+            "network": {"name": "unet", "channels": [4, 8]},
+            "training": {"steps": 2, "validate_batches": 1, "trackers": []},
+        },
+        output=tmp_path / "run",
+        device="cpu",
+        progress=False,
+    )
+    assert run is not None
+    (written,) = (run.directory / "denoised").iterdir()
+    found = md.read(written).array[0]
+    assert (found[outside] == 0).all()
+    again = md.denoise(file, model=run.directory / "model.safetensors", device="cpu").array[0]
+    np.testing.assert_allclose(found, again, rtol=1e-5, atol=1e-3)

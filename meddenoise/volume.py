@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import GeometryError, ParameterError
 
-__all__ = ["Source", "Volume", "single_slice"]
+__all__ = ["Source", "Volume", "single_slice", "slice_last"]
 
 
 class Source(Protocol):
@@ -216,6 +216,25 @@ def single_slice(shape: Sequence[int]) -> int | None:
     """The first or second axis of a volume that is one slice across it; ``None`` of any other."""
     single = [axis for axis, size in enumerate(shape) if size == 1]
     return single[0] if len(shape) == 3 and len(single) == 1 and single[0] < 2 else None
+
+
+def slice_last(volume: Volume, axis: int) -> Volume:
+    """A volume with one of its axes last, its place in space kept; without the header.
+
+    Args:
+        volume: ``(C, X, Y, Z)``.
+        axis: of the three in space, from 0.
+    """
+    order = [other for other in range(3) if other != axis] + [axis]
+    channels_first = [0, *(other + 1 for other in order)]
+    padding = None if volume.padding is None else volume.padding.transpose(channels_first)
+    return replace(
+        volume,
+        array=volume.array.transpose(channels_first),
+        affine=volume.affine[:, [*order, 3]],
+        padding=padding,
+        source=None,  # a header has its own order of axes
+    )
 
 
 def _as_array(given: Any) -> NDArray[Any]:

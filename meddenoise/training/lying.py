@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from meddenoise.training.prepare import Prepared
-from meddenoise.volume import Volume, single_slice
+from meddenoise.volume import single_slice, slice_last
 
 __all__ = ["lying"]
 
@@ -28,18 +28,5 @@ def _turned(scan: Prepared) -> Prepared:
     axis = single_slice(scan.volume.shape)
     if axis is None:
         return scan
-    truth = None if scan.truth is None else _slice_last(scan.truth, axis)
-    return replace(scan, volume=_slice_last(scan.volume, axis), truth=truth)
-
-
-def _slice_last(volume: Volume, axis: int) -> Volume:
-    order = [other for other in range(3) if other != axis] + [axis]
-    channels_first = [0, *(other + 1 for other in order)]
-    padding = None if volume.padding is None else volume.padding.transpose(channels_first)
-    return replace(
-        volume,
-        array=volume.array.transpose(channels_first),
-        affine=volume.affine[:, [*order, 3]],
-        padding=padding,
-        source=None,  # a header has its own order of axes
-    )
+    truth = None if scan.truth is None else slice_last(scan.truth, axis)
+    return replace(scan, volume=slice_last(scan.volume, axis), truth=truth)

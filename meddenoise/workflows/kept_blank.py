@@ -26,7 +26,6 @@ def keeping_blank(way: Way) -> Way:
     Args:
         way: any.
     """
-
     return changed(way, _kept)
 
 

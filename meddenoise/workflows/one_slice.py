@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from meddenoise.volume import Volume
+from meddenoise.volume import Volume, slice_last
 from meddenoise.workflows.way import Progress
 
 __all__ = ["as_image", "by_image"]
@@ -27,17 +27,9 @@ def as_image(volume: Volume) -> Volume | None:
     single = [axis for axis, size in enumerate(volume.shape) if size == 1]
     if volume.dims != 3 or len(single) != 1:
         return None
-    axis = single[0]
-    kept = [other for other in range(3) if other != axis]
-    padding = volume.padding
-    return replace(
-        volume,
-        array=volume.array.squeeze(axis + 1),
-        affine=volume.affine[:, [*kept, axis, 3]],
-        padding=None if padding is None else padding.squeeze(axis + 1),
-        # A header of three axes is none of an image.
-        source=None,
-    )
+    lying = slice_last(volume, single[0])
+    padding = None if lying.padding is None else lying.padding[..., 0]
+    return replace(lying, array=lying.array[..., 0], padding=padding)
 
 
 def by_image(run: Run) -> Run:

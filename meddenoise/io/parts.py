@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,22 +10,36 @@ from numpy.typing import NDArray
 __all__ = ["Originals", "Taken"]
 
 
+class _Cut:
+    """Arrays ``(X, Y, n)`` that go together: no more than a part of each is held beside what is
+    asked for."""
+
+    def __init__(self, parts: Iterator[tuple[NDArray, ...]]) -> None:
+        self._parts = parts
+        self._spare: tuple[NDArray, ...] | None = None
+
+    def next(self, count: int) -> tuple[NDArray, ...]:
+        taken: list[tuple[NDArray, ...]] = []
+        while count > 0:
+            part = next(self._parts) if self._spare is None else self._spare
+            taken.append(tuple(array[..., :count] for array in part))
+            more = part[0].shape[2] > count
+            self._spare = tuple(array[..., count:] for array in part) if more else None
+            count -= taken[-1][0].shape[2]
+        if len(taken) == 1:
+            return taken[0]
+        return tuple(np.concatenate(arrays, axis=2) for arrays in zip(*taken, strict=True))
+
+
 class Taken:
     """Planes in parts of any size."""
 
     def __init__(self, planes: Iterator[NDArray]) -> None:
-        self._planes = planes
-        self._spare: NDArray | None = None
+        self._cut = _Cut((part,) for part in planes)
 
     def next(self, count: int) -> NDArray:
         """The next ``count`` planes."""
-        parts: list[NDArray] = []
-        while count > 0:
-            part = next(self._planes) if self._spare is None else self._spare
-            parts.append(part[..., :count])
-            self._spare = part[..., count:] if part.shape[2] > count else None
-            count -= parts[-1].shape[2]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+        return self._cut.next(count)[0]
 
 
 class Originals:
@@ -37,10 +50,9 @@ class Originals:
     """
 
     def __init__(self, pairs: Iterator[tuple[NDArray[np.floating], NDArray[np.bool_]]]) -> None:
-        one, other = itertools.tee(pairs)
-        self._values = Taken(values for values, _ in one)
-        self._measured = Taken(measured for _, measured in other)
+        self._cut = _Cut(pairs)
 
     def next(self, count: int) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
         """The next ``count`` planes."""
-        return self._values.next(count), self._measured.next(count)
+        values, measured = self._cut.next(count)
+        return values, measured

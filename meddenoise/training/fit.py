@@ -27,6 +27,7 @@ from meddenoise.training.checkpoint import Checkpoint
 from meddenoise.training.correlated import warn_if_correlated
 from meddenoise.training.engine import Engine, Result
 from meddenoise.training.lying import lying
+from meddenoise.training.partners import warn_if_unlike
 from meddenoise.training.prepare import Prepared, as_items
 from meddenoise.training.stabilised import choose_stabilisation
 from meddenoise.training.trainer import TRAINERS, Trainer
@@ -171,6 +172,7 @@ def fit_prepared(
     if int(os.environ.get("RANK", "0")) == 0:
         axes = trainer.independent_axes(config.dims)
         warn_if_correlated(items, axes, type(trainer).__name__)
+        warn_if_unlike(train, clean=trainer.target_is_clean)
     flips_only = data.augment == "rotations" and not trainer.turns
     sampler = partial(PatchSampler, patch=data.patch, in_place=cache is not None)
     engine = Engine(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from meddenoise._version import __version__
 from meddenoise.errors import FileError, GeometryError, MeddenoiseError, OutputError
+from meddenoise.hashing import file_hash
 from meddenoise.io.atomic import atomic_directory, atomic_file
 from meddenoise.io.binary import Planes
 from meddenoise.io.dicom.acquisition import left_to_the_source
@@ -146,14 +147,11 @@ def _work(volume: Volume, source: DicomSource, derivation: str) -> tuple[str, ..
 
 
 def _told_apart_by(source: DicomSource) -> list[str]:
-    """What no other series has; much of it, where an anonymiser has emptied the series' UID."""
+    """What no other series has; its very files, where an anonymiser has emptied the series' UID."""
     first = source.instances[0]
     if first.series:
         return [source.series]
-    names = ("PatientID", "StudyInstanceUID", "SeriesNumber")
-    told = [text(first.header, name) for name in names]
-    each = [part for file in source.instances for part in (file.instance, *file.place)]
-    return [source.series, *told, *each]
+    return [source.series, *(file_hash(file.path) for file in source.instances)]
 
 
 def _slices(volume: Volume) -> Pictures:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import pytest
 
 from meddenoise import io
 from meddenoise.volume import Volume
@@ -71,17 +72,19 @@ def test_equal_slices_whose_sources_share_a_uid_get_uids_of_their_own(
     assert len(set(first)) == 3
 
 
+@pytest.mark.parametrize("told_apart_by", ["patient", "voxels"])
 def test_series_whose_uid_was_emptied_do_not_get_the_same(
-    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path, told_apart_by: str
 ) -> None:
     said = []
-    for patient in ("A", "B"):
-        place = make_series(
-            ramp, name=patient, PatientID=patient, SeriesInstanceUID="", StudyInstanceUID=""
-        )
-        volume, out = io.read(place), tmp_path / f"out{patient}"
+    empty = {"SeriesInstanceUID": "", "StudyInstanceUID": "", "SOPInstanceUID": "1.2.3"}
+    for number, name in enumerate("AB"):
+        patient = name if told_apart_by == "patient" else ""
+        voxels = ramp if told_apart_by == "patient" else ramp + np.uint16(number)
+        place = make_series(voxels, name=name, PatientID=patient, **empty)
+        volume, out = io.read(place), tmp_path / f"out{name}"
         first = uids(volume, out, deterministic_uids=True)
-        assert first == uids(volume, tmp_path / f"again{patient}", deterministic_uids=True)
+        assert first == uids(volume, tmp_path / f"again{name}", deterministic_uids=True)
         ds = pydicom.dcmread(out / "IM0001.dcm")
         said.append({ds.SeriesInstanceUID, ds.StudyInstanceUID})
     assert len(said[0] | said[1]) == 4

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["SAMPLE", "Streaming"]
 
 SAMPLE = 2**24
-"""Voxels that percentiles and noise are estimated from."""
+"""Voxels of a channel that percentiles and noise are estimated from."""
+# Of all channels together, for the noise.
+_SAMPLE_OF_ALL = 2**26
 
 Planes = Iterator[NDArray[np.floating]]
 
@@ -65,12 +67,15 @@ class Streaming(Summed):
     ) -> None:
         self.denoiser, self.scan, self.sigma = denoiser, scan, sigma
         self.around = self._around(stabilise, coils)
-        self.sums = [self._summed(channel) for channel in range(scan.head.channels)]
+        found = [self._summed(channel) for channel in range(scan.head.channels)]
+        self.sums = [sums for sums, _ in found]
+        self._normalisations = [normalisation for _, normalisation in found]
 
     def _around(self, stabilise: str | None, coils: int | None) -> Stabilisation:
         own = self.denoiser.stabilise
         needed = own.method != "none" or stabilise not in (None, "none")
-        few = self.scan.middle(SAMPLE if needed else 1)
+        head = self.scan.head
+        few = self.scan.middle(min(SAMPLE, _SAMPLE_OF_ALL // head.channels)) if needed else head
         return stabilisation_around(few, own, sigma=self.sigma, asked=stabilise, coils=coils)
 
     @property
@@ -79,20 +84,26 @@ class Streaming(Summed):
         note = self.denoiser.note(self.around)
         return self.scan.head.with_array(self.scan.head.array, note=note)
 
-    def _summed(self, channel: int) -> Sums:
-        """A pass over a channel: of stabilised values, where it is stabilised."""
-        sums, sample = Sums(), []
+    def _summed(self, channel: int) -> tuple[Sums, Normalisation | None]:
+        """A pass over a channel: of stabilised values, where it is stabilised.
+
+        There is no normalisation of a blank one.
+        """
+        sums, how = Sums(), self.denoiser.normalise.model_dump()
+        sample: list[NDArray[np.floating]] = []
         x, y, depth = self.scan.shape
         every = max(1, math.ceil(x * y * depth / SAMPLE))
         done = 0
         for part in ahead(self.scan.planes(channel)):
             values = self._forward(part, channel)
             sums.add(values)
-            sample.append(values[..., -done % every :: every].astype(np.float32))
+            if how["method"] == "percentile":
+                sample.append(values[..., -done % every :: every].astype(np.float32))
             done += part.shape[2]
-        if self.denoiser.normalise.method == "percentile" and not sums.blank:
-            sums.sample = sample
-        return sums
+        if sums.blank:
+            return sums, None
+        some = np.concatenate([s.ravel() for s in sample]) if sample else None
+        return sums, sums.normalisation(some, **how)
 
     def _forward(self, part: NDArray[np.floating], channel: int) -> NDArray[np.floating]:
         """Stabilised, if that channel is."""
@@ -105,13 +116,6 @@ class Streaming(Summed):
         known = self.around.forward(np.where(finite, part, 0).astype(part.dtype), channel)
         return np.where(finite, known, np.nan).astype(known.dtype)
 
-    def _normalisation(self, channel: int) -> Normalisation:
-        sums, how = self.sums[channel], self.denoiser.normalise.model_dump()
-        sample = sums.sample
-        return sums.normalisation(
-            None if sample is None else np.concatenate([s.ravel() for s in sample]), **how
-        )
-
     def _level(self, channel: int) -> NDArray[np.floating] | None:
         """The noise map's one number."""
         if not self.denoiser.noise_map:
@@ -120,7 +124,7 @@ class Streaming(Summed):
             return np.asarray(1.0, np.float32)
         if self.sigma is not None:
             return np.asarray(self.sigma, np.float32)
-        return np.asarray(scan_sigma(self.scan.middle(SAMPLE), channel), np.float32)
+        return np.asarray(scan_sigma(self.scan.middle(SAMPLE, channel)), np.float32)
 
     def planes(self, beside: Path, progress: Callable[[float], None] | None = None) -> Planes:
         """The result, parts ``(X, Y, n)`` from first to last, one channel after the other.
@@ -137,14 +141,21 @@ class Streaming(Summed):
                 if progress:
                     progress((channel + done) / count)
 
-            if self.sums[channel].blank:
+            normalisation = self._normalisations[channel]
+            if normalisation is None:
                 yield from (part for part, _ in self.scan.originals(channel))
             else:
-                yield from self._channel(channel, beside, told)
+                yield from self._channel(channel, normalisation, beside, told)
             told(1.0)
 
-    def _channel(self, channel: int, beside: Path, told: Callable[[float], None]) -> Planes:
-        normalisation, level = self._normalisation(channel), self._level(channel)
+    def _channel(
+        self,
+        channel: int,
+        normalisation: Normalisation,
+        beside: Path,
+        told: Callable[[float], None],
+    ) -> Planes:
+        level = self._level(channel)
         restores = bool(self.denoiser.inference.restore)
         kept = _Samples(self.scan.shape) if restores else None
         kind = self.scan.head.array.dtype

@@ -28,7 +28,6 @@ class Sums:
         mean, squares: their mean, and the sum of squares about it.
         low, high: the smallest and the largest.
         missing: voxels that are not finite.
-        sample: some of the values, in float32.
     """
 
     count: int = 0
@@ -37,7 +36,6 @@ class Sums:
     low: float = math.inf
     high: float = -math.inf
     missing: int = 0
-    sample: list[NDArray[np.floating]] | None = None
 
     @property
     def blank(self) -> bool:

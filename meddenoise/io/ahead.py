@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeVar
 
 __all__ = ["ahead", "behind"]
@@ -26,32 +25,45 @@ class _Stopped(Exception):
 
 
 class _Pipe:
-    """A queue of a few things between two threads, either of which may give up."""
+    """A queue of a few things between two threads, either of which may give up.
+
+    Neither side keeps a thing that has gone through: it may be a whole scan.
+    """
 
     def __init__(self, size: int) -> None:
-        self._queue: queue.Queue[object] = queue.Queue(size)
+        self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._room = threading.Semaphore(size)
         self.stopped = threading.Event()
 
-    def put(self, thing: object) -> None:
-        """Wait for room; raises :class:`_Stopped` once nobody takes any more."""
+    def wait(self) -> None:
+        """Wait for room for a thing; raises :class:`_Stopped` once nobody takes any more."""
         while not self.stopped.is_set():
-            with suppress(queue.Full):
-                return self._queue.put(thing, timeout=0.1)
+            if self._room.acquire(timeout=0.1):
+                return
         raise _Stopped
+
+    def put(self, thing: object) -> None:
+        """Put in a thing that there is room for, or the last one."""
+        self._queue.put(thing)
 
     def take(self) -> Iterator[object]:
         """All that is put in; raises what the other side ended with."""
         while True:
-            thing = self._queue.get()
-            if isinstance(thing, _Ended):
-                if thing.fault is not None:
-                    raise thing.fault
-                return
-            yield thing
+            held = [self._queue.get()]
+            self._room.release()
+            if isinstance(held[0], _Ended):
+                fault = held.pop().fault  # type: ignore[attr-defined]
+                if fault is None:
+                    return
+                try:
+                    raise fault
+                finally:
+                    del fault  # it leads to this frame, which would lead to it
+            yield held.pop()
 
 
-def ahead(items: Iterable[T], size: int = 1) -> Iterator[T]:
-    """The same items, made in another thread, ``size`` of them in advance.
+def ahead(items: Iterable[T], size: int = 1) -> Generator[T, None, None]:
+    """The same items, made in another thread, ``size`` of them in advance, that in hand included.
 
     What making them raises is raised here, in its turn. The thread ends with this iterator, also
     when that is closed early.
@@ -60,16 +72,20 @@ def ahead(items: Iterable[T], size: int = 1) -> Iterator[T]:
 
     def make() -> None:
         try:
-            for item in items:
-                pipe.put(item)
+            made = iter(items)
+            while True:
+                pipe.wait()
+                try:
+                    pipe.put(next(made))
+                except StopIteration:
+                    break
             pipe.put(_Ended())
         except _Stopped:
             close = getattr(items, "close", None)
             if close is not None:
                 close()
         except BaseException as fault:
-            with suppress(_Stopped):
-                pipe.put(_Ended(fault))
+            pipe.put(_Ended(fault))
 
     thread = threading.Thread(target=make, name="reading ahead", daemon=True)
     thread.start()
@@ -103,14 +119,16 @@ def behind(consume: Callable[[Iterator[T]], R], items: Iterable[T], size: int = 
     thread.start()
     try:
         for item in items:
+            pipe.wait()
             pipe.put(item)
+            del item
         pipe.put(_Ended())
     except _Stopped:
         pass
     except BaseException as fault:
-        with suppress(_Stopped):
-            pipe.put(_Ended(fault))
+        pipe.put(_Ended(fault))
         thread.join()
+        faults.clear()  # of the same one, which leads to this frame
         raise
     finally:
         close = getattr(items, "close", None)
@@ -118,5 +136,5 @@ def behind(consume: Callable[[Iterator[T]], R], items: Iterable[T], size: int = 
             close()
     thread.join()
     if faults:
-        raise faults[0]
+        raise faults.pop()
     return found[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import FileError
 from meddenoise.io import binary
+from meddenoise.io.resumed import Resumed
 from meddenoise.io.source import HeaderSource, check_float64_holds, make_volume
 from meddenoise.io.storage import Storage
 from meddenoise.volume import Volume
@@ -69,18 +70,19 @@ class PlaneScan(ABC):
         for part in self.planes(channel):
             yield part, np.isfinite(part)
 
-    def middle(self, voxels: int) -> Volume:
-        """The planes of :func:`middle_planes` as a scan of their own.
+    def middle(self, voxels: int, channel: int | None = None) -> Volume:
+        """The planes of :func:`middle_planes` as a scan of their own: of a channel, or of all.
 
         What is estimated of a scan that is not held in memory is estimated from them.
         """
         x, y, _ = self.shape
         first, last = middle_planes(self.shape, voxels)
-        array = np.empty((self.head.channels, x, y, last - first), self.head.array.dtype)
-        for channel in range(self.head.channels):
+        channels = range(self.head.channels) if channel is None else [channel]
+        array = np.empty((len(channels), x, y, last - first), self.head.array.dtype)
+        for place, number in zip(array, channels, strict=True):
             done = 0
-            for part in self.planes(channel, first, last):
-                array[channel, ..., done : done + part.shape[2]] = part
+            for part in self.planes(number, first, last):
+                place[..., done : done + part.shape[2]] = part
                 done += part.shape[2]
         return Volume(array, self.head.affine, units=self.head.units, modality=self.head.modality)
 
@@ -127,7 +129,7 @@ class FilePlanes(PlaneScan):
         begin: opens the file, decompressed, at its first voxel.
         stored_type: of a voxel on disk.
         storage: its scale.
-        compressed: planes can only be passed over by reading them.
+        packed: the same file, if it is compressed: planes can only be passed over by reading them.
     """
 
     head: Volume
@@ -135,7 +137,7 @@ class FilePlanes(PlaneScan):
     stored_type: np.dtype
     storage: Storage
     path: Path
-    compressed: bool
+    packed: Resumed | None
 
     def planes(
         self, channel: int = 0, first: int = 0, last: int | None = None
@@ -145,22 +147,33 @@ class FilePlanes(PlaneScan):
         plane = x * y * self.stored_type.itemsize
         until = depth if last is None else last
         step = planes_a_part(self.shape)
+        before = channel * depth
         try:
-            with self.begin() as stream:
-                ahead = (channel * depth + first) * plane
-                if self.compressed:
-                    binary.skip_exactly(stream, ahead, self.path)
-                else:
-                    stream.seek(ahead, 1)
+            with self._opened((before + first) * plane, (before + until) * plane) as stream:
                 for begin in range(first, until, step):
                     count = min(step, until - begin)
                     stored = binary.read_array(stream, (count, y, x), self.stored_type, self.path)
                     check_float64_holds(stored, self.path)
-                    yield self._decoded(stored).transpose(2, 1, 0)
-                if until == depth and channel == self.head.channels - 1 and self.compressed:
+                    if begin + step < until:
+                        yield self._decoded(stored).transpose(2, 1, 0)
+                if until == depth and channel == self.head.channels - 1 and self.packed:
                     binary.count_rest(stream, self.path)
+            if first < until:
+                # Now that it is kept where it stopped, also if nobody asks whether there is more.
+                yield self._decoded(stored).transpose(2, 1, 0)
         except OSError as error:
             raise FileError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+
+    @contextmanager
+    def _opened(self, first: int, last: int) -> Iterator[BinaryIO]:
+        """The voxels from one byte to another."""
+        if self.packed is not None:
+            with self.packed.between(first, last) as stream:
+                yield stream
+            return
+        with self.begin() as stream:
+            stream.seek(first, 1)
+            yield stream
 
     def _decoded(self, stored: NDArray) -> NDArray[np.floating]:
         kind = self.head.array.dtype
@@ -184,7 +197,9 @@ def file_planes(
     if len(source.shape) != 3 or source.storage is None:
         return None
     head = headed(source, source.storage.working_dtype, modality=modality)
-    return FilePlanes(head, begin, stored_type, source.storage, source.path, compressed)
+    nbytes = head.array.size * stored_type.itemsize
+    packed = Resumed(begin, nbytes, source.path) if compressed else None
+    return FilePlanes(head, begin, stored_type, source.storage, source.path, packed)
 
 
 def check_length(

@@ -36,6 +36,11 @@ class Around:
         from meddenoise.noise.stabilise import check_way
 
         check_way(self.stabilise or "none", 1 if self.coils is None else self.coils)
+        if self.coils is not None and self.stabilise == "anscombe":
+            raise ParameterError(
+                "--coils is for magnitude MRI, and --stabilise anscombe for counted photons: leave "
+                "one of the two out."
+            )
         if self.debias and self.stabilises:
             raise ParameterError(
                 "--stabilise brings the result back without bias, so there is none left for "

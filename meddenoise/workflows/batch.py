@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from meddenoise.io.sidecars import sidecars_beside
 from meddenoise.io.write_check import check_write
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import Job, check_place, is_there
-from meddenoise.workflows.streamed import open_large, write_streamed
+from meddenoise.workflows.streamed import by_planes, open_scan, write_streamed
 from meddenoise.workflows.ways import Progress, Way, way_to_denoise
 from meddenoise.workflows.whole import check_room, said_of_whole
 
@@ -128,15 +129,19 @@ class Batch:
                 except Exception as fault:
                     yield _failed(job, fault, began)
 
-        for number, (job, found) in enumerate(zip(jobs, ahead(opened()), strict=True)):
-            share = _part(progress, number, len(jobs))
-            if isinstance(found, Opened):
-                made = {outcome.output for outcome in outcomes}
-                found = self.tried(job, found, share, made=made, inputs=kept)
-            # Now that neither the scan nor its result is held any more.
-            outcomes.append(found if found.error is not None else self.after(job, found))
-            if share:
-                share(1.0)
+        made: set[str | None] = set()
+        with closing(ahead(opened())) as scans:
+            for number, job in enumerate(jobs):
+                share = _part(progress, number, len(jobs))
+                found = next(scans)  # zip would keep it until the next one
+                if isinstance(found, Opened):
+                    found = self.tried(job, found, share, made=made, inputs=kept)
+                # Now that neither the scan nor its result is held any more.
+                outcome = found if found.error is not None else self.after(job, found)
+                outcomes.append(outcome)
+                made.add(outcome.output)
+                if share:
+                    share(1.0)
         return outcomes
 
     def tried(
@@ -186,10 +191,12 @@ class Batch:
                 f"{job.earlier}: denoise the two into two directories."
             )
         check_place(job.scan.path, job.target, overwrite=self.overwrite)
-        large = None if self.way.stream is None else open_large(job)
-        if large is not None:
-            return Opened(large[0].head, large[1], time.perf_counter() - began, large[0])
-        check_room(job)
+        scan = open_scan(job)
+        if scan is not None:
+            large = None if self.way.stream is None else by_planes(scan, job)
+            if large is not None:
+                return Opened(large[0].head, large[1], time.perf_counter() - began, large[0])
+            check_room(job, scan)
         volume = read(job.scan.path, series=job.scan.series)
         target, spent = job.target_for(volume), time.perf_counter() - began
         return Opened(volume, target, spent, notes=said_of_whole(volume))

@@ -52,8 +52,8 @@ def denoise(
         method: the name of a filter (``"bm4d"``, ``"median"``, ...), or ``"auto"``, which looks at
             the scan's noise and chooses, and says what and why in a warning. Without either, the
             network that ships with meddenoise is taken, and what it assumes is said in a warning.
-        options: the filter's, by name; see :func:`meddenoise.filters.filter_options`. Or how a
-            network is run: ``precision``, ``memory``, ``flips``, ...
+        options: the filter's, by name; :func:`meddenoise.workflows.methods.list_methods` tells
+            those of each. Or how a network is run: ``precision``, ``memory``, ``flips``, ...
         sigma: the noise's standard deviation in image units, or ``"10%"`` of the scan's 99.9th
             percentile, for a filter, a model with a noise map, the stabilisation or the bias;
             estimated where needed if None.
@@ -78,8 +78,9 @@ def denoise(
         The same grid, units and header; write it with :func:`meddenoise.write`.
 
     Raises:
-        ParameterError: both ``model`` and ``method``, an impossible option, a stabilisation that
-            does not fit the scan, or units that its header contradicts.
+        ParameterError: both ``model`` and ``method``, an impossible option, one that the method
+            does not look at (a sigma for ``"median"``), a stabilisation that does not fit the scan,
+            or units that its header contradicts.
         ConfigError: no such method or option.
         MissingDependency: the method needs an optional package.
         InputError: the scan or the model cannot be used.

@@ -21,7 +21,15 @@ from meddenoise.io.writing import PLANE_FORMATS
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import Job
 
-__all__ = ["STREAM_FROM", "Stream", "Streamed", "open_large", "write_streamed"]
+__all__ = [
+    "STREAM_FROM",
+    "Stream",
+    "Streamed",
+    "by_planes",
+    "open_large",
+    "open_scan",
+    "write_streamed",
+]
 
 STREAM_FROM = 2**25
 """A scan with so many voxels is not read into memory, where it can be read plane by plane."""
@@ -62,11 +70,8 @@ class Streamed(Protocol):
 Stream = Callable[[PlaneScan], Streamed]
 
 
-def open_large(job: Job) -> tuple[PlaneScan, Path] | None:
-    """The scan to be read plane by plane, and where its result goes; ``None`` for any other.
-
-    A single slice that stands upright is read as a whole: it is an image, and each of its planes
-    but one line of that.
+def open_scan(job: Job) -> PlaneScan | None:
+    """The scan to be looked at by its header; ``None`` if it is small or can only be read whole.
 
     Raises:
         FileError, AmbiguousInput, GeometryError: its header is damaged, or there are several.
@@ -74,6 +79,25 @@ def open_large(job: Job) -> tuple[PlaneScan, Path] | None:
     scan = open_planes(job.scan.path, series=job.scan.series, at_least=STREAM_FROM)
     if scan is None or scan.head.channels * math.prod(scan.shape) < STREAM_FROM:
         return None
+    return scan
+
+
+def open_large(job: Job) -> tuple[PlaneScan, Path] | None:
+    """The scan to be read plane by plane, and where its result goes; ``None`` for any other.
+
+    Raises:
+        FileError, AmbiguousInput, GeometryError: as :func:`open_scan`.
+    """
+    scan = open_scan(job)
+    return None if scan is None else by_planes(scan, job)
+
+
+def by_planes(scan: PlaneScan, job: Job) -> tuple[PlaneScan, Path] | None:
+    """The scan and where its result goes, if it can be read and written plane by plane.
+
+    A single slice that stands upright is read as a whole: it is an image, and each of its planes
+    but one line of that.
+    """
     if 1 in scan.shape[:2]:
         return None
     target = job.target_for(scan.head)

@@ -98,7 +98,7 @@ def hinting(way: Way) -> Way:
     stream = way.stream
 
     def streamed(scan: PlaneScan) -> Streamed:
-        hint = hint_of_units(scan.middle(1))
+        hint = hint_of_units(scan.middle(1, 0))
         if hint:
             warnings.warn(hint, stacklevel=2)
         return stream(scan)

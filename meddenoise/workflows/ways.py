@@ -18,6 +18,7 @@ from meddenoise.workflows.around import Around
 from meddenoise.workflows.blended import blended
 from meddenoise.workflows.filter_streamed import FilterStreaming, reach_of
 from meddenoise.workflows.kept_blank import keeping_blank
+from meddenoise.workflows.known_level import known_level, level_on_disk
 from meddenoise.workflows.looked_at import is_series
 from meddenoise.workflows.one_slice import by_image
 from meddenoise.workflows.units import checked_units, hinting, in_units
@@ -33,6 +34,9 @@ __all__ = ["AUTO", "Progress", "Way", "way_to_denoise"]
 
 AUTO = "auto"
 """The method that looks at the scan."""
+
+# Filters that never look at the noise's level. Of one that a user registered nobody knows.
+_DEAF = ("identity", "median", "patch2self")
 
 
 def way_to_denoise(
@@ -125,7 +129,7 @@ def _full_strength(
     stabilise, debias, coils = around.stabilise, around.debias, around.coils
     around.check()
     check_adapt(adapt, method, model)
-    level = _level(sigma)
+    level = known_level(sigma)
     if method == AUTO:
         return _by_choice(options, level, around, budget, device)
     if budget is not None:
@@ -135,6 +139,8 @@ def _full_strength(
             from meddenoise.devices import choose_device  # imports torch
 
             options.setdefault("device", str(choose_device(device)))
+        if sigma is not None and not (around.stabilises or around.debias):
+            _check_hears(method, options)
         return around.debiased(_by_filter(method, options, level, around, correlation), level)
     if model is None:
         return _by_what_ships(options, sigma, level, around, device, adapt)
@@ -166,11 +172,11 @@ def _full_strength(
         )
 
     def streamed(scan: PlaneScan) -> Streamed:
-        from meddenoise.inference.streaming import SAMPLE, Streaming
+        from meddenoise.inference.streaming import Streaming
 
         denoiser.check_fits(scan.head)
         _compare_kinds(denoiser, scan.head)
-        known = level(scan.middle(SAMPLE)) if takes and sigma is not None else None
+        known = level_on_disk(sigma, scan) if takes else None
         return Streaming(denoiser, scan, sigma=known, stabilise=stabilise, coils=coils)
 
     return around.debiased(Way(denoiser.name, by_model, streamed), level)
@@ -185,7 +191,7 @@ def _by_what_ships(
     adapt: float | None,
 ) -> Way:
     """The network that ships with meddenoise; see :mod:`meddenoise.workflows.ready`."""
-    from meddenoise.workflows.looked_at import few_of, voxels_looked_at
+    from meddenoise.workflows.looked_at import few_of
     from meddenoise.workflows.ready import Shipped, denoise_ready
 
     # Before anything is read: the weights may be altered, and options unknown.
@@ -218,7 +224,7 @@ def _by_what_ships(
                 stacklevel=2,
             )
             ready = ready.whole
-        known = None if sigma is None else level(scan.middle(voxels_looked_at(scan.head.channels)))
+        known = level_on_disk(sigma, scan)
         return ReadyStreaming(ready, scan, sigma=known, stabilise=stabilise, coils=around.coils)
 
     # What is learnt from a scan needs all of it.
@@ -233,22 +239,6 @@ def _estimates(method: str | None, options: dict[str, Any]) -> bool:
     from meddenoise.filters.registry import asks_noise, checked_options
 
     return method in (None, AUTO) or asks_noise(method, checked_options(method, options))
-
-
-def _level(sigma: str | float | None) -> Callable[[Volume], float | None]:
-    """What a level is in a scan's own units; an impossible one is said before anything is read."""
-    from meddenoise.noise.level import parse_level, reference_intensity
-
-    level = None if sigma is None else parse_level(sigma)
-    if level is not None and level.is_range:
-        raise ParameterError(f"--sigma {level} is a range: a scan has one noise level.")
-
-    def of(volume: Volume) -> float | None:
-        if level is None:
-            return None
-        return level.draw(0.0, reference_intensity(volume.array[volume.valid]))
-
-    return of
 
 
 def _by_filter(
@@ -288,6 +278,24 @@ def _by_filter(
         return Way(name, by)
     seen = reach
     return Way(name, by, lambda scan: FilterStreaming(scan, name, checked, seen))
+
+
+def _check_hears(name: str, options: dict[str, Any]) -> None:
+    """Raise for a filter that a level would say nothing to."""
+    from meddenoise.filters.registry import asks_noise, checked_options
+
+    checked = checked_options(name, options)
+    if name in _DEAF:
+        raise ParameterError(
+            f"'{name}' does not look at the noise's level: leave --sigma out, or take another "
+            "method."
+        )
+    if asks_noise(name, {}) and not asks_noise(name, checked):
+        said = ", ".join(f"{key}={value}" for key, value in checked.items())
+        raise ParameterError(
+            f"'{name}' chooses its strength by the noise's level, and {said} says it already: "
+            "leave --sigma or the option out."
+        )
 
 
 def _by_choice(

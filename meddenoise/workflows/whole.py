@@ -6,7 +6,7 @@ import math
 
 from meddenoise.errors import ParameterError
 from meddenoise.free_memory import free_memory
-from meddenoise.io.planes import open_planes
+from meddenoise.io.plane_scan import PlaneScan
 from meddenoise.volume import Volume
 from meddenoise.workflows.places import Job
 from meddenoise.workflows.streamed import STREAM_FROM
@@ -17,19 +17,19 @@ __all__ = ["check_room", "said_of_whole"]
 _COPIES = 3
 
 
-def check_room(job: Job) -> None:
+def check_room(job: Job, scan: PlaneScan) -> None:
     """Raise if a large scan's header says that it cannot fit into the memory.
+
+    Args:
+        job: the scan and its place.
+        scan: the same from :func:`meddenoise.workflows.streamed.open_scan`.
 
     Raises:
         ParameterError: says how much it takes at least, how much there is, and what takes less.
-        FileError, AmbiguousInput, GeometryError: the header is damaged, or there are several.
     """
-    scan = open_planes(job.scan.path, series=job.scan.series, at_least=STREAM_FROM)
-    if scan is None:
-        return  # how large it is is known when it is read
     voxels = scan.head.channels * math.prod(scan.shape)
     needed, free = _needed(voxels, scan.head), free_memory()
-    if voxels >= STREAM_FROM and needed > free:
+    if needed > free:
         raise ParameterError(
             f"{job.scan.path} has {voxels:,} voxels, and in this way it takes at least "
             f"{_gib(needed)} of memory, of which {_gib(free)} are free: {_PLANEWISE}."

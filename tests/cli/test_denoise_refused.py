@@ -30,6 +30,11 @@ def values(path: Path) -> np.ndarray:
         (["--method", "bilateral", "--sigma", "-1"], "level"),
         (["--method", "bilateral", "--sigma", "much"], "'much' is no noise level"),
         (["--method", "mppca"], "4-D"),
+        (["--method", "median", "--sigma", "5"], "'median' does not look at the noise's level"),
+        (["--method", "patch2self", "--sigma", "5"], "leave --sigma out"),
+        (["--method", "mean", "--set", "size=3", "--sigma", "5"], "and size=3 says it already"),
+        (["--method", "median", "--stabilise", "anscombe", "--coils", "4"], "--coils is for magn"),
+        (["--stabilise", "anscombe", "--coils", "4"], "--coils is for magnitude MRI"),
     ],
 )
 def test_wrong_options_are_said(cli: Any, scan: Path, words: list[str], told: str) -> None:

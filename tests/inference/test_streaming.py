@@ -3,8 +3,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 import meddenoise as md
 from meddenoise.config import InferenceConfig, NormaliseConfig, StabiliseConfig
 from meddenoise.errors import FileError, OutputError
-from meddenoise.inference import Denoiser
+from meddenoise.inference import Denoiser, streaming
 from meddenoise.inference.streaming import Streaming
 from meddenoise.io.planes import open_planes
 from meddenoise.networks import build_network
@@ -114,6 +115,34 @@ def test_scaled_integers(tmp_path: Path) -> None:
     found = streamed(run, tmp_path / "scan.nii", tmp_path).array
     assert found.dtype == whole.dtype
     assert np.abs(found - whole).max() < 1e-5 * np.ptp(whole)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "how"), [(1, "standard"), (1, "percentile"), (2, "standard"), (2, "percentile")]
+)
+def test_of_many_volumes_one_is_held(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    inputs: int,
+    how: Literal["standard", "percentile"],
+) -> None:
+    monkeypatch.setattr(streaming, "scan_sigma", lambda volume, channel=0: 20.0)
+    array = scan(60, 24, 28, 20)
+    path = md.write(md.Volume.from_array(array), tmp_path / "scan.nii")
+    opened = open_planes(path)
+    assert opened is not None
+    run = denoiser(inputs=inputs, normalise=NormaliseConfig(method=how))
+    passed = lambda shape, planes, **_: (part[:, 0] for part in planes())  # noqa: E731
+    monkeypatch.setattr(run.compute, "planes", passed)
+    tracemalloc.start()
+    try:
+        stream = Streaming(run, opened)
+        for part in stream.planes(tmp_path):
+            del part
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < array.nbytes / 2
 
 
 def test_a_file_that_ends_early_is_an_error(tmp_path: Path) -> None:

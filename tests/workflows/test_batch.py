@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import pytest
 
 import meddenoise as md
 from meddenoise.workflows import batch as module
-from meddenoise.workflows.batch import Batch, Way
+from meddenoise.workflows.batch import Batch, Outcome, Way
 from meddenoise.workflows.denoise import denoise_files
-from meddenoise.workflows.places import plan
+from meddenoise.workflows.places import Job, plan
 
 
 @pytest.fixture
@@ -66,6 +67,36 @@ def test_the_next_scan_is_read_while_one_is_denoised(
     monkeypatch.setattr(module, "read", reading)
     outcomes = Batch(Way("nothing", run)).all(plan(cohort, tmp_path / "out"))
     assert all(outcome.output for outcome in outcomes)
+
+
+def test_one_scan_is_held_and_the_next_one(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[weakref.ref[md.Volume]] = []
+    whole = module.read
+
+    def reading(path: Path, **how: object) -> md.Volume:
+        volume = whole(path, **how)  # type: ignore[arg-type]
+        read.append(weakref.ref(volume))
+        return volume
+
+    held: dict[str, list[int]] = {"denoised": [], "after": []}
+
+    def look(when: str) -> None:
+        time.sleep(0.1)  # the other thread has read what it may
+        held[when].append(sum(one() is not None for one in read))
+
+    def slowly(volume: md.Volume, progress: object) -> md.Volume:
+        look("denoised")
+        return volume
+
+    def after(job: Job, outcome: Outcome) -> Outcome:
+        look("after")
+        return outcome
+
+    monkeypatch.setattr(module, "read", reading)
+    Batch(Way("slowly", slowly), after=after).all(plan(cohort, tmp_path / "out"))
+    assert held == {"denoised": [2, 2, 2, 2, 1], "after": [1, 1, 1, 1, 0]}
 
 
 def test_reading_counts_in_the_time_that_is_told(

@@ -9,6 +9,7 @@ import torch
 import meddenoise as md
 from meddenoise.config import InferenceConfig
 from meddenoise.errors import FileError, OutputError
+from meddenoise.io.plane_scan import PlaneScan
 from meddenoise.networks import build_network
 from meddenoise.workflows.denoise import denoise_files
 
@@ -115,19 +116,42 @@ def test_what_needs_a_large_scan_as_a_whole_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from meddenoise.errors import ParameterError
-    from meddenoise.workflows import whole
+    from meddenoise.workflows import streamed, whole
 
     array = np.random.default_rng(0).normal(100, 20, (20, 24, 30)).astype(np.float32)
     scan = md.write(md.Volume.from_array(array), tmp_path / "scan.nii")
     [small] = denoise_files(scan, tmp_path / "small.nii", method="median")
     assert not small.notes
     monkeypatch.setattr(whole, "STREAM_FROM", 1)
-    [made] = denoise_files(scan, tmp_path / "made.nii", method="median")
+    monkeypatch.setattr(streamed, "STREAM_FROM", 1)
+    [made] = denoise_files(scan, tmp_path / "made.nii", method="gaussian")
     assert "held in memory as a whole" in made.notes[0]
     monkeypatch.setattr(whole, "free_memory", lambda: 3 * array.nbytes - 1)
     with pytest.raises(ParameterError, match=r"14,400 voxels, .* at least 0\.0 GiB of memory"):
-        denoise_files(scan, tmp_path / "none.nii", method="median")
+        denoise_files(scan, tmp_path / "none.nii", method="gaussian")
     assert not (tmp_path / "none.nii").exists()
+
+
+def test_a_header_is_read_once_to_see_how_a_scan_is_denoised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of a series in DICOM all headers in its directory are read for that.
+    from meddenoise.io import nifti
+    from meddenoise.workflows import streamed
+
+    opened: list[Path] = []
+    opening = nifti.nifti_planes
+
+    def counted(path: Path) -> PlaneScan | None:
+        opened.append(path)
+        return opening(path)
+
+    monkeypatch.setattr(streamed, "STREAM_FROM", 1)
+    monkeypatch.setattr(nifti, "nifti_planes", counted)
+    upright = np.random.default_rng(0).normal(100, 20, (1, 24, 30)).astype(np.float32)
+    scan = md.write(md.Volume.from_array(upright), tmp_path / "scan.nii")
+    denoise_files(scan, tmp_path / "made.nii", method="median")
+    assert opened == [scan]
 
 
 def test_a_large_series_is_denoised_slice_by_slice(

@@ -40,13 +40,15 @@ def place(key: Key, lines: Mapping[Key, int], file: str = "") -> str:
     """``"configs/a.yaml, line 3: data.patch"``, as far as known.
 
     Line 0 is no line of the file: the key was given by ``--set``. Where a part of it was, both are
-    named.
+    named if the file has the key as well.
     """
     at = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
     name = ".".join(str(part) for part in key) or "the configuration"
     if at == 0:
         return f"--set: {name}"
     partly = bool(key) and any(line == 0 and k[: len(key)] == key for k, line in lines.items())
+    if partly and key not in lines and any(lines.values()):
+        return f"--set: {name}"  # the file has no such key, whatever it has above it
     parts = [*([file] if file else []), *([f"line {at}"] if at else [])]
     where = ", ".join([*parts, *(["and --set"] if partly and parts else [])])
     return f"{where}: {name}" if where else name

@@ -15,7 +15,16 @@ from meddenoise.config.explain import Key, explain
 from meddenoise.config.schema import Config
 from meddenoise.errors import ConfigError
 
-__all__ = ["dump", "load", "parse", "parse_settings", "read_text", "read_yaml", "validated"]
+__all__ = [
+    "dump",
+    "dump_values",
+    "load",
+    "parse",
+    "parse_settings",
+    "read_text",
+    "read_yaml",
+    "validated",
+]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -91,8 +100,12 @@ def validated(
 
 def dump(config: Config) -> str:
     """The YAML text of a configuration, every default spelled out."""
-    values = config.model_dump(mode="json")
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return dump_values(config.model_dump(mode="json"))
+
+
+def dump_values(values: Mapping[str, Any]) -> str:
+    """YAML that is read back as the same values, here and by others."""
+    return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
@@ -108,9 +121,11 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads ``1e-3`` as a text; this reads it as everybody means it.
+    """YAML as editors and people read it: by the core schema of YAML 1.2.
 
-    Aliases are refused: nested, a few lines of them unfold to more than any memory holds.
+    YAML 1.1, as the library has it, takes ``on`` for true (as a key, too), ``010`` for 8, ``1:30``
+    for 90 and ``1e-3`` for a text. Aliases are refused: nested, a few lines of them unfold to more
+    than any memory holds.
     """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -140,15 +155,36 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts a text in quotes that ``_Loader`` would read as a number."""
+    """Puts a text in quotes that ``_Loader``, or a reader of YAML 1.1, would not read as one."""
 
 
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """``16``, ``0x10`` or ``0o20``; YAML 1.1 knows no ``0o``."""
+    return int(loader.construct_scalar(node), 0)
+
+
+# What a plain word is, besides a text. Core but for two things: a number with a leading zero stays
+# a text, which a series' may well be (who means 8 by 010, and who 10?), and 10_000 is a number.
+_PLAIN_WORDS = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "int": (
+        r"[-+]?(0|[1-9][0-9_]*|0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+)",
+        "-+0123456789",
+    ),
+    "float": (
+        r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?"
+        r"|[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+}
+_Loader.yaml_implicit_resolvers = {}
 for _side in (_Loader, _Dumper):
-    _side.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-        list("-+0123456789."),
-    )
+    for _kind, (_words, _first) in _PLAIN_WORDS.items():
+        _side.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_kind}", re.compile(rf"^(?:{_words})\Z"), list(_first)
+        )
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 def read_yaml(text: str, what: str) -> tuple[Any, dict[Key, int]]:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from meddenoise.errors import ConfigError
 from meddenoise.networks.layers import conv, start_as_zero
+from meddenoise.networks.levels import MOST_LAYERS
 from meddenoise.networks.registry import register_network
 
 __all__ = ["DnCNN"]
@@ -42,9 +43,10 @@ class DnCNN(nn.Module):
         inputs: int = 1,
     ) -> None:
         super().__init__()
-        if depth < 2 or width < 1:
+        if not 2 <= depth <= MOST_LAYERS or width < 1:
             raise ConfigError(
-                f"A DnCNN has at least 2 layers and 1 feature channel, not {depth} and {width}."
+                f"A DnCNN has at least 2 layers, at most {MOST_LAYERS}, and at least 1 feature "
+                f"channel, not {depth} and {width}."
             )
         norm = nn.BatchNorm2d if dims == 2 else nn.BatchNorm3d
         layers: list[nn.Module] = [conv(dims, inputs, width), nn.ReLU(inplace=True)]

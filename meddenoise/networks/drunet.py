@@ -15,7 +15,7 @@ from meddenoise.networks.layers import (
     start_as_zero,
     widen,
 )
-from meddenoise.networks.levels import multiple_of, reach_of, steps_between
+from meddenoise.networks.levels import MOST_LAYERS, multiple_of, reach_of, steps_between
 from meddenoise.networks.registry import register_network
 
 __all__ = ["DRUNet"]
@@ -71,8 +71,10 @@ class DRUNet(nn.Module):
         inputs: int = 1,
     ) -> None:
         super().__init__()
-        if blocks < 1:
-            raise ConfigError(f"A DRUNet has at least 1 block a level, not {blocks}.")
+        if not 1 <= blocks <= MOST_LAYERS:
+            raise ConfigError(
+                f"A DRUNet has at least 1 block a level, at most {MOST_LAYERS}, not {blocks}."
+            )
         steps = steps_between("A DRUNet", dims, channels, strides)
         levels = len(steps)
 

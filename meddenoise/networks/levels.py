@@ -7,7 +7,12 @@ from collections.abc import Sequence
 
 from meddenoise.errors import ConfigError
 
-__all__ = ["multiple_of", "reach_of", "steps_between"]
+__all__ = ["MOST_LAYERS", "multiple_of", "reach_of", "steps_between"]
+
+# No network is deeper: a slip of the pen would be built layer by layer until memory is full.
+MOST_LAYERS = 1000
+# Images are padded to a multiple of the coarsest cell.
+_LARGEST_CELL = 1024
 
 
 def steps_between(
@@ -25,7 +30,8 @@ def steps_between(
         strides: one number a step, or one list of ``dims`` numbers a step; 2 everywhere if null.
 
     Raises:
-        ConfigError: no level or one without features, or strides that do not fit the levels.
+        ConfigError: no level or one without features, or strides that do not fit the levels or any
+            image.
     """
     if not channels or min(channels) < 1:
         raise ConfigError(f"{what} needs a positive number of channels at every level.")
@@ -35,6 +41,12 @@ def steps_between(
         raise ConfigError(
             f"{what} of {len(channels)} levels and {dims} axes needs {len(channels) - 1} "
             f"strides, each one number or {dims} numbers of at least 1, not {strides}."
+        )
+    if steps and max(multiple_of(dims, steps)) > _LARGEST_CELL:
+        raise ConfigError(
+            f"{what} with strides {given} pads images to a multiple of "
+            f"{max(multiple_of(dims, steps))} voxels: give smaller ones or fewer levels, for a "
+            f"product of at most {_LARGEST_CELL} along each axis."
         )
     return steps
 

@@ -24,8 +24,8 @@ from torch.nn import functional as F
 
 from meddenoise.errors import ConfigError, MissingDependency
 from meddenoise.networks.layers import crop_to, pad_to_multiple
-from meddenoise.networks.levels import multiple_of, reach_of, steps_between
-from meddenoise.networks.registry import register_network
+from meddenoise.networks.levels import MOST_LAYERS, multiple_of, reach_of, steps_between
+from meddenoise.networks.registry import is_too_large, register_network
 
 __all__ = ["MonaiAttentionUnet", "MonaiBasicUNet", "MonaiDynUNet", "MonaiSwinUNETR"]
 
@@ -47,7 +47,10 @@ class _Monai(nn.Module):
         super().__init__()
         try:
             self.network = build()
-        except (AssertionError, KeyError, NotImplementedError, TypeError, ValueError) as fault:
+        except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError,
+                ValueError) as fault:  # fmt: skip
+            if is_too_large(fault):
+                raise
             raise ConfigError(
                 f"MONAI builds no {type(self).__name__.removeprefix('Monai')} with these options: "
                 f"{' '.join(str(fault).split()).rstrip('.')}."
@@ -78,7 +81,8 @@ class MonaiBasicUNet(_Monai):
 
     Args:
         dims: 2 or 3.
-        features: of the five levels, top first, and after the last step up.
+        features: of the five levels, top first, and after the last step up; at least 2 at the three
+            coarsest levels, of which a step up takes half.
         norm: see :mod:`meddenoise.networks.monai`.
         residual: predict the difference from the input.
         inputs: channels of the input, of which the first is the image.
@@ -94,6 +98,11 @@ class MonaiBasicUNet(_Monai):
     ) -> None:
         if len(features) != 6 or min(features) < 1:
             raise ConfigError(f"network.features are six positive numbers, not {list(features)}.")
+        if min(features[2:5]) < 2:
+            raise ConfigError(
+                "network.features are at least 2 at the three coarsest levels (the third to the "
+                f"fifth number), of which a step up takes half, not {list(features)}."
+            )
 
         def build() -> nn.Module:
             from monai.networks.nets import BasicUNet
@@ -114,7 +123,8 @@ class MonaiAttentionUnet(_Monai):
 
     Args:
         dims: 2 or 3.
-        channels: features per level, top first; at least two levels.
+        channels: features per level, top first; at least two levels, and at least 2 features but
+            at the coarsest, of which its gates take half.
         strides: by how much each axis shrinks from level to level; see :class:`UNet`.
         residual: predict the difference from the input; see :mod:`meddenoise.networks.monai`.
         inputs: channels of the input, of which the first is the image.
@@ -131,6 +141,11 @@ class MonaiAttentionUnet(_Monai):
         steps = steps_between("An AttentionUnet", dims, channels, strides)
         if not steps:
             raise ConfigError("An AttentionUnet has at least two levels of channels.")
+        if min(channels[:-1]) < 2:
+            raise ConfigError(
+                "network.channels of an AttentionUnet are at least 2 but at the coarsest level, as "
+                f"its gates take half of them, not {list(channels)}."
+            )
 
         def build() -> nn.Module:
             from monai.networks.nets import AttentionUnet
@@ -227,11 +242,13 @@ class MonaiSwinUNETR(_Monai):
                 "monai_swin_unetr needs einops, which is not installed: pip install "
                 '"meddenoise[monai]".'
             )
-        if len(depths) != 4 or len(heads) != 4 or min(*depths, *heads, window) < 1:
+        if len(depths) != 4 or len(heads) != 4 or min(*depths, *heads, window, feature_size) < 1:
             raise ConfigError(
                 "network.depths and network.heads are four positive numbers each, and "
-                "network.window one."
+                "network.window and network.feature_size one."
             )
+        if max(depths) > MOST_LAYERS:
+            raise ConfigError(f"network.depths are at most {MOST_LAYERS}, not {list(depths)}.")
         if any(feature_size * 2**stage % number for stage, number in enumerate(heads)):
             raise ConfigError(
                 f"network.heads {list(heads)} must divide the stages' features, feature_size "

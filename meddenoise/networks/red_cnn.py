@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from meddenoise.errors import ConfigError
 from meddenoise.networks.layers import conv, start_as_zero
+from meddenoise.networks.levels import MOST_LAYERS
 from meddenoise.networks.registry import register_network
 
 __all__ = ["REDCNN"]
@@ -38,9 +39,10 @@ class REDCNN(nn.Module):
         self, dims: int = 3, layers: int = 5, width: int = 96, kernel: int = 5, inputs: int = 1
     ) -> None:
         super().__init__()
-        if layers < 1 or width < 1:
+        if not 1 <= layers <= MOST_LAYERS or width < 1:
             raise ConfigError(
-                f"A RED-CNN has at least 1 layer and 1 feature channel, not {layers} and {width}."
+                f"A RED-CNN has at least 1 layer, at most {MOST_LAYERS}, and at least 1 feature "
+                f"channel, not {layers} and {width}."
             )
         if kernel < 1 or kernel % 2 == 0:
             raise ConfigError(f"network.kernel is an odd number of voxels, not {kernel}.")

@@ -31,6 +31,7 @@ __all__ = [
     "NETWORKS",
     "axes_of",
     "build_network",
+    "is_too_large",
     "network_names",
     "register_network",
     "takes_noise_map",
@@ -69,6 +70,11 @@ def takes_noise_map(name: str) -> bool:
     return "inputs" in inspect.signature(NETWORKS.get(name)).parameters
 
 
+def is_too_large(fault: BaseException) -> bool:
+    """Whether a network could not be built because no memory holds its weights."""
+    return isinstance(fault, MemoryError) or any(sign in str(fault) for sign in _TOO_LARGE)
+
+
 def build_network(name: str, dims: int = 3, inputs: int = 1, **options: Any) -> nn.Module:
     """A new network with freshly drawn weights.
 
@@ -94,8 +100,8 @@ def build_network(name: str, dims: int = 3, inputs: int = 1, **options: Any) -> 
         given["inputs"] = inputs
     try:
         return NETWORKS.get(name)(dims=dims, **given)
-    except (MemoryError, RuntimeError, TypeError) as fault:
-        if not (isinstance(fault, MemoryError) or any(sign in str(fault) for sign in _TOO_LARGE)):
+    except (MemoryError, OverflowError, RuntimeError, TypeError) as fault:
+        if not is_too_large(fault):
             raise
         said = ", ".join(f"{key} {value}" for key, value in options.items())
         raise ConfigError(

@@ -56,12 +56,16 @@ def check_number(
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ParameterError(f"{name} is {value!r}: it must be a number ({unit}).")
-    fits = value > least if open_below else value >= least
-    if not (math.isfinite(value) and fits and value <= most):
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        number = math.inf
+    fits = number > least if open_below else number >= least
+    if not (math.isfinite(number) and fits and number <= most):
         raise ParameterError(
-            f"{name} is {value:g}: it must be {_range(least, most, open_below)} ({unit})."
+            f"{name} is {number:g}: it must be {_range(least, most, open_below)} ({unit})."
         )
-    return float(value)
+    return number
 
 
 def check_count(name: str, value: int, *, unit: str, least: int = 0) -> int:

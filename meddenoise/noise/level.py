@@ -239,7 +239,7 @@ def _float(text: Any) -> float:
         return math.nan
     try:
         return float(text)
-    except ValueError:
+    except (OverflowError, ValueError):  # a whole number may have hundreds of digits
         return math.nan
 
 

@@ -61,7 +61,11 @@ def rings(
         torch.arange(clean.shape[axis], device=clean.device) - (clean.shape[axis] - 1) / 2
         for axis in plane
     )
-    ring = (torch.hypot(u[:, None], v) / wide).floor().long()
+    radius = (torch.hypot(u[:, None], v) / wide).floor()
+    if float(radius.max()) < radius.numel():
+        ring = radius.long()
+    else:  # they are so thin that most pass between the voxels: only the others are drawn
+        ring = radius.unique(return_inverse=True)[1]
     # (rings, *rest): one number for each ring of each slice, channel and sample.
     rest = [n for axis, n in enumerate(clean.shape) if axis not in plane]
     table = clean.new_empty((int(ring.max()) + 1, *rest))

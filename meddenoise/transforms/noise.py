@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from meddenoise.errors import ParameterError
 from meddenoise.io.monai import HEADER_KEY
 from meddenoise.noise import NoiseModel, build_noise, reference_intensity
+from meddenoise.noise.draws import check_number
 from meddenoise.noise.space import run_in_space
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.transforms.normalise import (
@@ -36,7 +38,8 @@ class AddNoise(RandomizableTransform, Transform):
 
     Each call draws anew from the transform's random state (``set_random_state``). What was
     drawn stands in the result's ``meta["noise"]``: ``model``, ``seed`` and the parameters;
-    :meth:`replay` repeats it.
+    :meth:`replay` repeats it. As with all of MONAI's random transforms, take MONAI's ``DataLoader``
+    where there are workers: with torch's own each worker and each epoch draws the same.
 
     Args:
         noise: a model from :func:`meddenoise.noise.build_noise`, or a name with its
@@ -67,6 +70,8 @@ class AddNoise(RandomizableTransform, Transform):
             noise = build_noise(noise, **parameters)
         elif parameters:
             raise ParameterError("Parameters belong to the noise model: give them to build_noise.")
+        if reference is not None:
+            reference = check_number("reference", reference, unit="image units", least=-math.inf)
         self.noise = noise
         self.reference = reference
         self._seed = 0

@@ -144,6 +144,7 @@ def applied_normalisation(img: Tensor) -> tuple[Applied, float] | None:
 
 def plain_values(img: NdarrayOrTensor) -> np.ndarray:
     """The image as an array, whatever it is in; NumPy has no bfloat16."""
+    _check_real(img)
     if isinstance(img, np.ndarray):
         return img.astype(np.float32) if img.dtype.kind == "b" else img
     values = torch.as_tensor(img).detach().cpu()
@@ -151,11 +152,31 @@ def plain_values(img: NdarrayOrTensor) -> np.ndarray:
 
 
 def as_image(img: NdarrayOrTensor) -> Tensor:
-    """The image as float32, in a ``MetaTensor`` where MONAI keeps track of them."""
+    """The image as float32, in a ``MetaTensor`` where MONAI keeps track of them.
+
+    Raises:
+        ParameterError: no array or tensor of real numbers.
+    """
+    _check_real(img)
     if isinstance(img, np.ndarray):
         # Torch takes no other byte order (nibabel gives a file's own), no mirrored view.
         img = np.ascontiguousarray(img, dtype=np.float32)
     return convert_to_tensor(img, dtype=torch.float32, track_meta=get_track_meta())
+
+
+def _check_real(img: NdarrayOrTensor) -> None:
+    """Raise for what has no real numbers: a cast would take away the imaginary part."""
+    kind = getattr(img, "dtype", type(img).__name__)
+    sound = (
+        not img.dtype.is_complex
+        if isinstance(img, torch.Tensor)
+        else isinstance(img, np.ndarray) and img.dtype.kind in "biuf"
+    )
+    if not sound:
+        raise ParameterError(
+            f"An image is an array or a tensor of real numbers, not {kind}: take the magnitude of "
+            "complex data."
+        )
 
 
 def _read(done: Mapping[str, Any]) -> Applied:

@@ -182,13 +182,15 @@ def _scenes(plan: BenchmarkConfig) -> Iterator[_Scene]:
     if not models:
         for case, image, target in scans:
             assert target is not None  # the schema has seen to it
-            yield _Scene(case.name, "as it is", _crop(plan, image), _crop(plan, target))
+            cut = [_crop(plan, volume, case.name) for volume in (image, target)]
+            yield _Scene(case.name, "as it is", *cut)
     for number, (said, model) in enumerate(zip(_noises(plan), models, strict=True)):
         for case, image, _ in scans:
             # Noise that sees whole slices (CT) is made before the crop.
             seed = generator(plan.seed, "noise", number, case.name).initial_seed() % 2**31
             noisy = simulate(image, model, seed=seed)
-            yield _Scene(case.name, said, _crop(plan, noisy), _crop(plan, image))
+            cut = [_crop(plan, volume, case.name) for volume in (noisy, image)]
+            yield _Scene(case.name, said, *cut)
 
 
 def _noises(plan: BenchmarkConfig) -> list[str]:
@@ -203,15 +205,18 @@ def _noises(plan: BenchmarkConfig) -> list[str]:
     ]
 
 
-def _crop(plan: BenchmarkConfig, volume: Volume) -> Volume:
+def _crop(plan: BenchmarkConfig, volume: Volume, name: str) -> Volume:
     """The middle of a volume, without the header that it no longer fits."""
     size = plan.data.crop or list(volume.shape)
     if len(size) != volume.dims or any(
         n > whole for n, whole in zip(size, volume.shape, strict=True)
     ):
+        there = list(volume.shape)
+        fits = [min(n, m) for n, m in zip(size, there, strict=False)] + there[len(size) :]
+        shown = str(fits).replace(" ", "")
         raise ConfigError(
-            f"data.crop {size} does not fit a volume of {list(volume.shape)} voxels: give as many "
-            "numbers, and none larger."
+            f"data.crop {size} does not fit {name} of {there} voxels: say --set data.crop={shown}, "
+            "or --set data.crop=null for whole volumes."
         )
     corner = [(whole - n) // 2 for n, whole in zip(size, volume.shape, strict=True)]
     cut = (slice(None), *(slice(c, c + n) for c, n in zip(corner, size, strict=True)))

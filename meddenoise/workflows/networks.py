@@ -73,12 +73,28 @@ def list_networks(
     chosen = list(names) or list(network_names())
     if options and len(chosen) != 1:
         raise ConfigError("Options belong to one network: name it.")
-    return [
-        _describe(name, axes, dict(options or {}), measure, device)
-        for name in chosen
-        for axes in sorted(dims)
-        if axes in axes_of(name) or len(chosen) == len(dims) == 1
-    ]
+    given = dict(options or {})
+    listed = []
+    for name in chosen:
+        for axes in sorted(dims):
+            if axes in axes_of(name) or len(chosen) == len(dims) == 1:
+                try:
+                    listed.append(_describe(name, axes, given, measure, device))
+                except ConfigError as fault:
+                    raise ConfigError(f"{fault}{_fitting(name, axes, dims, given)}") from None
+    return listed
+
+
+def _fitting(name: str, axes: int, dims: Sequence[int], options: dict[str, Any]) -> str:
+    """Which number of axes to ask for, if options that do not fit one asked for fit another."""
+    for other in sorted(set(dims) & set(axes_of(name)) - {axes}):
+        try:
+            given = check_options(NETWORKS.options(name), options, section="network")
+            build_network(name, dims=other, **given)
+        except ConfigError:
+            continue
+        return f" They fit {other} axes: say --dims {other}."
+    return ""
 
 
 def _describe(

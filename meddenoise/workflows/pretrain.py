@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
 from meddenoise._version import __version__
 from meddenoise.config import NormaliseConfig
-from meddenoise.config.load import validated
+from meddenoise.config.load import dump_values, validated
 from meddenoise.config.pretrain import PretrainConfig, load_pretrain
 from meddenoise.data.draws import seeded
 from meddenoise.data.synthetic import Supply, SyntheticSampler
@@ -89,7 +88,7 @@ def pretrain(
         check_directory(directory, [], resume=resume, overwrite=overwrite)
     with claimed(directory, resume=resume, overwrite=overwrite) if first else nullcontext():
         if first:
-            _write(directory / "config.yaml", yaml.safe_dump(_plain(config), sort_keys=False))
+            _write(directory / "config.yaml", dump_values(_plain(config)))
             made = provenance(device, seed=config.seed)
             _write(directory / "provenance.json", json.dumps(made, indent=2) + "\n")
         engine = Engine(

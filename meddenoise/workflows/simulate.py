@@ -10,6 +10,7 @@ from typing import Any
 
 from meddenoise.errors import AmbiguousInput
 from meddenoise.io import carry_sidecars, read, write_report
+from meddenoise.io.named import path_of
 from meddenoise.noise import build_noise, simulate
 from meddenoise.noise.registry import NOISES
 from meddenoise.volume import Volume
@@ -68,6 +69,8 @@ def simulate_file(
         raise AmbiguousInput(f"{source} holds {len(jobs)} scans: name one of {names}.")
     job = jobs[0]
     check_place(job.scan.path, job.target, overwrite=overwrite)
+    for name in maps:  # inputs as well
+        check_place(path_of(parameters[name]), job.likely, overwrite=overwrite)
     volume = read(job.scan.path, series=job.scan.series)
     for name, one in maps.items():
         first = replace(volume, array=volume.array[:1], padding=None)

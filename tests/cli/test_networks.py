@@ -53,6 +53,8 @@ def test_the_speed_is_measured_when_asked_for(cli: Any) -> None:
         (["dncnn", "--set", "name=unet"], "name is no key here"),
         (["slab_unet", "--dims", "2"], "data.patch 3 numbers"),
         (["light", "--measure", "--device", "tpu9"], "There is no device"),
+        (["unet", "--set", "channels=[2,2]", "--set", "strides=[[1,2,1]]"], "say --dims 3."),
+        (["unet", "--set", "channels=[2,2]", "--set", "strides=[[1,2]]"], "say --dims 2."),
     ],
 )
 def test_what_is_wrong_is_said(cli: Any, words: list[str], told: str) -> None:

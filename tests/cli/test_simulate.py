@@ -71,6 +71,9 @@ def test_a_map_is_a_file_on_the_scan_s_grid(cli: Any, make_scan: Any) -> None:
     other = make_scan("other.nii.gz", level[:, :, :4])
     words = ("--noise", "varying", "--sigma", "10", "--set", f"sigma_map={other}", "--overwrite")
     assert "sigma_map" in cli("simulate", scan, output, *words).sentence
+    words = ("--noise", "varying", "--sigma", "10", "--set", f"sigma_map={at}", "--overwrite")
+    assert "is the input itself" in cli("simulate", scan, at, *words).sentence
+    np.testing.assert_array_equal(values(at), level)
 
 
 def test_ct_in_a_format_without_units(cli: Any, make_scan: Any, make_series: Any) -> None:

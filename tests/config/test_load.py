@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
-from meddenoise.config import Config, dump, load, parse
+from meddenoise.config import Config, dump, load, parse, parse_settings
+from meddenoise.config.load import read_yaml
 from meddenoise.errors import ConfigError
 
 TEXT = """\
@@ -64,7 +66,10 @@ def test_a_fault_names_key_line_and_remedy(more: str, message: str) -> None:
         (TEXT + 'name: "D:\\0815"\n', "line 5 .*: 'D:.x00815' holds no text"),
         (TEXT + 'name: "\\ud800"\n', "line 5 .* holds no text"),
         (TEXT + 'name: "\\U00110000"\n', "no valid YAML"),
-        (TEXT + "name: 2024-13-01\n", "line 5 .*: '2024-13-01' is no date: .* in quotes"),
+        (
+            TEXT + "name: !!timestamp 2024-13-01\n",
+            "line 5 .*: '2024-13-01' is no date: .* in quotes",
+        ),
         (TEXT + "seed: 0x_\n", "line 5 .*: '0x_' is no whole number"),
         (TEXT + f"seed: {'9' * 5000}\n", r"line 5 .*: '9{60}\.\.\.' is no whole number"),
         (TEXT + "seed: !!float a\n", "line 5 .*: 'a' is no number"),
@@ -100,6 +105,42 @@ def test_exponents_are_numbers_with_or_without_a_point() -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("10", 10), ("-3", -3), ("0", 0), ("0x10", 16), ("0o17", 15), ("10_000", 10_000),
+        ("0.5", 0.5), (".5", 0.5), ("-.5", -0.5), ("5.", 5.0), ("1e-3", 1e-3), ("+1E3", 1e3),
+        ("true", True), ("FALSE", False), ("null", None), ("~", None), ("", None),
+    ],
+)  # fmt: skip
+def test_plain_words_that_are_no_text(word: str, value: Any) -> None:
+    made = parse_settings([f"key={word}"])["key"]
+    assert (made, type(made)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["010", "-010", "08", "00", "1:30", "190:20:30.5", "on", "Off", "yes", "NO", "y", "2024-01-01",
+     "=", "<<", "1e", "0o8", "nan"],
+)  # fmt: skip
+def test_plain_words_that_yaml_1_1_reads_as_something_else(word: str) -> None:
+    """``seed: 010`` was 8, ``1:30`` 90, and ``on: own`` the key true."""
+    assert parse_settings([f"key={word}"]) == {"key": word}
+    assert read_yaml(f"{word}: 1\n", "It") == ({word: 1}, {(word,): 1})
+    config = parse(TEXT, [f"name={word}"])
+    assert config.name == word
+    assert parse(dump(config)).name == word
+    for key, kind in (("seed", "a whole number"), ("inference.flips", "true or false")):
+        with pytest.raises(ConfigError, match=rf"{key} must be {kind}, not '{word}'"):
+            parse(TEXT, [f"{key}={word}"])
+
+
+@pytest.mark.parametrize("word", ["010", "1:30", "yes", "0o17", "-.5", "1e3", "1_000", "~", "''"])
+def test_a_text_that_is_written_comes_back_whoever_reads_it(word: str) -> None:
+    config = parse(TEXT).renamed(word)
+    assert parse(dump(config)).name == yaml.safe_load(dump(config))["name"] == word
+
+
+@pytest.mark.parametrize(
     ("override", "path", "value"),
     [
         ("training.steps=50", ("training", "steps"), 50),
@@ -127,6 +168,8 @@ def test_later_overrides_win_and_null_removes_a_section() -> None:
     [
         ("data.patchh=[8, 8]", r"--set: data\.patchh is no key .*did you mean 'patch'"),
         ("training.steps=many", r"--set: training\.steps must be a whole number"),
+        ("tranier.steps.x=1", r"^--set: tranier is no key here \(did you mean 'trainer'"),
+        ("data.splitt.val=0.1", r"^--set: data\.splitt is no key here"),
         ("data.images=[1, a]", r"--set: data\.images\.0 must be a text, not 1"),
         ("data.images=1", r"--set: data\.images must be a text or a list, not 1"),
         ("training.steps", "is no override"),
@@ -136,7 +179,7 @@ def test_later_overrides_win_and_null_removes_a_section() -> None:
         ("seed=" + "[" * 5000, "nested too deeply"),
         ("data.images=*.nii", "is no valid YAML: .* in quotes"),
         ("data.images=*study", "is no valid YAML: aliases .* in quotes"),
-        ("data.images=2024-13-01", "is no valid YAML: '2024-13-01' is no date: .* in quotes"),
+        ("name=!!timestamp 2024-13-01", "is no valid YAML: '2024-13-01' is no date: .* in quotes"),
         ("training={steps: 2, steps: 3}", "is no valid YAML: the key 'steps' stands twice"),
     ],
 )

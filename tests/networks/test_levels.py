@@ -30,3 +30,6 @@ def test_messages_name_the_network() -> None:
         steps_between("A net", 2, (4, 0), None)
     with pytest.raises(ConfigError, match="A net of 2 levels and 2 axes needs 1 strides"):
         steps_between("A net", 2, (4, 4), [2, 2])
+    with pytest.raises(ConfigError, match="a multiple of 10000000000 voxels: give smaller"):
+        steps_between("A net", 2, (4, 4, 4), [[10**5, 1], 10**5])
+    assert len(steps_between("A net", 2, (4,) * 11, None)) == 10

@@ -108,6 +108,15 @@ def test_with_norms_there_is_no_halo() -> None:
         ("monai_swin_unetr", {"feature_size": 13, "heads": [13] * 4}, "divisible by 12"),
         ("monai_swin_unetr", {"heads": [5, 5, 5, 5]}, "must divide"),
         ("monai_swin_unetr", {"depths": [2]}, "four positive numbers"),
+        ("monai_swin_unetr", {"feature_size": 0}, r"network\.feature_size one"),
+        ("monai_swin_unetr", {"feature_size": -12}, r"network\.feature_size one"),
+        ("monai_swin_unetr", {"depths": [2, 2, 2, 10**12]}, "at most 1000"),
+        ("monai_swin_unetr", {"window": 10**12}, "smaller numbers"),
+        ("monai_basic_unet", {"features": [10**30] * 6}, "smaller numbers"),
+        ("monai_basic_unet", {"features": [1] * 6}, "at least 2 at the three coarsest"),
+        ("monai_attention_unet", {"channels": [1, 1]}, "at least 2 but at the coarsest"),
+        ("monai_attention_unet", {"channels": [2, 2], "strides": [10**6]}, "a multiple of 1000000"),
+        ("monai_dynunet", {"channels": [2, 2, 2], "strides": [3, 5]}, "MONAI builds no DynUNet"),
     ],
 )
 def test_options_that_make_no_network(name: str, options: dict[str, Any], message: str) -> None:

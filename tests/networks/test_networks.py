@@ -202,6 +202,10 @@ def test_half_precision_changes_little(name: str) -> None:
         ("slab_unet", {"strides": [[2, 2, 1], 2]}, "2 numbers of at least 1"),
         ("dncnn", {"depth": 1}, "at least 2 layers"),
         ("dncnn", {"width": 0}, "feature channel"),
+        ("dncnn", {"depth": 10**12}, "at most 1000"),
+        ("red_cnn", {"layers": 10**12}, "at most 1000"),
+        ("drunet", {"blocks": 10**12}, "at most 1000"),
+        ("nafnet", {"blocks": 10**12}, "at most 1000"),
     ],
 )
 def test_what_makes_no_network(name: str, options: dict[str, Any], message: str) -> None:

@@ -57,6 +57,12 @@ def test_what_is_no_number(value: Any) -> None:
         check_count("coils", value, unit="receive coils")
 
 
+def test_a_whole_number_of_hundreds_of_digits() -> None:
+    for check in (check_number, check_count):
+        with pytest.raises(ParameterError, match="sigma is inf: it must be finite"):
+            check("sigma", 10**400, unit="image units")
+
+
 def test_maps_of_any_memory_and_type() -> None:
     x, ramp = torch.zeros(3, 4), np.arange(12, dtype=np.float32).reshape(3, 4)
     for given in (

@@ -114,3 +114,9 @@ def test_reference_intensity_ignores_what_is_not_finite() -> None:
     assert reference_intensity(np.append(array, [np.nan, np.inf])) == pytest.approx(999.0)
     with pytest.raises(ParameterError, match="no finite voxel"):
         reference_intensity(np.full(3, np.nan))
+
+
+def test_a_number_of_hundreds_of_digits() -> None:
+    for parse in (parse_level, parse_fraction, parse_number):
+        with pytest.raises(ParameterError, match="is no "):
+            parse(10**400)

@@ -31,6 +31,17 @@ def test_one_coil_is_rician() -> None:
     assert magnitude_variance(0.0) == pytest.approx(2 - np.pi / 2)
 
 
+def test_many_coils_go_on_where_fewer_end() -> None:
+    """SciPy's 1F1 is infinite for 64 coils at an SNR of 10."""
+    for snr in (0.0, 5.0, 10.0, 30.0):
+        few, more, many = (float(magnitude_mean(snr, n)) for n in (46, 47, 48))
+        # The third difference of a root is small.
+        assert many == pytest.approx(3 * (more - few) + float(magnitude_mean(snr, 45)), abs=1e-4)
+    snrs = np.array([5.0, 10.0, 60.0, 300.0])
+    for coils in (64, 1024):
+        assert snr_of_mean(magnitude_mean(snrs, coils), coils) == pytest.approx(snrs, rel=1e-3)
+
+
 def test_koay_and_basser_s_formula_of_the_variance() -> None:
     from scipy.special import i0e, i1e
 
@@ -39,9 +50,9 @@ def test_koay_and_basser_s_formula_of_the_variance() -> None:
     assert magnitude_variance(SNR) == pytest.approx(2 + SNR**2 - np.pi / 8 * bessel**2, rel=1e-7)
 
 
-@pytest.mark.parametrize("coils", [2, 8])
+@pytest.mark.parametrize("coils", [2, 8, 64])
 def test_several_coils_are_noncentral_chi(coils: int) -> None:
-    for snr in (0.001, 1.0, 4.0, 12.0):
+    for snr in (0.001, 1.0, 4.0, 9.0, 12.0):
         square = stats.ncx2(2 * coils, snr**2)
         levels = np.linspace(*square.ppf([1e-12, 1 - 1e-12]), 4001)
         mean = float(trapezoid(np.sqrt(levels) * square.pdf(levels), levels))
@@ -87,8 +98,11 @@ def test_less_than_pure_noise_is_taken_for_it() -> None:
     assert signal.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("coils", [0, -1, 1.5, True, float("nan"), float("inf"), "4"])
+@pytest.mark.parametrize(
+    "coils", [0, -1, 1.5, True, float("nan"), float("inf"), "4", 1025, 10**5, 10**400]
+)
 def test_coils_are_a_whole_number(coils: float) -> None:
     with pytest.raises(ParameterError, match="whole number of at least 1"):
         check_coils(coils)  # type: ignore[arg-type]
     assert check_coils(np.int64(8)) == check_coils(8.0) == 8  # type: ignore[arg-type]
+    assert bool(np.isfinite(magnitude_mean(SNR, check_coils(1024))).all())

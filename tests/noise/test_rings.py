@@ -62,3 +62,11 @@ def test_seeded_untouched_per_sample_and_in_two_dimensions() -> None:
 def test_impossible_parameters(arguments: dict, told: str) -> None:
     with pytest.raises(ParameterError, match=told):
         rings(torch.ones(4, 5), **{"sigma": 1.0, **arguments})
+
+
+@pytest.mark.parametrize("width", [1e-12, 1e-30])
+def test_rings_between_the_voxels_need_no_memory(width: float) -> None:
+    noisy = rings(torch.zeros(6, 7), 1.0, width=width, generator=seeded())
+    assert bool(noisy.isfinite().all())
+    assert torch.equal(noisy, noisy.flip(0))
+    assert float(noisy.std()) > 0.1

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
+from monai.data import DataLoader, Dataset, MetaTensor
 from monai.transforms import Compose, RandFlipd, RandSpatialCropSamplesd
+from monai.utils import set_determinism
 
 from meddenoise.errors import ConfigError, ParameterError
 from meddenoise.noise import build_noise, kspace, rician
@@ -149,6 +152,31 @@ def test_bad_settings_are_found_at_once() -> None:
         AddNoise(build_noise("gaussian", sigma=1), sigma=2)
     with pytest.raises(ParameterError, match="1 keys and 2 new_keys"):
         AddNoised("image", "gaussian", sigma=1, new_keys=["a", "b"])
+    with pytest.raises(ParameterError, match="reference is 'a'"):
+        AddNoise("gaussian", sigma="5%", reference="a")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [np.ones((1, 4, 4), complex), torch.ones(1, 4, 4, dtype=torch.complex64), [[1.0, 2.0]],
+     np.array([[["a"]]])],
+)  # fmt: skip
+def test_what_holds_no_real_numbers(given: Any) -> None:
+    """Of complex data the imaginary part was dropped."""
+    for transform in (AddNoise("gaussian", sigma=1), NormaliseIntensity("fixed")):
+        with pytest.raises(ParameterError, match="real numbers, not"):
+            transform(given)
+
+
+def test_workers_and_epochs_draw_noise_of_their_own() -> None:
+    set_determinism(seed=0)
+    try:
+        chain = Compose([AddNoised("image", "gaussian", sigma=10)])
+        loader = DataLoader(Dataset([{"image": head()}] * 4, chain), num_workers=2)
+        seen = {float(item["image"].as_tensor().std()) for _ in range(2) for item in loader}
+    finally:
+        set_determinism(seed=None)
+    assert len(seen) == 8
 
 
 def test_models_that_need_the_reference_and_several_ranges_replay() -> None:

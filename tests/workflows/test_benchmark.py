@@ -172,7 +172,11 @@ def test_a_result_that_cannot_be_scored_does_not_stop_the_others(
         ({"methods": [{"filter": "median", "budget": 3}]}, "budget is for the filter auto"),
         ({"methods": [{"filter": "median", "stabilise": "rice"}]}, "did you mean 'rician'"),
         ({"noise": []}, "nothing to score against"),
-        ({"data": {"images": "sample:head", "crop": [999, 8, 8]}}, "crop"),
+        (
+            {"data": {"images": "sample:head", "crop": [999, 8, 8]}},
+            r"head-0 of \[128, 160, 128\] voxels: say --set data\.crop=\[128,8,8\], or .*=null",
+        ),
+        ({"data": {"images": "sample:head", "crop": [9, 8]}}, r"data\.crop=\[9,8,128\]"),
         ({"data": {"images": "sample:head", "targets": "sample:head"}}, "data.targets"),
         ({"windwo": [0, 1]}, "did you mean 'window'"),
     ],

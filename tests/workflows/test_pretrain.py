@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from meddenoise.config.pretrain import load_pretrain
 from meddenoise.errors import ConfigError, OutputError
 from meddenoise.inference import Denoiser, read_model_info
 from meddenoise.workflows.pretrain import pretrain
@@ -34,6 +35,13 @@ def run(output: Path, **options: Any) -> Any:
 
 def weights(path: Path) -> list[torch.Tensor]:
     return list(Denoiser.load(path, device="cpu").network.state_dict().values())
+
+
+def test_its_configuration_is_read_as_it_was(tmp_path: Path) -> None:
+    finished = pretrain({**CONFIG, "name": "1e3"}, output=tmp_path / "run", device="cpu",
+                        progress=False)  # fmt: skip
+    assert finished is not None
+    assert load_pretrain(tmp_path / "run/config.yaml").name == "1e3"
 
 
 def test_a_model_file_with_its_provenance(tmp_path: Path) -> None:

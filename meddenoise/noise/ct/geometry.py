@@ -20,6 +20,9 @@ Beam = Literal["parallel", "fan"]
 SOURCE_MM = 595.0
 """From the focal spot to the axis of rotation; 541 to 610 mm in clinical scanners."""
 
+# Scanners have some thousands.
+_MOST_VIEWS = 100_000
+
 # Detector channels per pixel: a pixel grid carries frequencies up to sqrt(2) times its own
 # Nyquist frequency, along its diagonal.
 _OVERSAMPLING = math.sqrt(2)
@@ -52,9 +55,10 @@ class Geometry:
             raise ParameterError(f"beam is {self.beam!r}: it must be 'parallel' or 'fan'.")
         if isinstance(self.views, bool) or not isinstance(self.views, int):
             raise ParameterError(f"views is {self.views!r}: it must be a whole number.")
-        if self.views < 4 or self.views % 4:
+        if not 4 <= self.views <= _MOST_VIEWS or self.views % 4:
             raise ParameterError(
-                f"views is {self.views}: it must be a multiple of 4 of at least 4 (projections)."
+                f"views is {self.views}: it must be a multiple of 4 of at least 4 and at most "
+                f"{_MOST_VIEWS} (projections)."
             )
         check_number("pitch_mm", self.pitch_mm, unit="mm", open_below=True)
         check_number("source_mm", self.source_mm, unit="mm", open_below=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meddenoise.errors import ParameterError
 from meddenoise.noise.ct.geometry import Beam, Geometry, geometry_for
 from meddenoise.noise.ct.kernels import Kernel, ramp_power
 from meddenoise.noise.ct.projector import back_project, project, reconstruct
@@ -19,6 +20,9 @@ __all__ = ["COARSE", "Scanner", "scanner_for"]
 
 COARSE = 2
 """Line integrals are taken at half the resolution: beside noise they are smooth."""
+
+# Of a bowtie filter: exp(-50) of the photons are none.
+_OPAQUE = 50.0
 
 # Slices that are projected at a time; what is drawn does not depend on it.
 _TOGETHER = 16
@@ -48,6 +52,11 @@ class Scanner:
     def __post_init__(self) -> None:
         check_number("mu_water", self.mu_water, unit="1/mm", open_below=True)
         check_number("bowtie_mm", self.bowtie_mm, unit="mm")
+        if self.mu_water * self.bowtie_mm > _OPAQUE:
+            raise ParameterError(
+                f"bowtie_mm is {self.bowtie_mm:g}: with mu_water {self.mu_water:g} per mm such a "
+                "filter lets no photon through; give the diameter of a body in mm, such as 300."
+            )
 
     @property
     def coarse(self) -> Geometry:

@@ -15,6 +15,7 @@ from meddenoise.noise.draws import (
     standard_normal,
     working,
 )
+from meddenoise.noise.moments import check_coils
 from meddenoise.noise.registry import register_noise
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _uniform_covariance(coils: int, correlation: float) -> Tensor:
     """1 on the diagonal, ``correlation`` elsewhere."""
     import torch
 
-    count = check_count("coils", coils, unit="receive coils", least=1)
+    count = check_coils(check_count("coils", coils, unit="receive coils", least=1))
     shared = check_number("correlation", correlation, unit="between two coils, below 1", most=1.0)
     if shared == 1:
         raise ParameterError("correlation is 1: it must be at least 0 and below 1 (of two coils).")

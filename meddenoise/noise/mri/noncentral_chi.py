@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meddenoise.noise.draws import check_count, checked_parameter, standard_normal, working
+from meddenoise.noise.moments import check_coils
 from meddenoise.noise.registry import register_noise
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def noncentral_chi(
     level = checked_parameter(
         "sigma", sigma, clean, unit="standard deviation per real/imaginary channel, image units"
     )
-    count = check_count("coils", coils, unit="receive coils", least=1)
+    count = check_coils(check_count("coils", coils, unit="receive coils", least=1))
     total = clean + level * standard_normal(clean, generator)
     for _ in range(2 * count - 1):
         # Squares of what is very large or very small are no numbers in single precision.

@@ -167,6 +167,7 @@ def test_by_name_on_a_volume(disc: Callable[..., Tensor]) -> None:
         ({"electronic": -1.0}, r"electronic is -1.*at least 0.*standard deviation in photons"),
         ({"mu_water": 0.0}, r"mu_water is 0.*\(1/mm\)"),
         ({"bowtie_mm": -5.0}, r"bowtie_mm is -5.*\(mm\)"),
+        ({"bowtie_mm": 1e30}, r"bowtie_mm is 1e\+30: .* lets no photon through"),
         ({"kernel": "measured"}, "kernel is 'measured'.*ramp"),
         ({"beam": "cone"}, "beam is 'cone'"),
         ({"dose": torch.ones(96, 96)}, "dose must be the same all over a slice"),

@@ -114,6 +114,7 @@ def test_seeded_and_in_the_type_of_the_image() -> None:
     ("arguments", "told"),
     [
         ({"sigma": -1.0}, r"sigma is -1.*at least 0"),
+        ({"coils": 10**20}, r"coils is 10{20}: .* at most 1024"),
         ({"coils": 0}, r"coils is 0.*at least 1 \(receive coils\)"),
         ({"correlation": 1.0}, r"correlation is 1:.*at least 0 and below 1"),
         ({"correlation": -0.1}, r"correlation is -0\.1.*at least 0"),

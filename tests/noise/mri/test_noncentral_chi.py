@@ -68,6 +68,7 @@ def test_squares_that_are_no_numbers_do_no_harm(unit: float) -> None:
     [
         ({"sigma": -1.0}, r"sigma is -1.*at least 0 .*image units"),
         ({"sigma": 1.0, "coils": 0}, r"coils is 0.*at least 1 \(receive coils\)"),
+        ({"sigma": 1.0, "coils": 10**12}, r"coils is 10{12}: .* at most 1024"),
         ({"sigma": 1.0, "coils": 2.5}, r"coils is 2\.5.*whole number \(receive coils\)"),
     ],
 )

@@ -20,6 +20,8 @@ parser.add_argument("--output", type=Path, help="the page to be made")
 args = parser.parse_args()
 if (args.noisy is None) != (args.denoised is None):
     parser.error("give two scans, noisy and denoised, or none")
+if args.reference and args.noisy is None:
+    parser.error("--reference is for two scans: the sample knows its own truth")
 output = args.output or Path(tempfile.mkdtemp(prefix="meddenoise-")) / "report.html"
 
 if args.noisy:

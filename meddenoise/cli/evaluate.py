@@ -144,7 +144,9 @@ def evaluate(
             "negative for dark; several times [default: 5%, or 20 HU].",
         ),
     ] = None,
-    number: Annotated[int, typer.Option(help="Lesions of each size and contrast.")] = 24,
+    number: Annotated[
+        int | None, typer.Option(help="Lesions of each size and contrast [default: 24].")
+    ] = None,
     units: Units = None,
     volume: Annotated[
         int | None,
@@ -154,7 +156,9 @@ def evaluate(
             "--lesions one must be chosen].",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of lesions, their noise and intervals.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of lesions, their noise and intervals [default: 0].")
+    ] = None,
     device: Device = "auto",
     file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers there.")
@@ -209,11 +213,11 @@ def evaluate(
             noise_options=_noise_options(noise, levels),
             sizes=size or (4.0, 8.0),
             contrasts=contrast or (),
-            number=number,
+            number=24 if number is None else number,
             mask=mask,
             units=units,
             volume=volume,
-            seed=seed,
+            seed=seed or 0,
             device=device,
             file=file,
         )
@@ -225,6 +229,8 @@ def evaluate(
             "--dose": dose,
             "--size": size,
             "--contrast": contrast,
+            "--number": number,
+            "--seed": seed,
         },
         "is for --lesions SCAN: say it as well, or leave this out.",
     )
@@ -252,6 +258,11 @@ def evaluate(
         )
     if noisy is not None and len(methods) + len(models) > 1:
         raise ParameterError("--noisy takes one --method or --model: the one that made the image.")
+    if not methods and not models:
+        _refuse(
+            {"--set": set_, "--device": None if device == "auto" else device},
+            "is for --method or --model: say one as well, or leave this out.",
+        )
     if reference is None:
         if curves is None:
             _refuse(

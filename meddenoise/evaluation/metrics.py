@@ -46,7 +46,10 @@ def psnr(
 
 def rmse(reference: ArrayLike, image: ArrayLike, *, mask: NDArray[np.bool_] | None = None) -> float:
     """Root mean squared difference in the image's units; arguments as :func:`psnr`'s."""
-    return float(np.sqrt(np.mean(np.square(_difference(reference, image, mask)))))
+    apart = _difference(reference, image, mask)
+    # Squares of numbers near 1, which neither vanish nor overflow; powers of 2 round nothing.
+    power = int(np.frexp(np.abs(apart).max())[1])
+    return math.ldexp(float(np.sqrt(np.mean(np.square(np.ldexp(apart, -power))))), power)
 
 
 def mae(reference: ArrayLike, image: ArrayLike, *, mask: NDArray[np.bool_] | None = None) -> float:

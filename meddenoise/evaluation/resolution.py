@@ -87,7 +87,9 @@ def find_edges(
     strength = np.hypot(*slopes)
     if not counted.any() or np.ptp(strength[counted]) == 0:
         raise ParameterError("There are no edges in the image to measure its resolution by.")
-    candidates = np.argwhere(counted & (strength >= np.quantile(strength[counted], 0.8)))
+    # Where most is flat, so is some of the strongest fifth.
+    strong = (strength > 0) & (strength >= np.quantile(strength[counted], 0.8))
+    candidates = np.argwhere(counted & strong)
     at = tuple(candidates.T)
     normals = np.stack([slope[at] for slope in slopes], axis=1) / strength[at][:, None]
     steps = np.concatenate([np.zeros((len(normals), 1)), normals], axis=1)

@@ -97,15 +97,18 @@ def ssim(
         convention = f"2-D slices along {_AXES[short[0]]} ({truth.shape[short[0]]}), {_SETTINGS}"
         truth, judged, where = (np.moveaxis(v, short[0], 0) for v in (truth, judged, where))
         pieces = zip(truth, judged, where, strict=True)
-    total = math.fsum(_sum_over(*piece, data_range) for piece in pieces)
+    # Products of numbers near 1 neither vanish nor overflow; a power of 2 rounds nothing.
+    largest = max(data_range, *(float(np.abs(values).max()) for values in (truth, judged)))
+    power = -math.frexp(largest)[1]
+    total = math.fsum(_sum_over(*piece, data_range, power) for piece in pieces)
     count = int(where.sum())
     return SSIM(total / count, convention, count)
 
 
 def _sum_over(
-    truth: NDArray, judged: NDArray, where: NDArray[np.bool_], data_range: float
+    truth: NDArray, judged: NDArray, where: NDArray[np.bool_], data_range: float, power: int
 ) -> float:
-    """The SSIM map's sum over ``where``, computed in slabs of the first axis."""
+    """The SSIM map's sum over ``where``, in slabs of the first axis, of all by 2 to that power."""
     from skimage.metrics import structural_similarity
 
     total = 0.0
@@ -113,9 +116,9 @@ def _sum_over(
         if not where[wide][kept].any():
             continue
         _, similarity = structural_similarity(
-            truth[wide].astype(np.float64),
-            judged[wide].astype(np.float64),
-            data_range=data_range,
+            np.ldexp(truth[wide].astype(np.float64), power),
+            np.ldexp(judged[wide].astype(np.float64), power),
+            data_range=math.ldexp(data_range, power),
             gaussian_weights=True,
             sigma=_SIGMA,
             use_sample_covariance=False,

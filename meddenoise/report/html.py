@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -32,6 +33,9 @@ _AXIAL, _CORONAL, _SAGITTAL, _THREE_PLANES = range(4)
 _PLANES = ("sagittal", "coronal", "axial")
 # Of the longest side: what is thinner is a slab.
 _SLAB = 0.4
+# NiiVue's shaders widen every window to 0.00001: below the first, voxels are multiplied, by so many
+# tens at most. What is finer than the second's part of a window cannot be seen.
+_NARROW, _FINEST, _MOST_TENS = 1e-3, 1e5, 300
 # Letters of a cell that holds a number, at most; of one that holds words, in small type beyond.
 _SHORT, _LONG = 40, 60
 
@@ -116,20 +120,27 @@ class Page:
             images["reference"] = scans.reference
         steps = steps_to_fit(noisy.shape, noisy.spacing, scans.most)
         residual, spread = _residual(noisy, denoised)
-        step = spread / _SPREAD / _ROUNDED
-        made = {name: embed(volume, steps, step=step) for name, volume in images.items()}
-        note = _left_out(noisy, steps, scans.most)
-        note += _rounded(max(one.step for one in made.values()), noisy.units)
-        spread = spread or 1.0
         low, high = display_window(scans.reference or denoised)
+        scale = _scale(max(spread, (high - low) / _FINEST))
+        step = spread / _SPREAD / _ROUNDED
+        made = {
+            name: embed(_scaled(volume, scale), steps, step=step * scale)
+            for name, volume in images.items()
+        }
+        note = _left_out(noisy, steps, scans.most)
+        note += _rounded(max(one.step for one in made.values()) / scale, noisy.units)
+        spread = spread * scale or 1.0
         told = {
             "images": {
                 name: {"nifti": one.base64, "shape": one.shape} for name, one in made.items()
             },
-            "residual": {"nifti": embed(residual, steps, step=2 * spread / _COLOURS).base64},
+            "residual": {
+                "nifti": embed(_scaled(residual, scale), steps, step=2 * spread / _COLOURS).base64
+            },
             "spread": spread,
-            "level": float(f"{(low + high) / 2:.5g}"),
-            "window": float(f"{high - low:.5g}"),
+            "scale": scale,
+            "level": _in_steps((low + high) / 2, high - low),
+            "window": _in_steps(high - low, high - low),
             "flat": noisy.dims == 2,
             "plane": _first_view(noisy),
             # A pixel or two on a screen, whatever the field of view.
@@ -185,6 +196,22 @@ def _residual(noisy: Volume, denoised: Volume) -> tuple[Volume, float]:
     reach = spread or 1.0
     shown = np.where(valid, apart, 0).clip(-reach, reach)
     return Volume(shown, noisy.affine), spread
+
+
+def _scale(width: float) -> float:
+    """What voxels in the page are multiplied by, so that NiiVue tells so small a range apart."""
+    return 1.0 if width >= _NARROW else 10.0 ** min(math.ceil(-math.log10(width)), _MOST_TENS)
+
+
+def _scaled(volume: Volume, scale: float) -> Volume:
+    if scale == 1:
+        return volume
+    return volume.with_array(volume.array.astype(np.float64) * scale)
+
+
+def _in_steps(value: float, width: float) -> float:
+    """As fine as a display of that width asks for."""
+    return round(value, 4 - math.floor(math.log10(width)))
 
 
 def _left_out(volume: Volume, steps: tuple[int, ...], most: int) -> str:

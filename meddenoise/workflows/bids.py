@@ -221,7 +221,8 @@ class _Derivative:
 
     def _check_own(self, found: dict[str, Any]) -> None:
         by = found.get("GeneratedBy")
-        names = [entry.get("Name") for entry in by if isinstance(entry, dict)] if by else []
+        entries = by if isinstance(by, list) else []
+        names = [entry.get("Name") for entry in entries if isinstance(entry, dict)]
         if found.get("DatasetType") != "derivative" or "meddenoise" not in names:
             raise OutputError(
                 f"{self.into} is a BIDS dataset that meddenoise did not make: choose another "

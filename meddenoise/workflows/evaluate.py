@@ -55,8 +55,9 @@ def evaluate(
 
     Raises:
         GeometryError: the grids do not match.
-        ParameterError: units or modalities that differ, an empty mask, an image that is constant
-            or has no finite voxel, an impossible range, or a map that is no label map.
+        ParameterError: arrays that are no images, units or modalities that differ, an empty mask,
+            an image that is constant or has no finite voxel, an impossible range, or a map that is
+            no label map.
     """
     inside = None if mask is None else _map(mask)
     regions = None if labels is None else _map(labels)
@@ -220,15 +221,16 @@ def _open(image: Image) -> Volume | np.ndarray:
         return image
     if isinstance(image, (str, os.PathLike)):
         return read(image)
+    volume = Volume.from_array(image)  # raises for what is no image
     # A volume knows which voxels were masked.
-    return Volume.from_array(image) if isinstance(image, np.ma.MaskedArray) else np.asarray(image)
+    return volume if isinstance(image, np.ma.MaskedArray) else np.asarray(image)
 
 
 def _map(image: Image) -> Volume | np.ndarray:
     """A mask or label map; an array lies on the scan's grid, and is 0 where it is masked."""
     if isinstance(image, (Volume, str, os.PathLike)):
         return _open(image)
-    return np.ma.filled(image, 0)
+    return np.asarray(_open(image.filled(0) if isinstance(image, np.ma.MaskedArray) else image))
 
 
 def _said(scan: Volume | np.ndarray, units: str | None) -> Volume | np.ndarray:

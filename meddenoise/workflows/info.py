@@ -57,18 +57,26 @@ def info(
     Raises:
         FileError: nothing is there, or nothing that is a scan.
         ModelError: a damaged model file.
+        ParameterError: an option that says nothing of what is there.
         InputError: a map of what is not one scan on a regular grid, or whose noise cannot be
             estimated, or that cannot be written; units that the header contradicts.
     """
     said = checked_units(units)
     place = path_of(path)
     target = None if noise_map is None else path_of(noise_map)
+    if overwrite and target is None:
+        raise ParameterError("--overwrite is for --noise-map: say it as well, or leave this out.")
     if place.suffix.lower() == ".safetensors":
         from meddenoise.hashing import file_hash
         from meddenoise.inference.model_file import read_model_info
 
         if target is not None:
             raise ParameterError(f"{place} is a model, and a map of noise is made of a scan.")
+        for option, value in (("--series", series), ("--units", units)):
+            if value is not None:
+                raise ParameterError(
+                    f"{place} is a model, and {option} is for a scan: leave it out."
+                )
         return {"model": read_model_info(place), "hash": file_hash(place)}
     if place.is_dir() and series is None:
         scans = list_scans(place)
@@ -79,6 +87,11 @@ def info(
         if len(scans) > 1 and target is not None:
             raise AmbiguousInput(
                 f"{place} holds {len(scans)} scans: name the one that a map of noise is wanted of."
+            )
+        if len(scans) > 1 and said:
+            raise ParameterError(
+                f"{place} holds {len(scans)} scans, whose noise is not estimated, so that --units "
+                "says nothing: name one of them, or leave it out."
             )
         if len(scans) > 1:
             return {"scans": [_listed(scan) for scan in scans]}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meddenoise.config import Config
+from meddenoise.config.load import dump_values
 from meddenoise.data import find_cases
 from meddenoise.errors import FileError, OutputError, ParameterError
 from meddenoise.io import read
@@ -115,6 +116,7 @@ def report_run(
 
     Raises:
         FileError: no finished run is there, or its scans are gone.
+        ParameterError: no such test scan, or ``extended`` where its truth is not known.
         OutputError: the page exists, or cannot be written, or plots cannot.
     """
     directory = path_of(run)
@@ -131,6 +133,11 @@ def report_run(
             f"{directory} has no test scan {shown!r}; it has: {', '.join(tested)}."
         )
     before, after, truth = _test_scans(directory, config, shown)
+    if extended and truth is None:
+        raise ParameterError(
+            f"Of the test scan of {directory} the truth is not known, which --extended is against: "
+            "leave it out."
+        )
 
     page = Page("Training report" if config.name is None or not names else f"Run {config.name}")
     page.heading("Run")
@@ -261,14 +268,12 @@ def _test_table(metrics: Mapping[str, Any], names: bool) -> Table | None:
 
 def _configuration(config: Config, names: bool) -> str:
     """The configuration; its paths and name only if they may be shown."""
-    import yaml
-
     values = config.model_dump(mode="json")
     if not names:
         for key in ("name", "output"):
             values.pop(key)
         values = without_paths(values)
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return dump_values(values)
 
 
 def _written(

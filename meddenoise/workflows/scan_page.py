@@ -164,7 +164,7 @@ def _volumes(page: Page, noisy: Volume, denoised: Volume, truth: Volume | None) 
     if peak is not None:
         page.note(
             f"Data range {peak:.6g}{f' {noisy.units}' if noisy.units else ''}, of all volumes of "
-            "the reference; all voxels, in 3-D."
+            f"the reference; all voxels, in {noisy.dims}-D."
         )
 
 

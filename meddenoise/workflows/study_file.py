@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from meddenoise.errors import ConfigError, OutputError
+from meddenoise.workflows.study_process import is_gone
 
 __all__ = [
     "CALL",
     "NAME",
+    "PROCESS",
     "STUDY",
+    "end_killed",
     "end_lost",
     "give_back",
     "open_study",
@@ -29,6 +32,9 @@ NAME = "meddenoise"
 
 CALL = "call"
 """What a trial says which call it is of, by the call's number."""
+
+PROCESS = "process"
+"""What a trial says which process does it; see :mod:`meddenoise.workflows.study_process`."""
 
 _SECONDS = 60
 
@@ -78,12 +84,33 @@ def end_lost(optuna: Any, directory: Path, call: int) -> None:
         directory: of the search.
         call: the trials' own; those of others may be at work.
     """
+    _end(
+        optuna,
+        directory,
+        lambda told: told.get(CALL) == call,
+        "its process was ended",
+    )
+
+
+def end_killed(optuna: Any, directory: Path) -> None:
+    """Count trials of any call as failed whose process, on this machine, is no more.
+
+    Args:
+        optuna: the package.
+        directory: of the search.
+    """
+    _end(optuna, directory, lambda told: is_gone(told.get(PROCESS)), "its process was killed")
+
+
+def _end(
+    optuna: Any, directory: Path, lost: Callable[[Mapping[str, Any]], bool], fault: str
+) -> None:
     storage = storage_of(optuna, directory)
     study = storage.get_study_id_from_name(NAME)
     running = (optuna.trial.TrialState.RUNNING,)
     for trial in storage.get_all_trials(study, deepcopy=False, states=running):
-        if trial.user_attrs.get(CALL) == call:
-            place = give_back(storage, trial.number, "its process was ended")
+        if lost(trial.user_attrs):
+            place = give_back(storage, trial.number, fault)
             storage.set_trial_state_values(place, optuna.trial.TrialState.FAIL)
 
 

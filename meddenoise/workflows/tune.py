@@ -25,13 +25,16 @@ from meddenoise.workflows.importance import importance_of_keys
 from meddenoise.workflows.study_file import (
     CALL,
     NAME,
+    PROCESS,
     STUDY,
+    end_killed,
     end_lost,
     give_back,
     open_study,
     same_study,
     storage_of,
 )
+from meddenoise.workflows.study_process import this_process
 from meddenoise.workflows.study_record import begin_call, end_call
 from meddenoise.workflows.tune_keys import check_keys, objective_in, with_keys
 from meddenoise.workflows.tune_workers import share_out, watching
@@ -141,6 +144,7 @@ def tune(
     with run_lock(directory, wait=True):
         study = open_study(optuna, directory, direction)
         same_study(study, told, objective)
+        end_killed(optuna, directory)
         if "seed" not in study.user_attrs:
             study.set_user_attr("seed", seed)
         settings = {"sampler": sampler, "prune": prune, "trials": trials, "workers": workers}
@@ -221,6 +225,7 @@ def _work(
 
     def one(trial: Any) -> float:
         trial.set_user_attr(CALL, call)
+        trial.set_user_attr(PROCESS, this_process())
         picked = {key: axis.ask(trial, key) for key, axis in axes.items()}
         if progress:
             said = ", ".join(f"{key}={value}" for key, value in picked.items())

@@ -37,6 +37,18 @@ def test_by_hand() -> None:
     assert psnr(reference, image, data_range=10, mask=mask) == pytest.approx(20)
 
 
+@pytest.mark.parametrize("scale", [1e-250, 1e-30, 1e100, 1e140])
+def test_the_unit_changes_nothing(scale: float) -> None:
+    reference = np.random.default_rng(0).normal(0, 10, (8, 9))
+    image = reference + np.random.default_rng(1).normal(0, 1, (8, 9))
+    plain = psnr(reference, image, data_range=50)
+    scaled = psnr(reference * scale, image * scale, data_range=50 * scale)
+    assert scaled == pytest.approx(plain, rel=1e-9)
+    assert rmse(reference * scale, image * scale) == pytest.approx(
+        rmse(reference, image) * scale, rel=1e-9
+    )
+
+
 def test_identical_images() -> None:
     reference, _ = pair()
     assert psnr(reference, reference, data_range=1) == math.inf

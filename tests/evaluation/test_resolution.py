@@ -48,3 +48,12 @@ def test_places_are_a_quarter_of_a_voxel_apart() -> None:
     places, line = line_spread(image, find_edges(image), spacing=(0.8, 0.8), reach=4)
     assert len(places) == len(line) == 32
     assert places == pytest.approx((np.arange(32) - 15.5) * 0.2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_image_that_is_flat_nearly_everywhere() -> None:
+    x, y = np.ogrid[-150:150, -150:150]
+    image = np.where(x**2 + y**2 < 60**2, 100.0, 0.0)
+    normals = find_edges(image).normals
+    assert len(normals) >= 200
+    assert np.linalg.norm(normals, axis=1) == pytest.approx(np.ones(len(normals)))

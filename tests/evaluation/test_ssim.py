@@ -41,6 +41,14 @@ def test_against_scikit_image(shape: tuple[int, ...]) -> None:
     assert everywhere == measured
 
 
+@pytest.mark.parametrize("scale", [1e-250, 1e-30, 1e100, 1e140])
+def test_the_unit_changes_nothing(scale: float) -> None:
+    reference, image = pair(40, 50)
+    plain = ssim(reference, image, data_range=800)
+    scaled = ssim(reference * scale, image * scale, data_range=800 * scale)
+    assert scaled.value == pytest.approx(plain.value, rel=1e-9)
+
+
 def test_a_mask_takes_the_mean_of_the_map() -> None:
     reference, image = pair(30, 28, 26)
     mask = np.zeros(reference.shape, dtype=bool)

@@ -86,6 +86,8 @@ def test_look_at_result(run: Any, tmp_path: Path) -> None:
     assert "PSNR" in text
     with pytest.raises(SystemExit):  # one scan alone is no reason to show another
         run("look_at_result", scan)
+    with pytest.raises(SystemExit):  # nor is a truth of another scan
+        run("look_at_result", "--reference", scan)
 
 
 def test_dicom_folder(run: Any, tmp_path: Path) -> None:

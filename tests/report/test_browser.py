@@ -183,6 +183,29 @@ def test_the_reference_is_a_side_too(fresh: Opened) -> None:
     assert shades(fresh.look()) > 3 * noise_free
 
 
+@pytest.mark.parametrize(("scale", "offset"), [(1e-11, 0.0), (1.0, 1e6)])
+def test_scans_of_tiny_numbers_and_far_from_zero_are_seen_as_others(
+    browser: Any, opened: Opened, tmp_path: Path, scale: float, offset: float
+) -> None:
+    plain = volumes((24, 20, 16))
+    arrays = (v.array[0].astype(np.float64) for v in (plain.noisy, plain.denoised))
+    page = Page("Other numbers")
+    page.viewer(Scans(*(Volume.from_array(array * scale + offset) for array in arrays)))
+    other = Opened(browser, page.write(tmp_path / "other.html"))
+    opened.page.click("#reset")
+    opened.page.wait_for_timeout(200)
+    for look in (other, opened):
+        look.set("overlay", 1)
+    assert abs(other.look() - opened.look()).mean() < 4
+    assert float(other.page.input_value("#window")) == pytest.approx(100 * scale)
+    assert float(other.page.input_value("#level")) == pytest.approx(50 * scale + offset)
+    other.page.mouse.click(*_point(other, 0.15, 0.25))
+    other.page.wait_for_timeout(200)
+    value = float(other.page.text_content("#place").split()[1])
+    assert value == pytest.approx(offset, abs=200 * scale)
+    other.page.close()
+
+
 def test_a_picture_has_one_plane(browser: Any, tmp_path: Path) -> None:
     page = Page("Flat")
     page.viewer(volumes((40, 30)))

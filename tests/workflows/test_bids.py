@@ -206,6 +206,10 @@ def test_places_that_are_no_derivative_s(bids: Path, tmp_path: Path) -> None:
     assert names(tmp_path) == before
     other = shutil.copytree(bids, tmp_path / "other")
     refused(other, "did not make")
+    (other / "dataset_description.json").write_text(
+        '{"Name": "x", "BIDSVersion": "1", "DatasetType": "derivative", "GeneratedBy": 5}'
+    )
+    refused(other, "did not make")
     (other / "dataset_description.json").unlink()
     refused(other, "no dataset_description")
     denoise_bids(bids, tmp_path / "out", method="median", participants=["01"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,3 +68,11 @@ def test_a_scan_without_a_finite_voxel_is_named(tmp_path: Path) -> None:
         md.evaluate(nothing, array)
     with pytest.raises(ParameterError, match=r"in both .*good\.nii\.gz and .*truth\.nii\.gz"):
         evaluate_without_reference(second, good)
+
+
+@pytest.mark.parametrize("wrong", [np.ones((16, 16), object), [[1, 2], [3]], [["a", "b"]]])
+def test_arrays_that_are_no_images_are_one_sentence(wrong: Any) -> None:
+    image = np.random.default_rng(0).normal(0, 1, (16, 16))
+    for given in ({"reference": wrong}, {"image": wrong}, {"mask": wrong}, {"labels": wrong}):
+        with pytest.raises(ParameterError, match="A volume's voxels"):
+            md.evaluate(**{"reference": image, "image": image + 1, **given})

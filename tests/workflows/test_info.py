@@ -136,3 +136,15 @@ def test_what_cannot_be_told(tmp_path: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(ModelError, match=r"m\.safetensors"):
         info(tmp_path / "m.safetensors")
+
+
+def test_options_that_say_nothing_of_what_is_there(tmp_path: Path) -> None:
+    path = md.write(md.Volume.from_array(noisy(20, 20, 20)), tmp_path / "in/a.nii.gz")
+    md.write(md.Volume.from_array(noisy(20, 20, 20)), tmp_path / "in/b.nii.gz")
+    with pytest.raises(ParameterError, match="--overwrite is for --noise-map"):
+        info(path, overwrite=True)
+    with pytest.raises(ParameterError, match=r"2 scans, .* --units"):
+        info(tmp_path / "in", units="HU")
+    for given in ({"series": "5"}, {"units": "HU"}):
+        with pytest.raises(ParameterError, match="is a model, and --"):
+            info(tmp_path / "model.safetensors", **given)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,14 @@ def test_names_are_shown_if_asked(run: Path, tmp_path: Path) -> None:
 def test_a_scan_that_the_run_does_not_have(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"no test scan 'other'; it has: JaneSentinel"):
         report_run(run, tmp_path / "a.html", scan="other")
+
+
+def test_all_metrics_of_a_run_whose_truth_is_not_known(run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(other / "truth")
+    with pytest.raises(ParameterError, match="the truth is not known"):
+        report_run(other, tmp_path / "a.html", extended=True)
+    assert report_run(other, tmp_path / "a.html").page.is_file()
 
 
 def test_two_scans_without_a_reference(tmp_path: Path) -> None:
@@ -211,6 +220,10 @@ def test_a_4d_scan_shows_one_volume_and_says_which(tmp_path: Path) -> None:
     assert text.split('id="scans"')[1] == alone.split('id="scans"')[1]
     with pytest.raises(ParameterError, match="--volume is 1 to 2, not 3"):
         report_scans(*both, tmp_path / "d.html", volume=3)
+    assert "all voxels, in 3-D" in text
+    flat = [md.Volume(one.array[..., 6], np.eye(4)) for one in both]
+    page = report_scans(*flat, tmp_path / "e.html", reference=flat[1]).page.read_text()
+    assert "all voxels, in 2-D" in page
 
 
 def test_a_scan_of_nothing_is_one_sentence(tmp_path: Path) -> None:

@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from meddenoise.errors import OutputError
-from meddenoise.workflows.study_file import CALL, NAME, STUDY, end_lost, open_study, storage_of
+from meddenoise.workflows.study_file import (
+    CALL,
+    NAME,
+    PROCESS,
+    STUDY,
+    end_killed,
+    end_lost,
+    open_study,
+    storage_of,
+)
+from meddenoise.workflows.study_process import this_process
 
 optuna = pytest.importorskip("optuna")
 
@@ -38,6 +50,19 @@ def test_trials_whose_process_is_gone_have_failed(tmp_path: Path) -> None:
     assert [trial.state.name for trial in study.trials] == ["RUNNING", "FAIL", "COMPLETE"]
     assert study.trials[1].user_attrs["fault"] == "its process was ended"
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)  # it goes on
+
+
+def test_trials_of_a_killed_process_of_this_machine_have_failed(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    here, own = this_process()
+    study = open_study(optuna, tmp_path, "minimize")
+    for process in ([here, ended.pid], [here, own], ["elsewhere", ended.pid]):
+        study.ask().set_user_attr(PROCESS, process)
+    study.ask()  # of an earlier version, which does not say
+    end_killed(optuna, tmp_path)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", *["RUNNING"] * 3]
+    assert study.trials[0].user_attrs["fault"] == "its process was killed"
 
 
 def test_a_place_in_a_grid_whose_trial_was_ended_is_tried_again(tmp_path: Path) -> None:

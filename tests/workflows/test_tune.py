@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import meddenoise as md
 from meddenoise.config import load
 from meddenoise.errors import ConfigError, OutputError
+from meddenoise.workflows.study_file import NAME, storage_of
 from meddenoise.workflows.tune import tune
 
 pytest.importorskip("optuna")
@@ -132,6 +135,29 @@ def test_a_search_goes_on_and_is_the_same_one(config: dict[str, Any], tmp_path: 
         tune(config, {"seed": [1, 2]}, trials=1, output=tmp_path / "t")
     with pytest.raises(ConfigError, match="of another configuration"):
         tune(config, space, trials=1, overrides=["seed=9"], output=tmp_path / "t")
+
+
+def test_a_trial_whose_process_was_killed_does_not_run_for_ever(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    optuna = pytest.importorskip("optuna")
+    space = {"training.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
+    words = "import sys; from meddenoise.workflows.tune import tune; import os, signal; " + (
+        "tune(sys.argv[1], sys.argv[2], trials=1, output=sys.argv[3], device='cpu', "
+        "progress=lambda _: os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    for name, told in (("c.yaml", config), ("s.yaml", space)):
+        (tmp_path / name).write_text(json.dumps(told))
+    places = [str(tmp_path / name) for name in ("c.yaml", "s.yaml", "t")]
+    subprocess.run([sys.executable, "-c", words, *places], check=False)
+    study = optuna.load_study(study_name=NAME, storage=storage_of(optuna, tmp_path / "t"))
+    assert [trial.state.name for trial in study.trials] == ["RUNNING"]
+    found = tune(config, space, trials=1, output=tmp_path / "t", device="cpu")
+    assert (found.finished, found.failed) == (1, 1)
+    assert [(r["state"], r["fault"]) for r in rows(tmp_path / "t")] == [
+        ("fail", "its process was killed"),
+        ("complete", ""),
+    ]
 
 
 def test_a_grid_that_goes_on_does_what_is_left(config: dict[str, Any], tmp_path: Path) -> None:

@@ -44,7 +44,9 @@
 
     const draw = () => Object.values(sides).forEach((nv) => nv.drawScene());
     const setWindow = () => {
-      const centre = Number(get("level").value), width = Math.max(Number(get("window").value), 1e-9);
+      // Voxels in the page may be multiplied, as NiiVue draws no narrower window than 0.00001.
+      const centre = Number(get("level").value) * scans.scale;
+      const width = Math.max(Number(get("window").value) * scans.scale, 1e-5);
       for (const [side, nv] of Object.entries(sides)) {
         for (const name of names) {
           images[side][name].cal_min = centre - width / 2;
@@ -122,12 +124,15 @@
     for (const [side, nv] of Object.entries(sides)) {
       // Dragging with the right button changed one side's window: the other follows.
       nv.onIntensityChange = (image) => {
-        get("level").value = Number(((image.cal_min + image.cal_max) / 2).toPrecision(5));
-        get("window").value = Number((image.cal_max - image.cal_min).toPrecision(5));
+        const width = (image.cal_max - image.cal_min) / scans.scale;
+        const digits = Math.min(Math.max(4 - Math.floor(Math.log10(width)), 0), 100);
+        const centre = (image.cal_min + image.cal_max) / 2 / scans.scale;
+        get("level").value = Number(centre.toFixed(digits));
+        get("window").value = Number(width.toFixed(digits));
         setWindow();
       };
       nv.onLocationChange = (at) => {
-        const told = at.values.slice(0, 1).map((v) => v.value.toPrecision(5));
+        const told = at.values.slice(0, 1).map((v) => (v.value / scans.scale).toPrecision(5));
         const mm = Array.from(at.mm).slice(0, 3).map((x) => x.toFixed(1)).join(", ");
         get("place").textContent = `${get(side).value}: ${told} at ${mm} mm`;
       };

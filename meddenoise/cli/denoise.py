@@ -185,8 +185,7 @@ def denoise(
     result's name. OUTPUT's extension may ask for another format. Voxels that are not finite, or
     padding, are kept as they were; and so are, by a network and by auto, large areas of one value,
     such as a masked background. Of several scans, one that fails does not stop the others, and
-    one whose result is there already is passed over, and so is what lies in OUTPUT where that is
-    below the directory that is searched.
+    one whose result is there already is passed over.
 
     With --bids, every raw image of intensities in the dataset becomes one with `desc-denoised`
     in a derivative dataset; masks, phases, maps and field maps are passed over.

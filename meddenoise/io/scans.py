@@ -12,7 +12,7 @@ from meddenoise.errors import FileError
 from meddenoise.io.formats import format_of_name, is_store, not_a_scan, sniff
 from meddenoise.io.named import path_of
 
-__all__ = ["ScanFile", "fixed_part", "list_scans", "visible_files"]
+__all__ = ["ScanFile", "list_scans", "visible_files"]
 
 
 @dataclass(frozen=True, order=True)
@@ -91,12 +91,11 @@ def list_scans(path: str | os.PathLike[str], *, series: str | None = None) -> li
         matches = sorted(_matching(place))
         if not matches:
             raise FileError(f"{place}: nothing matches this pattern.")
-        return _scans_of_matches(matches, fixed_part(place), series)
+        return _scans_of_matches(matches, _fixed_part(place), series)
     raise FileError(f"{place}: no such file or directory.")
 
 
-def fixed_part(pattern: Path) -> Path:
-    """The directory that a glob is searched from: what comes before its first wildcard."""
+def _fixed_part(pattern: Path) -> Path:
     fixed = []
     for part in pattern.parts:
         if glob.has_magic(part):

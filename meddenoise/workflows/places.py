@@ -12,7 +12,6 @@ from meddenoise.errors import FileError, OutputError
 from meddenoise.io import ScanFile, extension_for, list_scans
 from meddenoise.io.formats import EXTENSIONS, format_of_name
 from meddenoise.io.named import path_of
-from meddenoise.io.scans import fixed_part
 from meddenoise.volume import Volume
 
 __all__ = ["Job", "check_place", "is_there", "plan", "plan_beside"]
@@ -68,9 +67,8 @@ def plan(
 
     One scan goes to ``output`` if that names a file of a known format, or if the scan is a
     DICOM series; else, like each of several scans, into the directory ``output`` under its own
-    name. Scans that lie in ``output`` already, from an earlier call, are passed over where that is
-    below the directory that is searched (of a glob, what comes before its first wildcard), and so
-    are those in the directories ``besides``, where that call wrote as well.
+    name. Scans that lie in ``output`` already, from an earlier call, are passed over, and so are
+    those in the directories ``besides``, where that call wrote as well.
 
     Args:
         source: a scan, a DICOM directory, a directory of scans, or a glob.
@@ -166,20 +164,13 @@ def _single(scan: ScanFile, place: Path, into: Path, series: str | None, slash: 
 def _chosen(
     scans: Iterable[ScanFile], place: Path, written: Iterable[Path], series: str | None
 ) -> list[ScanFile]:
-    """Without what is in the output directories, below the directory that is searched."""
-    all_of_them = list(scans)
-    searched = place if place.exists() else fixed_part(place)
+    """Without what is in the output directories."""
     inside = {
         into.resolve()
         for into in written
-        if into.is_dir() and searched.is_dir() and searched.resolve() in into.resolve().parents
+        if into.is_dir() and place.is_dir() and place.resolve() in into.resolve().parents
     }
-    found = [s for s in all_of_them if not inside.intersection(s.path.resolve().parents)]
-    if all_of_them and not found:
-        raise FileError(
-            f"All that is found in {place} lies in the output ({', '.join(map(str, written))}), "
-            "which is passed over: choose another output."
-        )
+    found = [s for s in scans if not inside.intersection(s.path.resolve().parents)]
     if found and (series is None or found[0].format == "dicom"):
         return found
     if series is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from meddenoise.errors import DamagedScan, FileError
 from meddenoise.io.dicom.parsing import PixelPlace, parse, parse_start
+from meddenoise.io.dicom.seen import remember, without_others
 from meddenoise.io.dicom.values import number, tag_of, text, texts
 from meddenoise.io.formats import not_a_scan, sniff
 
@@ -120,20 +121,26 @@ class DamagedFile:
 
 
 def open_files(
-    paths: list[Path],
+    paths: list[Path], series: str | None = None
 ) -> tuple[list[DicomFile], list[tuple[Path, str]], list[DamagedFile]]:
     """The images among DICOM files, what else there is and why it is no image, and the damaged.
 
     Nothing is dropped unseen: a damaged file may be a slice of the series that is asked for.
+
+    Args:
+        paths: the files.
+        series: those that were seen to be of another are left out; see
+            :func:`meddenoise.io.dicom.seen.without_others`.
     """
     from meddenoise.io.dicom.kinds import refusal
 
     images: list[DicomFile] = []
     others: list[tuple[Path, str]] = []
     damaged: list[DamagedFile] = []
-    for path in paths:
+    for path in without_others(paths, series):
         try:
             file = open_header(path)
+            remember(path, file.series)
             reason = refusal(file)
         except FileError as error:
             damaged.append(_damage(path, error))

@@ -53,7 +53,7 @@ def read_series_of(path: Path, *, series: str | None) -> Volume:
 
 def stack_of(paths: list[Path], place: Path, *, series: str | None) -> tuple[Stack, Path]:
     """The slices of :func:`read_series` in order, and the place that they are said to come from."""
-    images, others, damaged = open_files(paths)
+    images, others, damaged = open_files(paths, series)
     if damaged and (series is None or not images):
         raise damaged[0].error
     if not images:
@@ -76,7 +76,7 @@ def stack_with(path: Path, *, series: str | None) -> tuple[Stack, Path]:
     if reason is not None:
         raise FileError(f"{path} is {reason}; only grey images of intensities are read.")
     beside = [other for other in sorted(path.parent.iterdir()) if _may_belong(other, path)]
-    images, _, damaged = open_files(beside)
+    images, _, damaged = open_files(beside, own.series)
     for file in damaged:
         if file.series == own.series:
             raise file.error

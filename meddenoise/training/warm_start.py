@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from meddenoise.config import Config, StabiliseConfig
+from meddenoise.errors import ModelError
 from meddenoise.inference.model_file import load_model, read_model_info
+from meddenoise.networks.registry import NETWORKS
 from meddenoise.training.known_model import check_same_numbers
 
 __all__ = ["warm_start"]
@@ -33,8 +39,8 @@ def warm_start(
         inputs: channels of the network's input.
 
     Raises:
-        ConfigError: the model is of another network, noise map or number of axes, or of
-            intensities that were normalised otherwise.
+        ConfigError: the model is of another network, option of it, noise map or number of axes, or
+            of intensities that were normalised otherwise.
         ModelError: no such file, or damaged.
     """
     info = read_model_info(path)
@@ -58,4 +64,23 @@ def warm_start(
         )
     check_same_numbers(info, config, stabilise, key=_KEY)
     load_model(path, network)
+    # Last: where weights do not fit, their sizes say more.
+    _check_same_options(made.get("options", {}), config)
     network.train()
+
+
+def _check_same_options(made: Mapping[str, Any], config: Config) -> None:
+    """Refuse a model whose weights fit but mean something else: with a residual, say."""
+    kind = NETWORKS.options(config.network.name)
+    try:
+        its, mine = (_plain(kind(**given)) for given in (made, config.network.options))
+    except ValidationError:
+        raise ModelError(f"The model of {_KEY} has a description that makes no sense.") from None
+    other = [key for key in mine if mine[key] != its[key]]
+    if other:
+        given = ", ".join(f"network.{key}: {json.dumps(its[key])}" for key in other)
+        raise config.error(_KEY, f"the model's network has other options: give {given}.")
+
+
+def _plain(options: BaseModel) -> dict[str, Any]:
+    return options.model_dump(mode="json")

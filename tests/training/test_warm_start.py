@@ -107,6 +107,22 @@ def test_other_options_of_the_same_network(tmp_path: Path) -> None:
         trained(config, tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"residual": True}, r"other options: give network\.residual: false"),
+        ({"strides": [3]}, r"other options: give network\.strides: null"),
+        ({"residual": True, "cell": 2}, r"give network\.residual: false\."),
+    ],
+)
+def test_options_with_which_the_same_weights_mean_something_else(
+    tmp_path: Path, option: dict[str, Any], message: str
+) -> None:
+    config = configuration(model(tmp_path), network={"name": "light", **OPTIONS, **option})
+    with pytest.raises(ConfigError, match=rf"training\.start_from.*{message}"):
+        trained(config, tmp_path / "run")
+
+
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
         trained(configuration(tmp_path / "none.safetensors"), tmp_path / "run")

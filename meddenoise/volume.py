@@ -239,11 +239,12 @@ def slice_last(volume: Volume, axis: int) -> Volume:
 
 def _as_array(given: Any) -> NDArray[Any]:
     """An array of what may be one, or a tensor; masks are left to whoever asks for them."""
-    torch = sys.modules.get("torch")  # where nobody imported it, there is no tensor
+    # Where nobody has imported torch there is no tensor, nor where another thread still imports it.
+    tensor = getattr(sys.modules.get("torch"), "Tensor", None)
     try:
-        if torch is not None and isinstance(given, torch.Tensor):
+        if tensor is not None and isinstance(given, tensor):
             given = given.detach().cpu().resolve_conj().resolve_neg()
-            if given.dtype == torch.bfloat16:  # NumPy has none
+            if given.dtype == sys.modules["torch"].bfloat16:  # NumPy has none
                 given = given.float()
         return np.asarray(given)
     except (ValueError, TypeError, RuntimeError) as error:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -183,3 +185,9 @@ def test_units_that_a_header_does_not_say() -> None:
         Volume.from_array(np.zeros((2, 2, 2)), units="Bq/ml").in_units("HU")
     with pytest.raises(ParameterError, match="header says that it is MR"):
         Volume.from_array(np.zeros((2, 2, 2)), modality="MR").in_units("HU")
+
+
+def test_torch_that_another_thread_still_imports_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
+    volume = Volume.from_array(np.ones((2, 3, 4), np.float32))
+    assert volume.shape == (2, 3, 4)

@@ -120,12 +120,17 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+_TAG = "tag:yaml.org,2002:"
+# Of YAML 1.1; keys of those names are texts.
+_BOOLEANS = ("yes", "no", "on", "off")
+
+
 class _Loader(yaml.SafeLoader):
     """YAML as editors and people read it: by the core schema of YAML 1.2.
 
-    YAML 1.1, as the library has it, takes ``on`` for true (as a key, too), ``010`` for 8, ``1:30``
-    for 90 and ``1e-3`` for a text. Aliases are refused: nested, a few lines of them unfold to more
-    than any memory holds.
+    YAML 1.1, as the library has it, takes the key ``on`` for true, ``010`` for 8, ``1:30`` for 90
+    and ``1e-3`` for a text. That ``yes`` and ``on`` are true as values stays: many write it so.
+    Aliases are refused: nested, a few lines of them unfold to more than any memory holds.
     """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -135,6 +140,13 @@ class _Loader(yaml.SafeLoader):
                 None, None, "aliases (*name) are not read", mark, _QUOTES
             )
         return super().compose_node(parent, index)
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        for key, _ in node.value:
+            if key.tag == f"{_TAG}bool" and key.style is None and key.value.lower() in _BOOLEANS:
+                key.tag = f"{_TAG}str"
+        return node
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """What looks like a date or a number and is none (2024-13-01) is a fault of the file."""
@@ -163,10 +175,15 @@ def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
     return int(loader.construct_scalar(node), 0)
 
 
-# What a plain word is, besides a text. Core but for two things: a number with a leading zero stays
-# a text, which a series' may well be (who means 8 by 010, and who 10?), and 10_000 is a number.
+# What a plain word is, besides a text. Core but for three things: a number with a leading zero is a
+# text, which a series' may well be (who means 8 by 010, and who 10?); 10_000 is a number; and yes,
+# no, on and off are true and false.
 _PLAIN_WORDS = {
-    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "bool": (
+        r"true|True|TRUE|false|False|FALSE"
+        r"|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF",
+        "tTfFyYnNoO",
+    ),
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     "int": (
         r"[-+]?(0|[1-9][0-9_]*|0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+)",
@@ -181,10 +198,8 @@ _PLAIN_WORDS = {
 _Loader.yaml_implicit_resolvers = {}
 for _side in (_Loader, _Dumper):
     for _kind, (_words, _first) in _PLAIN_WORDS.items():
-        _side.add_implicit_resolver(
-            f"tag:yaml.org,2002:{_kind}", re.compile(rf"^(?:{_words})\Z"), list(_first)
-        )
-_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+        _side.add_implicit_resolver(f"{_TAG}{_kind}", re.compile(rf"^(?:{_words})\Z"), list(_first))
+_Loader.add_constructor(f"{_TAG}int", _whole_number)
 
 
 def read_yaml(text: str, what: str) -> tuple[Any, dict[Key, int]]:

@@ -34,6 +34,7 @@ __all__ = [
     "asks_correlation",
     "asks_noise",
     "checked_options",
+    "chosen_by_noise",
     "describe_filter",
     "filter_names",
     "filter_options",
@@ -108,6 +109,12 @@ def asks_noise(name: str, options: dict[str, Any]) -> bool:
     """Whether the filter with these options is to be told the noise's standard deviation."""
     noise = _NOISE.get(name, False)
     return options.get(noise) is None if isinstance(noise, str) else noise
+
+
+def chosen_by_noise(name: str) -> str | None:
+    """The option that the filter chooses by the noise, unless it is given, if there is one."""
+    noise = _NOISE.get(name, False)
+    return noise if isinstance(noise, str) else None
 
 
 def asks_correlation(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ class Resumed:
         self._begin, self._length, self._path = begin, length, path
         self._stopped: list[_Stopped] = []
         self._lock = threading.Lock()
+        self._process = os.getpid()
         weakref.finalize(self, _close, self._stopped)
 
     @contextmanager
@@ -60,6 +62,9 @@ class Resumed:
                 self._keep(_Stopped(last, stream, held.pop_all()))
 
     def _nearest(self, first: int) -> _Stopped:
+        if self._process != os.getpid():
+            # A fork has the same open files, and where they stand: they are left to its parent.
+            self._stopped, self._lock, self._process = [], threading.Lock(), os.getpid()
         with self._lock:
             before = [one for one in self._stopped if one.place <= first]
             if before:

@@ -96,7 +96,8 @@ def display_window(volume: Volume) -> tuple[float, float]:
     if values.size == 0:  # a volume that was lost, in front of others
         return 0.0, 1.0
     low, high = np.percentile(values, [1, 99.7])
-    return float(low), float(high if high > low else low + 1)
+    # Of very large numbers the next one is more than 1 away.
+    return float(low), float(high if high > low else max(low + 1, np.nextafter(low, np.inf)))
 
 
 def _spread(residual: Volume) -> float:

@@ -14,11 +14,12 @@ __all__ = ["warn_if_unlike"]
 
 # So many voxels of a scan tell.
 _SAMPLE = 2**18
-# Noise leaves the slope at 1, that of a magnitude lowers it to 0.7 where it is as strong as the
-# signal, and lifts the mean by as much; doses and coils that differ by more are another unit.
-_LOWEST, _LARGEST = 0.5, 2.0
-# In standard deviations of the partner.
-_ASIDE = 1.0
+# Noise leaves the slope at 1; that of a magnitude lowers it to 0.4 where it is half of the scan's
+# brightest.
+_LOWEST, _LARGEST = 0.35, 2.8
+# In standard deviations of the partner; and where nothing is below 0, of what the line leaves, as
+# magnitudes of noise alone have a mean of 1.9 times their standard deviation.
+_ASIDE, _ASIDE_OF_NOISE = 1.0, 2.0
 
 
 def warn_if_unlike(scans: Sequence[Prepared], *, clean: bool) -> None:
@@ -50,17 +51,19 @@ def warn_if_unlike(scans: Sequence[Prepared], *, clean: bool) -> None:
 def _unlike(scan: Prepared, clean: bool) -> tuple[float, float] | None:
     """Slope and difference of the means, where they are not those of one scan."""
     assert scan.truth is not None
-    every = max(1, scan.volume.array.size // _SAMPLE)
     # An odd step takes voxels from everywhere: an even one is often a multiple of the rows' length.
-    here = slice(None, None, every | 1)
-    known = (scan.volume.valid & scan.truth.valid).ravel()[here]
+    every = max(1, scan.volume.array.size // _SAMPLE) | 1
+    known = scan.volume.valid.flat[::every] & scan.truth.valid.flat[::every]
     x, y = (
-        volume.array.ravel()[here][known].astype(np.float64) for volume in (scan.truth, scan.volume)
+        volume.array.flat[::every][known].astype(np.float64) for volume in (scan.truth, scan.volume)
     )
     if x.size < 2 or x.std() == 0 or y.std() == 0:
         return None  # a constant, of which others tell
     slope = float(np.cov(x, y)[0, 1] / x.var(ddof=1)) if clean else float(y.std() / x.std())
     above = float(y.mean() - x.mean())
-    if _LOWEST <= slope <= _LARGEST and math.fabs(above) <= _ASIDE * x.std():
+    aside = _ASIDE * float(x.std())
+    if min(x.min(), y.min()) >= 0:
+        aside = max(aside, _ASIDE_OF_NOISE * float(np.std(y - slope * x)))
+    if _LOWEST <= slope <= _LARGEST and math.fabs(above) <= aside:
         return None
     return slope, above

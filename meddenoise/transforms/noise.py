@@ -70,6 +70,8 @@ class AddNoise(RandomizableTransform, Transform):
             noise = build_noise(noise, **parameters)
         elif parameters:
             raise ParameterError("Parameters belong to the noise model: give them to build_noise.")
+        if isinstance(reference, (np.ndarray, Tensor)) and reference.ndim == 0:  # x.max()
+            reference = reference.item()
         if reference is not None:
             reference = check_number("reference", reference, unit="image units", least=-math.inf)
         self.noise = noise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -110,8 +111,10 @@ def _end(
     running = (optuna.trial.TrialState.RUNNING,)
     for trial in storage.get_all_trials(study, deepcopy=False, states=running):
         if lost(trial.user_attrs):
-            place = give_back(storage, trial.number, fault)
-            storage.set_trial_state_values(place, optuna.trial.TrialState.FAIL)
+            # One that ended between the two looks needs nothing.
+            with suppress(optuna.exceptions.UpdateFinishedTrialError):
+                place = give_back(storage, trial.number, fault)
+                storage.set_trial_state_values(place, optuna.trial.TrialState.FAIL)
 
 
 def give_back(storage: Any, number: int, fault: str) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+from pathlib import Path
 from typing import Any
 
 __all__ = ["is_gone", "this_process"]
 
-_NAMESPACE = "/proc/self/ns/pid"
+_NAMESPACE, _MACHINE = "/proc/self/ns/pid", "/etc/machine-id"
 
 
 def this_process() -> list[Any]:
@@ -35,4 +36,8 @@ def _machine() -> str:
         numbers = os.readlink(_NAMESPACE)
     except OSError:
         numbers = ""
-    return hashlib.sha256(f"{platform.node()} {numbers}".encode()).hexdigest()[:16]
+    try:  # machines on one file system may have the same name
+        own = Path(_MACHINE).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError):
+        own = ""
+    return hashlib.sha256(f"{platform.node()} {own} {numbers}".encode()).hexdigest()[:16]

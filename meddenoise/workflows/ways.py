@@ -282,19 +282,18 @@ def _by_filter(
 
 def _check_hears(name: str, options: dict[str, Any]) -> None:
     """Raise for a filter that a level would say nothing to."""
-    from meddenoise.filters.registry import asks_noise, checked_options
+    from meddenoise.filters.registry import checked_options, chosen_by_noise
 
-    checked = checked_options(name, options)
+    checked, chosen = checked_options(name, options), chosen_by_noise(name)
     if name in _DEAF:
         raise ParameterError(
             f"'{name}' does not look at the noise's level: leave --sigma out, or take another "
             "method."
         )
-    if asks_noise(name, {}) and not asks_noise(name, checked):
-        said = ", ".join(f"{key}={value}" for key, value in checked.items())
+    if chosen is not None and checked.get(chosen) is not None:
         raise ParameterError(
-            f"'{name}' chooses its strength by the noise's level, and {said} says it already: "
-            "leave --sigma or the option out."
+            f"'{name}' chooses its {chosen} by the noise's level, and {chosen}={checked[chosen]} "
+            "says it already: leave --sigma or the option out."
         )
 
 

@@ -139,3 +139,19 @@ def test_several_threads_each_have_their_own(series: Path) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_opens_files_of_its_own(series: Path) -> None:
+    """It would share those of its parent, and where they stand."""
+    whole = md.read(series).array
+    scan = open_planes(series)
+    assert scan is not None
+    [*scan.planes(0)]
+    child = os.fork()
+    if child == 0:
+        right = np.array_equal(np.concatenate([*scan.planes(5)], axis=2), whole[5])
+        os._exit(0 if right else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert np.array_equal(np.concatenate([*scan.planes(1)], axis=2), whole[1])

@@ -8,6 +8,7 @@ from PIL import Image
 
 from meddenoise.errors import OutputError
 from meddenoise.report import preview
+from meddenoise.report.preview import display_window
 from meddenoise.volume import Volume
 
 
@@ -110,3 +111,9 @@ def test_an_impossible_place(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         preview(tmp_path / "file/p.png", noisy, clean)
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0, 1e17, -1e20, 3e38])
+def test_a_constant_has_a_window(value: float) -> None:
+    low, high = display_window(Volume.from_array(np.full((4, 4, 4), value, np.float32)))
+    assert low < high

@@ -57,9 +57,14 @@ def test_noise_makes_no_difference(sigma: float, both: bool) -> None:
         warn_if_unlike([scan(noisy(truth, sigma), partner)], clean=not both)
 
 
-def test_a_magnitude_may_have_strong_noise() -> None:
-    truth = Volume.from_array((clean() + 1000).astype(np.float32))
-    made = simulate(truth, build_noise("rician", sigma="20%"), seed=0)
+@pytest.mark.parametrize("share", [0.01, 1.0])
+@pytest.mark.parametrize("level", ["20%", "50%"])
+def test_a_magnitude_may_have_strong_noise(share: float, level: str) -> None:
+    """Also where next to nothing is bright, as in an angiogram."""
+    array = clean() + 1000
+    array *= np.random.default_rng(0).random(array.shape) < share
+    truth = Volume.from_array(array.astype(np.float32))
+    made = simulate(truth, build_noise("rician", sigma=level), seed=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_if_unlike([Prepared("one", made, truth)], clean=True)

@@ -56,6 +56,8 @@ def test_percentages_are_of_the_99_9th_percentile() -> None:
     noisy = AddNoise("gaussian", sigma="5%")(head())
     assert noisy.meta["noise"]["sigma"] == pytest.approx(49.95, rel=1e-3)
     noisy = AddNoise("gaussian", sigma="5%", reference=200.0)(head())
+    for given in (torch.tensor(200.0), np.array(200), np.float32(200)):
+        assert AddNoise("gaussian", sigma="5%", reference=given).reference == 200  # type: ignore[arg-type]
     assert noisy.meta["noise"]["sigma"] == pytest.approx(10.0)
 
 

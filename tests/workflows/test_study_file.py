@@ -84,3 +84,21 @@ def test_a_place_in_a_grid_whose_trial_was_ended_is_tried_again(tmp_path: Path) 
     end_lost(optuna, tmp_path, 0)
     study.optimize(lambda trial: trial.suggest_categorical("x", grid["x"]), n_trials=9)
     assert sorted(trial.value for trial in study.trials if trial.value is not None) == [1, 2, 3]
+
+
+def test_a_trial_that_ends_meanwhile_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = open_study(optuna, tmp_path, "minimize")
+    trials = [study.ask(), study.ask()]
+    for trial in trials:
+        trial.set_user_attr(PROCESS, [this_process()[0], 2**30])
+
+    def ending(process: object) -> bool:
+        if study.trials[0].state.name == "RUNNING":
+            study.tell(trials[0], 1.0)
+        return True
+
+    monkeypatch.setattr("meddenoise.workflows.study_file.is_gone", ending)
+    end_killed(optuna, tmp_path)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL"]

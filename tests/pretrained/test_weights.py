@@ -55,8 +55,7 @@ def test_what_ships_is_whole_small_and_says_where_it_comes_from() -> None:
 
 
 def test_the_package_takes_its_weights_along() -> None:
-    import tomllib
-
+    tomllib = pytest.importorskip("tomllib", reason="tomllib comes with Python 3.11")
     told = tomllib.loads((HOME.parents[1] / "pyproject.toml").read_text())
     patterns = told["tool"]["setuptools"]["package-data"]["meddenoise"]
     found = {path for pattern in patterns for path in HOME.parent.glob(pattern)}

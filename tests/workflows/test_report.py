@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -255,11 +256,14 @@ def test_values_that_no_plot_holds_are_one_sentence(
 
 def test_a_scan_whose_name_begins_another_s(tmp_path: Path) -> None:
     directory = tmp_path / "denoised"
-    for number, name in enumerate(("scan.b1.nii.gz", "scan.nii.gz", "scan.zz.nrrd", "p.zarr")):
+    files = ["scan.b1.nii.gz", "scan.nii.gz", "scan.zz.nrrd"]
+    if find_spec("zarr"):  # needs Python 3.11
+        files.append("p.zarr")
+    for number, name in enumerate(files):
         md.write(volume(seed=number), directory / name)
     for suffix in (".bval", ".bvec", ".json"):
         (directory / f"scan{suffix}").write_text("0")
-    for number, name in enumerate(("scan.b1", "scan", "scan.zz", "p")):
+    for number, name in enumerate(("scan.b1", "scan", "scan.zz", "p")[: len(files)]):
         kept = _kept(directory, name)
         assert kept is not None
         np.testing.assert_array_equal(kept.array, volume(seed=number).array)

@@ -145,7 +145,9 @@ def _keys(model: type[BaseModel], loc: Sequence[str | int]) -> Key:
 def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """The valid keys of the section that a path leads to."""
     for part in path:
-        field = model.model_fields.get(str(part))
+        if isinstance(part, int):
+            continue  # of a list, whose entries are of the model that its key leads to
+        field = model.model_fields.get(part)
         inner = _model_in(field.annotation) if field else None
         if inner is None:
             return []

@@ -181,6 +181,14 @@ class PatchSampler:
         other._ahead = None if self._ahead is None else _Ahead()
         return other
 
+    def unturned(self) -> PatchSampler:
+        """The same scans, in memory once, with patches that are not turned or mirrored."""
+        other = copy.copy(self)
+        other._flips = other._turns = False
+        other._orders = other._axis_orders()
+        other._ahead = None if self._ahead is None else _Ahead()
+        return other
+
     def _axis_orders(self) -> Tensor:
         return torch.tensor(_axis_orders(self.patch, self._spacings, turn=self._turns))
 

@@ -82,7 +82,7 @@ class FlatVoxels:
         self.shapes = torch.tensor([image.shape for image in images])
         sizes = self.shapes.prod(1)
         self._starts = sizes.cumsum(0) - sizes
-        self._image = torch.cat([image.reshape(-1) for image in images])
+        self._image = _in_a_row(images)
         self._target = _flat(targets)
         self._valid = _flat(_whole_masks(images, masks))
         self.has_target = self._target is not None
@@ -207,7 +207,13 @@ def _all_or_none(parts: Sequence[Tensor | None]) -> list[Tensor] | None:
 def _flat(parts: Sequence[Tensor | None]) -> Tensor | None:
     """All parts one after the other; ``None`` if there are none."""
     given = _all_or_none(parts)
-    return None if given is None else torch.cat([part.reshape(-1) for part in given])
+    return None if given is None else _in_a_row(given)
+
+
+def _in_a_row(parts: Sequence[Tensor]) -> Tensor:
+    """All voxels one after the other; of a single scan they are not copied."""
+    flat = [part.reshape(-1) for part in parts]
+    return flat[0] if len(flat) == 1 else torch.cat(flat)
 
 
 def _whole_masks(

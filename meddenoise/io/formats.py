@@ -86,11 +86,29 @@ def is_store(path: Path) -> bool:
 def may_be_dicom(path: Path, kind: str | None) -> bool:
     """Whether a file is DICOM, or was: called so, but emptied or overwritten.
 
+    Most exports have no extension, so a numbered file of nothing but zeros counts as well.
+
     Args:
-        path: the file.
+        path: the file, beside others that are DICOM.
         kind: what :func:`sniff` says of it.
+
+    Raises:
+        OSError: it cannot be read.
     """
-    return kind == "dicom" or (kind is None and format_of_name(path)[0] == "dicom")
+    if kind is not None:
+        return kind == "dicom"
+    return format_of_name(path)[0] == "dicom" or (_is_numbered(path) and _is_blank(path))
+
+
+def _is_numbered(path: Path) -> bool:
+    """``IM0001``, or a UID for a name."""
+    return path.suffix[1:].isdigit() if path.suffix else path.name[-1:].isdigit()
+
+
+def _is_blank(path: Path) -> bool:
+    """Empty, or zeros only, as a copy leaves it that was cut off."""
+    with open(path, "rb") as stream:
+        return not any(stream.read(_HEAD))
 
 
 def not_a_scan(path: Path, kind: str | None) -> FileError:

@@ -98,16 +98,16 @@ def noise_background(
     if mask is not None and mask.shape != array.shape:
         raise ParameterError(f"The mask has shape {mask.shape}, the image {array.shape}.")
     edges = [min(_EDGE[array.ndim], n) for n in array.shape]
-    values = np.where(np.isfinite(array), array, np.nan).astype(np.float64)
-    if mask is not None:
-        values[~mask] = np.nan
-    blocks = _blocks(values, edges)
+    known = np.isfinite(array) if mask is None else np.isfinite(array) & mask
+    blocks = _blocks(np.where(known, array, np.nan), edges).astype(np.float64, copy=False)
     usable = np.asarray(np.isfinite(blocks).all(axis=1))
-    # A masked background is as constant as nothing else.
-    usable[usable] = np.ptp(blocks[usable], axis=1) > 0
+    # A masked background is as constant as nothing else. All blocks are asked, as everywhere here:
+    # those that are usable by themselves would be another copy of the scan.
+    lowest = blocks.min(axis=1)
+    usable &= blocks.max(axis=1) > lowest
     if not usable.any():
         return None
-    magnitude = bool(blocks[usable].min() >= 0)
+    magnitude = bool(lowest[usable].min() >= 0)
     found = _commonest(blocks, usable, _Noise(coils if magnitude else 0))
     if found is None:
         return None
@@ -187,9 +187,8 @@ def _commonest(
 ) -> tuple[float, NDArray[np.bool_], float] | None:
     """Sigma, its blocks and their distance from the distribution; of the strongest that fits."""
     size = blocks.shape[1]
-    mean, rms = np.zeros(len(blocks)), np.ones(len(blocks))
-    mean[usable] = blocks[usable].mean(axis=1)
-    rms[usable] = np.sqrt(np.square(blocks[usable]).mean(axis=1))
+    mean = np.where(usable, blocks.mean(axis=1), 0)
+    rms = np.where(usable, np.sqrt(np.einsum("bv,bv->b", blocks, blocks) / size), 1)
     alike = usable & (np.abs(mean / rms - noise.ratio) < noise.off / math.sqrt(size))
     level = np.log(rms / math.sqrt(noise.degrees))
     width = _WIDTH * noise.spread / math.sqrt(size)
@@ -199,11 +198,12 @@ def _commonest(
         centre = _mode(level[open_], width)
         chosen = open_ & (np.abs(level - centre) < width)
         sigma = math.exp(centre)
-        distance = _distance(blocks[chosen], sigma, noise)
+        inside = blocks[chosen]
+        distance = _distance(inside, sigma, noise)
         # The lower end of something stronger has a distribution as narrow as noise.
         above = int(np.count_nonzero(alike & (np.abs(level - centre - 2 * width) < width)))
         count = int(np.count_nonzero(chosen))
-        fits = distance < _UNLIKE and noise.spreads_as(blocks[chosen])
+        fits = distance < _UNLIKE and noise.spreads_as(inside)
         if fits and count >= max(fewest, above):
             return sigma, chosen, distance
         open_ &= level < centre - width
@@ -237,7 +237,7 @@ def _distance(blocks: NDArray[np.float64], sigma: float, noise: _Noise) -> float
     return float(np.abs(seen - noise.below(levels)).max())
 
 
-def _blocks(values: NDArray[np.float64], edges: Sequence[int]) -> NDArray[np.float64]:
+def _blocks(values: NDArray[np.floating], edges: Sequence[int]) -> NDArray[np.floating]:
     """``(blocks, voxels)``; what does not fill a block at the far border is left out."""
     whole = values[tuple(slice(n // e * e) for n, e in zip(values.shape, edges, strict=True))]
     split = whole.reshape([k for n, e in zip(whole.shape, edges, strict=True) for k in (n // e, e)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -145,7 +146,9 @@ def fit_prepared(
     ``cache`` is what the scans are mapped from, if they are.
     """
     _check_axes(config, network)
-    data, same = config.data, val is train
+    # A single scan trains and validates: it is prepared, and held, once.
+    same = len(val) == len(train) and all(map(operator.is_, val, train))
+    data = config.data
     train = trainer.arrange(lying(train, config.dims))
     val = train if same else trainer.arrange(lying(val, config.dims))
     if "patch" in data.model_fields_set:
@@ -175,11 +178,13 @@ def fit_prepared(
         warn_if_unlike(train, clean=trainer.target_is_clean)
     flips_only = data.augment == "rotations" and not trainer.turns
     sampler = partial(PatchSampler, patch=data.patch, in_place=cache is not None)
+    patches = sampler(items, augment="flips" if flips_only else data.augment)
+    del items  # their voxels are in the sampler's buffer
     engine = Engine(
         trainer,
         network,
-        sampler(items, augment="flips" if flips_only else data.augment),
-        val=sampler(items if val is train else prepared(val), augment="none"),
+        patches,
+        val=patches.unturned() if same else sampler(prepared(val), augment="none"),
         settings=config.training,
         batch=data.batch,
         patch_from=data.patch_from,

@@ -120,6 +120,14 @@ def as_items(
             raise InputError(
                 f"{scan.name} is constant, or has no finite voxel: there is nothing to learn from."
             )
+        truth = scan.truth
+        if truth is not None:
+            # Of a channel whose partner is unknown everywhere there is nothing to learn.
+            channels = [c for c in channels if _measured(truth, c)[1].any()]
+            if not channels:
+                raise InputError(
+                    f"The clean partner of {scan.name} has no finite voxel: give another."
+                )
         reference = _reference(scan)
         stabilisers = _stabilisers(
             scan, channels, stabilise or StabiliseConfig(), sigma, drawn, reference
@@ -144,8 +152,15 @@ def as_items(
 
 def _is_blank(volume: Volume, channel: int) -> bool:
     """Whether a channel (a dropped time point) has nothing in it."""
-    values = volume.array[channel][volume.valid[channel]]
+    array, valid = _measured(volume, channel)
+    values = array[valid]
     return values.size == 0 or bool(values.min() == values.max())
+
+
+def _measured(volume: Volume, channel: int) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """A channel, and which of its voxels count; of a long series no other is looked at."""
+    alone = one_channel(volume, channel)
+    return alone.array[0], alone.valid[0]
 
 
 def _sigma(scan: Prepared, channel: int, known: Level | None, reference: float) -> float:
@@ -203,11 +218,11 @@ def _channel(
     target_is_clean: bool,
     cache: VoxelCache | None,
 ) -> list[Item]:
-    array, valid = scan.volume.array[channel], scan.volume.valid[channel]
+    array, valid = _measured(scan.volume, channel)
     measured, truth, best, origin = valid, None, array[valid], None
     if scan.truth is not None:
         # Where the truth is unknown there is nothing to learn.
-        truth, known = scan.truth.array[channel], scan.truth.valid[channel]
+        truth, known = _measured(scan.truth, channel)
         measured, best = measured & known, truth[known]
     if stabiliser is not None:
         array = stabiliser.forward(_filled(array, valid))
@@ -216,11 +231,13 @@ def _channel(
             by = stabiliser.expected if target_is_clean else stabiliser.forward
             truth = by(_filled(truth, known))
         best = array[valid] if truth is None else truth[known]
+    _check_single(scan.name, array[valid])
+    if truth is not None:
+        _check_single(f"The clean partner of {scan.name}", best, least=0.0)
     try:
         fitted = Normalisation.fit(array[valid], **normalise.model_dump())
     except InputError as fault:
         raise type(fault)(f"{scan.name}: {fault}") from None
-    _check_single(scan.name, array[valid])
     image = _filled(array, valid)
     if truth is not None and not measured.all():
         truth = np.where(measured, truth, image)
@@ -255,10 +272,15 @@ def _channel(
     return [item([x if x is None else x[k] for x in parts]) for k in range(array.shape[2])]
 
 
-def _check_single(name: str, values: NDArray[np.floating]) -> None:
+_SINGLE = np.finfo(np.float32)
+
+
+def _check_single(
+    name: str, values: NDArray[np.floating], *, least: float = float(_SINGLE.tiny)
+) -> None:
     """Raise for intensities that are infinite or all alike in what a network computes in."""
-    low, high, single = float(values.min()), float(values.max()), np.finfo(np.float32)
-    if max(-low, high) > float(single.max) or high - low < float(single.tiny):
+    low, high = float(values.min()), float(values.max())
+    if max(-low, high) > float(_SINGLE.max) or high - low < least:
         raise InputError(
             f"{name} has values from {low:.3g} to {high:.3g}, which float32 (1e-38 to 3e38) cannot "
             "hold apart: rescale it."

@@ -35,13 +35,25 @@ def directory_of(config: Config, output: str | Path | None) -> Path:
 
 
 def check_directory(
-    directory: Path, cases: Sequence[Case], *, resume: bool, overwrite: bool
+    directory: Path,
+    cases: Sequence[Case],
+    *,
+    resume: bool,
+    overwrite: bool,
+    models: Mapping[str, str | None] | None = None,
 ) -> None:
     """Refuse to touch what is there, before any scan is read.
 
+    Args:
+        directory: of the run.
+        cases: its scans.
+        resume: what is in it stays.
+        overwrite: a run in it is replaced.
+        models: the model files that the run learns from, by key; they may lie in it if it stays.
+
     Raises:
-        OutputError: it is a file, holds an input, holds something else than a run, or a run
-            that is to be neither resumed nor replaced.
+        OutputError: it is a file, holds an input or one of the models, holds something else than
+            a run, or a run that is to be neither resumed nor replaced.
     """
     if directory.is_file():
         raise OutputError(f"{directory} is a file: choose another --output.")
@@ -52,6 +64,12 @@ def check_directory(
                 raise OutputError(
                     f"{directory} holds the input {place.name}: choose another --output."
                 )
+    for key, model in ({} if resume else models or {}).items():
+        if model and directory.resolve() in path_of(model).resolve().parents:
+            raise OutputError(
+                f"{directory} holds the model of {key}, {path_of(model).name}: choose another "
+                "--output."
+            )
     if not directory.exists() or not any(directory.iterdir()):
         return
     if not (directory / "config.yaml").is_file():
@@ -101,7 +119,9 @@ def claimed(directory: Path, *, resume: bool, overwrite: bool = True) -> Iterato
         yield
     except BaseException as fault:
         # Of a run that failed in itself the log is kept, unless a finished one had its place.
-        back = old is not None or isinstance(fault, (InputError, KeyboardInterrupt))
+        # SIGTERM comes as a SystemExit: see meddenoise.signals.
+        stopped = isinstance(fault, (InputError, KeyboardInterrupt, SystemExit))
+        back = old is not None or stopped
         if made and back and not (directory / "checkpoint").exists():
             shutil.rmtree(directory)
             if old is not None:

@@ -103,7 +103,11 @@ def train(
     directory = directory_of(config, output)
     first = int(os.environ.get("RANK", "0")) == 0
     if first:
-        check_directory(directory, cases, resume=resume, overwrite=overwrite)
+        models = {
+            "training.start_from": config.training.start_from,
+            "trainer.teacher": config.trainer.options.get("teacher"),
+        }
+        check_directory(directory, cases, resume=resume, overwrite=overwrite, models=models)
     with load_scans(
         (*split.train, *split.val),
         lambda case, cache: prepare(case, noise, config.seed, cache),

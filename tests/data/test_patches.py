@@ -162,6 +162,15 @@ def test_patches_of_another_size_of_the_same_scans() -> None:
             sampler.cut_to(wrong)
 
 
+def test_the_same_scans_unturned_are_in_memory_once() -> None:
+    items = [item(6, 6, 6), item(5, 6, 7, first=1000)]
+    sampler = PatchSampler(items, (3, 3, 3))
+    plain, other = sampler.unturned(), PatchSampler(items, (3, 3, 3), augment="none")
+    assert torch.equal(plain.draw(draws()).image, other.draw(draws()).image)
+    assert plain._voxels is sampler._voxels
+    assert not torch.equal(sampler.draw(draws()).image, other.draw(draws()).image)
+
+
 def test_a_scan_of_one_voxel() -> None:
     assert PatchSampler([item(1, 1)], (4, 4)).draw(draws(batch=2)).image.tolist() == [[[[0.0]]]] * 2
 

@@ -125,6 +125,47 @@ def test_each_dicom_series_is_one_entry(
         np.testing.assert_array_equal(io.read(scan.path, series=scan.series).array.min(), number)
 
 
+def test_stacks_of_one_uid_in_several_directories(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+) -> None:
+    """Each is read from its own, where others have other numbers."""
+    root = tmp_path / "study"
+    (root / "b").mkdir(parents=True)
+    sagittal, coronal = [0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1]
+    for number, orientation in ((3, coronal), (2, sagittal)):
+        make_series(
+            ramp[:number] + 10 * number, name="b", first=10 * number,
+            ImageOrientationPatient=orientation,
+            per_slice=lambda index: {"ImagePositionPatient": [5.0 * index] * 3},
+        )  # fmt: skip
+    (tmp_path / "b").rename(root / "b")
+    make_series(np.concatenate([ramp, ramp]) + 99, name="a").rename(root / "a")
+    found = io.list_scans(root)
+    assert [str(scan.relative) for scan in found] == ["a", "b/series-7", "b/series-7-2"]
+    volumes = [io.read(scan.path, series=scan.series) for scan in found]
+    assert [volume.shape[2] for volume in volumes] == [6, 3, 2]
+    assert [volume.array.min() for volume in volumes] == [99, 30, 20]
+    (second,) = io.list_scans(root, series="1.2.3.4.5#2")  # of all three
+    assert io.read(second.path, series="1.2.3.4.5#2").array.min() == 30
+
+
+def test_a_stack_has_the_same_number_however_it_is_found(
+    make_series: Callable[..., Path], ramp: np.ndarray
+) -> None:
+    root = make_series(ramp)
+    make_series(
+        ramp + 99, first=10, ImageOrientationPatient=[0, 1, 0, 0, 0, -1],
+        per_slice=lambda index: {"ImagePositionPatient": [5.0 * index, 0, 0]},
+    )  # fmt: skip
+    (root / "0").mkdir()
+    for path in [*root.glob("098*")]:
+        path.rename(root / "0" / path.name)
+    for place in (root, root / "**" / "0*", root / "*"):
+        for scan in io.list_scans(str(place)):
+            volume = io.read(scan.path, series=scan.series)
+            assert (volume.array.min() == 99) == (scan.path.name == "0")
+
+
 def test_a_series_is_chosen_wherever_it_lies(
     make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
 ) -> None:
@@ -186,3 +227,22 @@ def test_no_slice_is_dropped_because_it_was_emptied_or_overwritten(
         io.read(place)
     volume = io.read(place / "0998.dcm")  # whose series the other was is not known
     assert any("0996.dcm" in note for note in volume.source.oddities)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(5000)])
+def test_no_numbered_slice_is_dropped_because_it_is_blank(
+    make_series: Callable[..., Path], ramp: np.ndarray, content: bytes
+) -> None:
+    """Exports have no extensions, and a slice that is missing at an end leaves no gap."""
+    place = make_series(ramp)
+    for name in ("README", "lock", "notes2.txt", "scores.h5"):
+        (place / name).write_bytes(content)
+    assert io.read(place).shape[2] == 3
+    (place / "0995").write_bytes(content)
+    with pytest.raises(FileError, match=r"0995 is (empty|no scan|not)"):
+        io.read(place)
+    volume = io.read(place / "0998")  # whose series the other was is not known
+    assert any("0995" in note for note in volume.source.oddities)
+    (place / "0995").rename(place / "1.2.840.5")
+    with pytest.raises(FileError, match=r"1\.2\.840\.5 "):
+        io.read(place)

@@ -136,3 +136,17 @@ def test_what_is_no_scan() -> None:
         noise_background(np.zeros((8, 8)), mask=np.ones((8, 9), dtype=bool))
     with pytest.raises(ParameterError, match="coils is 0"):
         noise_background(np.zeros((8, 8)), coils=0)
+
+
+def test_a_scan_is_copied_no_more_than_it_must_be() -> None:
+    import tracemalloc
+
+    array = np.abs(np.random.default_rng(0).normal(size=(128, 128, 96))).astype(np.float32)
+    noise_background(array)  # what is imported on the way
+    tracemalloc.start()
+    try:
+        noise_background(array)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 7 * array.nbytes

@@ -168,6 +168,42 @@ def test_without_a_directory_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_single_scan_is_prepared_and_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from meddenoise.config import parse
+    from meddenoise.training import fit
+    from meddenoise.training.prepare import Prepared, as_items
+
+    asked: list[int] = []
+    engines: list[fit.Engine] = []
+
+    def counted(scans: Any, **how: Any) -> Any:
+        asked.append(len(scans))
+        return as_items(scans, **how)
+
+    class Seen(fit.Engine):
+        def __init__(self, *given: Any, **how: Any) -> None:
+            super().__init__(*given, **how)
+            engines.append(self)
+
+    monkeypatch.setattr(fit, "as_items", counted)
+    monkeypatch.setattr(fit, "Engine", Seen)
+    scan = Prepared("one", Volume.from_array(noisy(24, 24)), None)
+    config = parse(
+        {
+            "data": {"images": "x", "patch": [16, 16]},
+            "trainer": {"name": "noise2void"},
+            "training": {"steps": 1, "trackers": []},
+        }
+    )
+    trainer = Noise2VoidTrainer()
+    # As a run hands them on: two lists.
+    fit.fit_prepared(config, trainer, fit.new_network(config), [scan], [scan], progress=False)
+    assert asked == [1]
+    one, other = (sampler._voxels for sampler in (engines[0].train, engines[0].val))  # type: ignore
+    assert one is other
+    assert one._image.data_ptr() == scan.volume.array.ctypes.data
+
+
 def test_voxels_that_are_not_finite_do_no_harm() -> None:
     image = noisy(24, 24)
     image[3:9, 3:9] = np.nan

@@ -115,6 +115,29 @@ def test_where_the_truth_is_unknown_there_is_nothing_to_learn() -> None:
     assert item.valid.sum() == 119
 
 
+def test_a_channel_whose_truth_is_unknown_everywhere_is_left_out() -> None:
+    truth = noisy(2, 4, 5, 6, seed=1)
+    truth[0] = np.nan
+    volume = Volume.from_array(noisy(2, 4, 5, 6))
+    (item,) = items(volume, Volume.from_array(truth))
+    assert np.array_equal(item.image.numpy(), volume.array[1])
+    with pytest.raises(InputError, match="clean partner of a scan has no finite voxel"):
+        items(volume, Volume.from_array(np.full_like(truth, np.nan)))
+
+
+def test_of_a_long_series_each_volume_is_looked_at_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[int] = []
+    valid = Volume.valid.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        Volume, "valid", property(lambda self: (looked.append(self.channels), valid(self))[1])
+    )
+    volume = Volume.from_array(noisy(20, 4, 5, 6))
+    items(volume, volume)
+    assert sum(looked) <= 5 * 20
+
+
 def test_the_reference_is_of_the_clean_scan_where_there_is_one() -> None:
     truth = noisy(4, 5, 6, seed=1)
     (item,) = items(Volume.from_array(3 * noisy(4, 5, 6)), Volume.from_array(truth))
@@ -177,6 +200,14 @@ def test_values_that_single_precision_does_not_hold(unit: float, method: str) ->
     array = unit * np.random.default_rng(0).normal(10, 1, (8, 8, 8))
     with pytest.raises(InputError, match=r"a scan has values from .*e.\d\d to .*float32.*rescale"):
         items(Volume.from_array(array), method=method)
+
+
+def test_a_partner_that_single_precision_does_not_hold() -> None:
+    scan, array = noisy(8, 8, 8), noisy(8, 8, 8).astype(np.float64)
+    with pytest.raises(InputError, match=r"clean partner of a scan has values from .*rescale"):
+        items(Volume.from_array(scan), Volume.from_array(1e60 * array))
+    with pytest.raises(InputError, match=r"a scan has values from .*rescale"):
+        items(Volume.from_array(1e200 * array))
 
 
 def test_an_image_for_a_3d_network() -> None:

@@ -34,7 +34,7 @@ def fail(run: Path, fault: BaseException, made: str) -> None:
         raise fault
 
 
-@pytest.mark.parametrize("fault", [ConfigError("no"), KeyboardInterrupt()])
+@pytest.mark.parametrize("fault", [ConfigError("no"), KeyboardInterrupt(), SystemExit(143)])
 def test_before_the_first_checkpoint_all_is_as_it_was(tmp_path: Path, fault: BaseException) -> None:
     run = tmp_path / "run"
     with pytest.raises(type(fault)):
@@ -76,6 +76,17 @@ def test_a_place_that_cannot_be_made(tmp_path: Path) -> None:
         pytest.fail("it was made")
     with pytest.raises(OutputError, match="is a file"):
         check_directory(tmp_path / "file", [], resume=False, overwrite=True)
+
+
+def test_a_run_is_not_replaced_by_one_that_learns_from_its_model(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").touch()
+    models = {"trainer.teacher": None, "training.start_from": str(run / "model.safetensors")}
+    with pytest.raises(OutputError, match=r"holds the model of training\.start_from, model\.safe"):
+        check_directory(run, [], resume=False, overwrite=True, models=models)
+    check_directory(run, [], resume=True, overwrite=False, models=models)
+    check_directory(tmp_path / "other", [], resume=False, overwrite=True, models=models)
 
 
 def test_a_run_that_has_come_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from meddenoise.io.dicom.frames import Frame
 
-__all__ = ["LPS_TO_RAS", "SAME_PLACE", "UNSIZED", "Grid", "grid_of", "slice_offsets"]
+__all__ = ["LPS_TO_RAS", "UNSIZED", "Grid", "grid_of", "same_place", "slice_offsets"]
 
-#: Positions closer than this (mm) are the same place.
-SAME_PLACE = 0.005
+_SAME_PLACE = 0.005
 #: Said of frames that do not say their spacing.
 UNSIZED = "The header does not say how large the pixels are; they are taken as 1 mm."
 _TILT_DEGREES = 0.1
@@ -34,6 +33,11 @@ class Grid:
 
     affine: NDArray[np.float64]
     irregular: tuple[str, ...]
+
+
+def same_place(frame: Frame) -> float:
+    """Positions closer than this (mm) are the same place: less where micro-CT has finer pixels."""
+    return min(_SAME_PLACE, 0.1 * min(frame.spacing))
 
 
 def slice_offsets(frames: list[Frame]) -> NDArray[np.float64]:
@@ -71,32 +75,34 @@ def _step(stack: list[Frame]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
         return nominal, ("The slices do not say where they lie.",)
     places = np.array([frame.position for frame in stack])
     offsets = places @ first.normal
-    gaps = np.diff(offsets)
+    gaps, near = np.diff(offsets), same_place(first)
     irregular = []
-    duplicates = int((gaps < SAME_PLACE).sum())
+    duplicates = int((gaps < near).sum())
     if duplicates:
         irregular.append(f"{duplicates} slices lie where another does.")
-    if offsets[-1] - offsets[0] < SAME_PLACE:
+    if offsets[-1] - offsets[0] < near:
         return nominal, tuple(irregular)
     step = (places[-1] - places[0]) / (len(stack) - 1)
-    irregular += _unevenness(places, gaps, step)
+    irregular += _unevenness(places, gaps, step, near)
     tilt = np.degrees(np.arccos(np.clip(step @ first.normal / np.linalg.norm(step), -1, 1)))
     if tilt > _TILT_DEGREES:
         irregular.append(f"The slices are sheared by {tilt:.1f} degrees (gantry tilt).")
     return step, tuple(irregular)
 
 
-def _unevenness(places: NDArray, gaps: NDArray, step: NDArray) -> list[str]:
+def _unevenness(places: NDArray, gaps: NDArray, step: NDArray, near: float) -> list[str]:
     fitted = places[0] + np.arange(len(places))[:, None] * step
     with np.errstate(over="ignore"):  # damage puts a slice anywhere
         off = np.linalg.norm(places - fitted, axis=1).max()
-    if off <= 0.02 * np.linalg.norm(step) + SAME_PLACE:
+    if off <= 0.02 * np.linalg.norm(step) + near:
         return []
     usual = float(np.median(gaps))
     wide = np.flatnonzero(gaps > 1.5 * usual)
-    narrow = gaps[gaps >= SAME_PLACE]
-    if gaps.max() - gaps.min() <= 0.02 * usual + SAME_PLACE:
+    narrow = gaps[gaps >= near]
+    if gaps.max() - gaps.min() <= 0.02 * usual + near:
         return [f"The slices are shifted against each other by up to {off:.2f} mm in their plane."]
+    if len(narrow) < len(gaps) and narrow.max() - narrow.min() <= 0.02 * narrow.min() + near:
+        return []  # but for those at one place, which is said, they lie evenly
     if usual > 0 and len(wide) and np.allclose(np.delete(gaps, wide), usual, rtol=0.02, atol=0.02):
         missing = int(np.rint(gaps[wide] / usual - 1).sum())
         return [

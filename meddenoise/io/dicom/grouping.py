@@ -18,7 +18,7 @@ import numpy as np
 from meddenoise.errors import AmbiguousInput, FileError
 from meddenoise.io.dicom.files import DicomFile
 from meddenoise.io.dicom.frames import Frame, frames_of
-from meddenoise.io.dicom.geometry import SAME_PLACE, slice_offsets
+from meddenoise.io.dicom.geometry import same_place, slice_offsets
 from meddenoise.io.dicom.values import number, text
 
 __all__ = ["Stack", "choose", "named", "stacks_of"]
@@ -101,12 +101,15 @@ def _series_order(stack: Stack) -> tuple[float, str]:
 
 
 def _without_copies(files: list[DicomFile], prefer: Path | None) -> tuple[list[DicomFile], int]:
-    """One file for each SOPInstanceUID and place, and how many more there are."""
-    files = sorted(files, key=lambda file: file.path != prefer)
+    """One file for each SOPInstanceUID and place, and how many more there are.
+
+    In the order of their paths, however they were found: by it stacks of equal size are numbered.
+    """
+    files = sorted(files, key=lambda file: (file.path != prefer, file.path))
     chosen: dict[Hashable, DicomFile] = {}
     for file in files:
         chosen.setdefault((file.instance, *file.place) if file.instance else file.path, file)
-    return list(chosen.values()), len(files) - len(chosen)
+    return sorted(chosen.values(), key=lambda file: file.path), len(files) - len(chosen)
 
 
 def _split(files: list[DicomFile]) -> list[list[list[Frame]]]:
@@ -162,7 +165,7 @@ def _slabs(frames: list[Frame]) -> list[list[Frame]]:
         return [frames]
     offsets = sorted((np.sort(slice_offsets(part)) for part in stacks), key=lambda part: part[0])
     steps = np.concatenate([np.diff(part) for part in offsets])
-    steps = steps[steps >= SAME_PLACE]
+    steps = steps[steps >= same_place(frames[0])]
     between = [float(after[0] - before[-1]) for before, after in pairwise(offsets)]
     apart = len(steps) > 0 and min(between) > 1.5 * float(np.median(steps))
     return stacks if apart else [frames]
@@ -177,7 +180,7 @@ def _places(frames: list[Frame]) -> list[int]:
     offsets = slice_offsets(frames)
     order = np.argsort(offsets, kind="stable")
     rank = np.zeros(len(frames), dtype=int)
-    steps = np.diff(offsets[order]) >= SAME_PLACE
+    steps = np.diff(offsets[order]) >= same_place(frames[0])
     rank[order] = np.concatenate([[0], np.cumsum(steps)])
     return [int(n) for n in rank]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_bytes
@@ -56,7 +57,8 @@ def list_series(paths: list[Path], root: Path, series: str | None = None) -> lis
         if len(paths) == 1:
             paths = expanded(paths[0])
         images, _, damaged = open_files(paths)
-        stacks, broken = _stacks(images)
+        families = _families(images)
+        stacks, broken = _stacks(families.values())
     entries = [(_home(stack), stack) for stack in stacks]
     crowd = Counter(home for home, _ in entries)
     if series is None:
@@ -71,7 +73,8 @@ def list_series(paths: list[Path], root: Path, series: str | None = None) -> lis
         if crowd[home] > 1 or relative == Path():
             relative = relative / _folder_name(stack)
         place = _unique(relative, taken)
-        listed.append(Listed(home, stack.name or None, place, _patient(stack)))
+        where, name = _chosen_by(stack, home, families[stack.files[0].family], series)
+        listed.append(Listed(where, name or None, place, _patient(stack)))
     listed.extend(Listed(path, None, path.relative_to(root)) for path in broken)
     return listed
 
@@ -81,14 +84,18 @@ def _patient(stack: Stack) -> str:
     return blake2b(told.encode(), key=_KEY, digest_size=8).hexdigest() if told else ""
 
 
-def _stacks(images: list[DicomFile]) -> tuple[list[Stack], list[Path]]:
-    """Series by series, so that a damaged one, of which a file is named, does not hide others."""
+def _families(images: list[DicomFile]) -> dict[str, list[DicomFile]]:
     families: dict[str, list[DicomFile]] = defaultdict(list)
     for image in images:
         families[image.family].append(image)
+    return families
+
+
+def _stacks(families: Iterable[list[DicomFile]]) -> tuple[list[Stack], list[Path]]:
+    """Series by series, so that a damaged one, of which a file is named, does not hide others."""
     stacks: list[Stack] = []
     broken: list[Path] = []
-    for members in families.values():
+    for members in families:
         try:
             with blaming(members[0].path):
                 stacks.extend(stacks_of(members))
@@ -112,7 +119,32 @@ def _apart(damaged: list[DamagedFile], stacks: list[Stack]) -> list[Path]:
 
 
 def _home(stack: Stack) -> Path:
-    return Path(os.path.commonpath([file.path.parent for file in stack.files]))
+    return _common([file.path for file in stack.files])
+
+
+def _common(paths: list[Path]) -> Path:
+    return Path(os.path.commonpath([path.parent for path in paths]))
+
+
+def _chosen_by(
+    stack: Stack, home: Path, members: list[DicomFile], series: str | None
+) -> tuple[Path, str]:
+    """Where a stack of these files is read from, and what chooses it there.
+
+    Stacks of one UID are told apart by number, which counts those that lie in the same place: where
+    they are in several directories, each has its number among the fewer that are read there. One
+    that was asked for by its number among all is read where that holds.
+    """
+    whole = _common([file.path for file in members])
+    if home != whole and stack.name != series:
+        for here in stacks_of([file for file in members if home in file.path.parents]):
+            if _frames(here) == _frames(stack):
+                return home, here.name
+    return whole, stack.name
+
+
+def _frames(stack: Stack) -> list[tuple[Path, int]]:
+    return [(frame.file.path, frame.index) for channel in stack.frames for frame in channel]
 
 
 def _folder_name(stack: Stack) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import GeometryError
-from meddenoise.io.dicom.geometry import LPS_TO_RAS, SAME_PLACE
+from meddenoise.io.dicom.geometry import LPS_TO_RAS, same_place
 from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.source import same_grid
 from meddenoise.volume import Volume
@@ -51,7 +51,9 @@ def on_regular_grid(volume: Volume, source: DicomSource) -> tuple[Volume, tuple[
     if any(frame.position is None for frame in frames):
         notes.append("The slices were assumed to lie upright at the stated spacing.")
         return volume, tuple(notes)
-    stack = _Stack.of(volume, np.array([frame.position for frame in frames]), frames[0].normal)
+    near = same_place(frames[0])
+    places = np.array([frame.position for frame in frames])
+    stack = _Stack.of(volume, places, frames[0].normal, near)
     notes += _tilt_note(source)
     if len(stack.offsets) < len(frames):
         notes.append(
@@ -61,7 +63,7 @@ def on_regular_grid(volume: Volume, source: DicomSource) -> tuple[Volume, tuple[
         return stack.volume, tuple(notes)
     stack.check_line(min(frames[0].spacing), source)
     gaps = np.diff(stack.offsets)
-    if gaps.max() - gaps.min() <= 0.02 * gaps.max() + SAME_PLACE:
+    if gaps.max() - gaps.min() <= 0.02 * gaps.max() + near:
         return stack.regular(), tuple(notes)
     resampled, distance = stack.resampled(source)
     notes.append(
@@ -91,9 +93,9 @@ class _Stack:
     offsets: NDArray[np.float64]
 
     @classmethod
-    def of(cls, volume: Volume, places: NDArray, normal: NDArray) -> _Stack:
+    def of(cls, volume: Volume, places: NDArray, normal: NDArray, near: float) -> _Stack:
         offsets = places @ normal
-        kept = np.flatnonzero(np.diff(offsets, prepend=-np.inf) >= SAME_PLACE)
+        kept = np.flatnonzero(np.diff(offsets, prepend=-np.inf) >= near)
         if len(kept) < len(offsets):
             padding = None if volume.padding is None else volume.padding[..., kept]
             volume = Volume(

@@ -77,6 +77,27 @@ def test_irregular_stacks_are_named_and_stay_dicom(
             io.write(volume, tmp_path / f"out{extension}")
 
 
+def test_slices_at_one_place_do_not_make_the_others_uneven(
+    make_series: Callable[..., Path],
+) -> None:
+    heights, _ = IRREGULAR["duplicate"]
+    place = make_series(
+        np.arange(100, dtype=np.uint16).reshape(5, 4, 5),
+        per_slice=lambda n: {"ImagePositionPatient": [0, 0, heights[n]]},
+    )
+    assert io.read(place).source.irregular == ("1 slices lie where another does.",)
+
+
+def test_slices_of_micro_ct_lie_apart(make_series: Callable[..., Path], ramp: np.ndarray) -> None:
+    place = make_series(
+        ramp, PixelSpacing=[0.003, 0.003],
+        per_slice=lambda n: {"ImagePositionPatient": [0, 0, 0.003 * n]},
+    )  # fmt: skip
+    volume = io.read(place)
+    assert (volume.channels, volume.shape) == (1, (5, 4, 3))
+    np.testing.assert_allclose(volume.spacing, 0.003)
+
+
 def test_gantry_tilt_is_named_and_kept_in_the_affine(
     make_series: Callable[..., Path], ramp: np.ndarray
 ) -> None:

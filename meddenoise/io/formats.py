@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from meddenoise.errors import DamagedScan, FileError
@@ -12,9 +13,9 @@ from meddenoise.errors import DamagedScan, FileError
 __all__ = [
     "EXTENSIONS",
     "RASTER_FORMATS",
+    "dicom_among",
     "format_of_name",
     "is_store",
-    "may_be_dicom",
     "not_a_scan",
     "sniff",
 ]
@@ -83,26 +84,31 @@ def is_store(path: Path) -> bool:
     return any((path / mark).is_file() for mark in _STORE_MARKS)
 
 
-def may_be_dicom(path: Path, kind: str | None) -> bool:
-    """Whether a file is DICOM, or was: called so, but emptied or overwritten.
+def dicom_among(kinds: Mapping[Path, str | None]) -> list[Path]:
+    """The files that are DICOM, or were: called so, but emptied or overwritten.
 
-    Most exports have no extension, so a numbered file of nothing but zeros counts as well.
+    Most exports have no extension, so a file of nothing but zeros counts as well where it is called
+    as a DICOM file beside it, but for the numbers: ``IM0009`` beside ``IM0001``, or a UID.
 
     Args:
-        path: the file, beside others that are DICOM.
-        kind: what :func:`sniff` says of it.
+        kinds: what :func:`sniff` says of each.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: one cannot be read.
     """
-    if kind is not None:
-        return kind == "dicom"
-    return format_of_name(path)[0] == "dicom" or (_is_numbered(path) and _is_blank(path))
+    called = {_unnumbered(path) for path, kind in kinds.items() if kind == "dicom"}
+
+    def was(path: Path) -> bool:
+        if format_of_name(path)[0] == "dicom":
+            return True
+        numbered = any(letter.isdigit() for letter in path.name)
+        return numbered and _unnumbered(path) in called and _is_blank(path)
+
+    return [path for path, kind in kinds.items() if kind == "dicom" or (kind is None and was(path))]
 
 
-def _is_numbered(path: Path) -> bool:
-    """``IM0001``, or a UID for a name."""
-    return path.suffix[1:].isdigit() if path.suffix else path.name[-1:].isdigit()
+def _unnumbered(path: Path) -> Path:
+    return path.with_name(re.sub(r"[0-9]+", "0", path.name))
 
 
 def _is_blank(path: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -114,27 +113,34 @@ def _check_claim(path: Path, nbytes: int) -> None:
         )
 
 
+def _check_believed(path: Path, pixels: int, most: int | None) -> None:
+    """Pillow only warns from there on, and raises from twice as many."""
+    if most is not None and pixels > most:
+        raise DamagedScan(
+            f"{path} claims more pixels than are believed: {pixels:,}, and at most {most:,} are."
+        )
+
+
 def _read_with_pillow(path: Path) -> tuple[NDArray, tuple[float, float] | None, int]:
     from PIL import Image
 
     try:
-        with quiet():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # From memory: a length in the file cannot make the reader ask for more than there is.
-            with Image.open(BytesIO(path.read_bytes())) as picture:
-                if picture.mode not in _GREY:
-                    held = _REFUSED.get(picture.mode, f"colour ({picture.mode})")
-                    raise FileError(f"{path} holds {held}: convert it to grey first.")
-                pages = getattr(picture, "n_frames", 1)
-                if pages > 1:
-                    raise FileError(f"{path} has {pages} pages: name one picture, saved by itself.")
-                kind = np.dtype(_GREY[picture.mode])
-                _check_claim(path, picture.width * picture.height * kind.itemsize)
-                dpi, turned = picture.info.get("dpi"), _turned(picture.getexif().get(_ORIENTATION))
-                pixels = np.asarray(picture).astype(kind)
+        # From memory: a length in the file cannot make the reader ask for more than there is.
+        with quiet(), Image.open(BytesIO(path.read_bytes())) as picture:
+            if picture.mode not in _GREY:
+                held = _REFUSED.get(picture.mode, f"colour ({picture.mode})")
+                raise FileError(f"{path} holds {held}: convert it to grey first.")
+            pages = getattr(picture, "n_frames", 1)
+            if pages > 1:
+                raise FileError(f"{path} has {pages} pages: name one picture, saved by itself.")
+            kind = np.dtype(_GREY[picture.mode])
+            _check_believed(path, picture.width * picture.height, Image.MAX_IMAGE_PIXELS)
+            _check_claim(path, picture.width * picture.height * kind.itemsize)
+            dpi, turned = picture.info.get("dpi"), _turned(picture.getexif().get(_ORIENTATION))
+            pixels = np.asarray(picture).astype(kind)
     except FileError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise DamagedScan(f"{path} claims more pixels than are believed: {error}.") from error
     except Exception as error:  # Pillow's decoders raise many kinds on damaged data
         raise DamagedScan(f"{path} is damaged: {error}.") from error

@@ -8,9 +8,9 @@ from pathlib import Path
 from meddenoise.errors import AmbiguousInput, FileError
 from meddenoise.io.formats import (
     RASTER_FORMATS,
+    dicom_among,
     format_of_name,
     is_store,
-    may_be_dicom,
     not_a_scan,
     sniff,
 )
@@ -77,8 +77,7 @@ def _read_directory(place: Path, series: str | None) -> Volume:
         at_fault = error.filename or place  # a file in it, such as a link that leads nowhere
         raise FileError(f"{at_fault} cannot be read: {error.strerror or error}.") from error
     if "dicom" in kinds.values():
-        dicoms = [path for path, kind in kinds.items() if may_be_dicom(path, kind)]
-        return read_series(dicoms, place, series=series)
+        return read_series(dicom_among(kinds), place, series=series)
     others = [
         path for path in files if format_of_name(path)[0] is not None or kinds[path] == "zarr"
     ]

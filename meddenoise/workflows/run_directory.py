@@ -65,7 +65,7 @@ def check_directory(
                     f"{directory} holds the input {place.name}: choose another --output."
                 )
     for key, model in ({} if resume else models or {}).items():
-        if model and directory.resolve() in path_of(model).resolve().parents:
+        if model and _holds(directory, path_of(model)):
             raise OutputError(
                 f"{directory} holds the model of {key}, {path_of(model).name}: choose another "
                 "--output."
@@ -79,6 +79,12 @@ def check_directory(
             f"{directory} holds a run already: choose another --output, go on with it by "
             "--resume, or replace it by --overwrite."
         )
+
+
+def _holds(directory: Path, file: Path) -> bool:
+    """Whether a file, or a link to it that is named, lies in a directory."""
+    places = {directory.resolve(), directory.absolute()}
+    return any(places.intersection(way.parents) for way in (file.resolve(), file.absolute()))
 
 
 @contextmanager

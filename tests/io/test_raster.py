@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -239,3 +240,22 @@ def test_pixels_of_odd_bits_are_refused_by_name(tmp_path: Path, bits: int) -> No
     with pytest.raises(FileError, match=rf"holds {bits} bits a pixel.*save it with") as caught:
         io.read(path)
     assert type(caught.value) is FileError
+
+
+def test_the_rules_for_warnings_are_the_caller_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow only warns of pictures of so many pixels; a scan that claims them is not believed."""
+    Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(tmp_path / "a.png")
+    io.read(tmp_path / "a.png")
+    before = [*warnings.filters]
+    for _ in range(5):
+        io.read(tmp_path / "a.png")
+    assert warnings.filters == before
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 11)
+    with pytest.raises(
+        FileError, match=r"claims more pixels than are believed: 12, and at most 11"
+    ):
+        io.read(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert io.read(tmp_path / "a.png").shape == (4, 3)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 
 from meddenoise import io
 from meddenoise.errors import FileError
+from meddenoise.io.dicom import listing
+from meddenoise.io.dicom.files import DicomFile
+from meddenoise.io.dicom.grouping import Stack
 from meddenoise.volume import Volume
 
 
@@ -149,6 +153,47 @@ def test_stacks_of_one_uid_in_several_directories(
     assert io.read(second.path, series="1.2.3.4.5#2").array.min() == 30
 
 
+def test_a_series_with_copies_elsewhere_is_read_from_its_own_directory(
+    make_series: Callable[..., Path], ramp: np.ndarray, tmp_path: Path
+) -> None:
+    root = tmp_path / "study"
+    place = root / "a"
+    place.parent.mkdir()
+    make_series(ramp, name="a").rename(place)
+    shutil.copytree(place, root / "b")
+    (root / "c").mkdir()
+    (root / "c/bad.dcm").write_bytes(b"junk")
+    for series in (None, "1.2.3.4.5", "7"):
+        scan = io.list_scans(root, series=series)[0]
+        assert scan.path == place
+        assert io.read(scan.path, series=scan.series).shape[2] == 3
+
+
+def test_many_directories_of_one_uid_are_grouped_once_each(
+    make_series: Callable[..., Path],
+    ramp: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = tmp_path / "study"
+    root.mkdir()
+    for number in range(6):
+        place = make_series(
+            ramp, name=f"{number}", first=10 * number, PatientID=f"patient {number}"
+        )
+        place.rename(root / place.name)
+    grouped = []
+    stacks_of = listing.stacks_of
+
+    def counted(files: list[DicomFile]) -> list[Stack]:
+        grouped.append(len(files))
+        return stacks_of(files)
+
+    monkeypatch.setattr(listing, "stacks_of", counted)
+    assert len(io.list_scans(root)) == 6
+    assert grouped == [18, *[3] * 6]
+
+
 def test_a_stack_has_the_same_number_however_it_is_found(
     make_series: Callable[..., Path], ramp: np.ndarray
 ) -> None:
@@ -235,7 +280,7 @@ def test_no_numbered_slice_is_dropped_because_it_is_blank(
 ) -> None:
     """Exports have no extensions, and a slice that is missing at an end leaves no gap."""
     place = make_series(ramp)
-    for name in ("README", "lock", "notes2.txt", "scores.h5"):
+    for name in ("README", "lock", "notes2.txt", "scores.h5", "VERSION1", "LOCK2", "lock.1"):
         (place / name).write_bytes(content)
     assert io.read(place).shape[2] == 3
     (place / "0995").write_bytes(content)
@@ -244,5 +289,7 @@ def test_no_numbered_slice_is_dropped_because_it_is_blank(
     volume = io.read(place / "0998")  # whose series the other was is not known
     assert any("0995" in note for note in volume.source.oddities)
     (place / "0995").rename(place / "1.2.840.5")
+    assert io.read(place).shape[2] == 3  # no slice is called so
+    (place / "0997").rename(place / "1.2.840.7")
     with pytest.raises(FileError, match=r"1\.2\.840\.5 "):
         io.read(place)

@@ -87,6 +87,10 @@ def test_a_run_is_not_replaced_by_one_that_learns_from_its_model(tmp_path: Path)
         check_directory(run, [], resume=False, overwrite=True, models=models)
     check_directory(run, [], resume=True, overwrite=False, models=models)
     check_directory(tmp_path / "other", [], resume=False, overwrite=True, models=models)
+    (tmp_path / "elsewhere.safetensors").touch()
+    (run / "model.safetensors").symlink_to(tmp_path / "elsewhere.safetensors")
+    with pytest.raises(OutputError, match="holds the model of"):
+        check_directory(run, [], resume=False, overwrite=True, models=models)
 
 
 def test_a_run_that_has_come_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def _unevenness(places: NDArray, gaps: NDArray, step: NDArray, near: float) -> l
     narrow = gaps[gaps >= near]
     if gaps.max() - gaps.min() <= 0.02 * usual + near:
         return [f"The slices are shifted against each other by up to {off:.2f} mm in their plane."]
-    if len(narrow) < len(gaps) and narrow.max() - narrow.min() <= 0.02 * narrow.min() + near:
+    if 0 < len(narrow) < len(gaps) and narrow.max() - narrow.min() <= 0.02 * narrow.min() + near:
         return []  # but for those at one place, which is said, they lie evenly
     if usual > 0 and len(wide) and np.allclose(np.delete(gaps, wide), usual, rtol=0.02, atol=0.02):
         missing = int(np.rint(gaps[wide] / usual - 1).sum())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_bytes
@@ -68,12 +68,14 @@ def list_series(paths: list[Path], root: Path, series: str | None = None) -> lis
         entries, broken = [entry for entry in entries if entry[1] in chosen], []
     listed: list[Listed] = []
     taken: set[Path] = set()
+    numbers = _Numbers(families)
     for home, stack in entries:
         relative = home.relative_to(root)
         if crowd[home] > 1 or relative == Path():
             relative = relative / _folder_name(stack)
         place = _unique(relative, taken)
-        where, name = _chosen_by(stack, home, families[stack.files[0].family], series)
+        with quiet():
+            where, name = numbers.of(stack, home, series)
         listed.append(Listed(where, name or None, place, _patient(stack)))
     listed.extend(Listed(path, None, path.relative_to(root)) for path in broken)
     return listed
@@ -126,21 +128,52 @@ def _common(paths: list[Path]) -> Path:
     return Path(os.path.commonpath([path.parent for path in paths]))
 
 
-def _chosen_by(
-    stack: Stack, home: Path, members: list[DicomFile], series: str | None
-) -> tuple[Path, str]:
-    """Where a stack of these files is read from, and what chooses it there.
+class _Numbers:
+    """What chooses each stack in the place that it is read from.
 
     Stacks of one UID are told apart by number, which counts those that lie in the same place: where
-    they are in several directories, each has its number among the fewer that are read there. One
-    that was asked for by its number among all is read where that holds.
+    they are in several directories, each has its number among the fewer that are read there.
     """
-    whole = _common([file.path for file in members])
-    if home != whole and stack.name != series:
-        for here in stacks_of([file for file in members if home in file.path.parents]):
-            if _frames(here) == _frames(stack):
-                return home, here.name
-    return whole, stack.name
+
+    def __init__(self, families: Mapping[str, list[DicomFile]]) -> None:
+        self._families = families
+        self._whole = {
+            family: _common([file.path for file in members]) for family, members in families.items()
+        }
+        self._below: dict[str, dict[Path, list[DicomFile]]] = {}
+        self._stacks: dict[tuple[str, Path], list[Stack]] = {}
+
+    def of(self, stack: Stack, home: Path, series: str | None) -> tuple[Path, str]:
+        """The place, and what chooses it there.
+
+        One that was asked for by its number among all is read where that holds.
+        """
+        family = stack.files[0].family
+        whole = self._whole[family]
+        asked = series == stack.name != stack.series
+        if home != whole and not asked:
+            for here in self._in(family, home):
+                if _frames(here) == _frames(stack):
+                    return home, here.name
+        return whole, stack.name
+
+    def _in(self, family: str, home: Path) -> list[Stack]:
+        if (family, home) not in self._stacks:
+            if family not in self._below:
+                self._below[family] = _by_directory(self._families[family], self._whole[family])
+            self._stacks[family, home] = stacks_of(self._below[family][home])
+        return self._stacks[family, home]
+
+
+def _by_directory(files: list[DicomFile], top: Path) -> dict[Path, list[DicomFile]]:
+    """The files in and below each directory below ``top``."""
+    found: dict[Path, list[DicomFile]] = defaultdict(list)
+    for file in files:
+        for directory in file.path.parents:
+            if directory == top:
+                break
+            found[directory].append(file)
+    return found
 
 
 def _frames(stack: Stack) -> list[tuple[Path, int]]:

@@ -18,7 +18,6 @@ from meddenoise.io.dicom.parsing import inflated
 from meddenoise.io.dicom.values import number, text, uid_name
 from meddenoise.io.isolated import CodecError, Codecs
 from meddenoise.io.quiet import quiet as libraries_quiet
-from meddenoise.io.quiet import stay_quiet
 
 __all__ = ["decode", "is_lossy", "quiet", "syntax_name", "workers"]
 
@@ -53,7 +52,7 @@ def workers() -> int:
 
 
 def quiet() -> AbstractContextManager[None]:
-    """Nothing from pydicom about odd values, in this thread; those of :func:`pool` are quiet."""
+    """Nothing from pydicom about odd values; around threads, not inside them."""
     return libraries_quiet("pydicom")
 
 
@@ -195,4 +194,4 @@ def shift_of(header: Any) -> int:
 
 def pool() -> ThreadPoolExecutor:
     """Threads for slices."""
-    return ThreadPoolExecutor(workers(), thread_name_prefix="dicom", initializer=stay_quiet)
+    return ThreadPoolExecutor(workers(), thread_name_prefix="dicom")

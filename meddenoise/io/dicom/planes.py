@@ -18,7 +18,7 @@ from meddenoise.io.dicom.pixels import decode, pool, quiet
 from meddenoise.io.dicom.reading import series_head, stack_of, stack_with
 from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.dicom.values import blaming
-from meddenoise.io.formats import may_be_dicom, sniff
+from meddenoise.io.formats import dicom_among, sniff
 from meddenoise.io.isolated import Codecs
 from meddenoise.io.plane_scan import PlaneScan, planes_a_part
 from meddenoise.io.scans import visible_files
@@ -122,7 +122,7 @@ def _dicom_files(place: Path) -> list[Path]:
         raise FileError(f"{at_fault} cannot be read: {error.strerror or error}.") from error
     if "dicom" not in kinds.values():
         return []
-    return [path for path, kind in kinds.items() if may_be_dicom(path, kind)]
+    return dicom_among(kinds)
 
 
 def _voxels(path: Path, count: int) -> int:

@@ -19,7 +19,7 @@ from meddenoise.io.dicom.padding import padding_of
 from meddenoise.io.dicom.pixels import decode, is_lossy, pool, quiet
 from meddenoise.io.dicom.source import DicomSource
 from meddenoise.io.dicom.values import blaming, text, value
-from meddenoise.io.formats import may_be_dicom, sniff
+from meddenoise.io.formats import dicom_among, sniff
 from meddenoise.io.isolated import Codecs
 from meddenoise.io.plane_scan import headed
 from meddenoise.io.source import make_volume
@@ -75,8 +75,7 @@ def stack_with(path: Path, *, series: str | None) -> tuple[Stack, Path]:
     reason = refusal(own)
     if reason is not None:
         raise FileError(f"{path} is {reason}; only grey images of intensities are read.")
-    beside = [other for other in sorted(path.parent.iterdir()) if _may_belong(other, path)]
-    images, _, damaged = open_files(beside, own.series)
+    images, _, damaged = open_files(_beside(path), own.series)
     for file in damaged:
         if file.series == own.series:
             raise file.error
@@ -91,13 +90,16 @@ def stack_with(path: Path, *, series: str | None) -> tuple[Stack, Path]:
     return stack, path.parent
 
 
-def _may_belong(other: Path, path: Path) -> bool:
-    if other == path or other.name.startswith(".") or not other.is_file():
-        return False
-    try:
-        return may_be_dicom(other, sniff(other))
-    except OSError:
-        return True  # opening it says why
+def _beside(path: Path) -> list[Path]:
+    """What else in its directory is DICOM, or was."""
+    kinds: dict[Path, str | None] = {path: "dicom"}
+    for other in sorted(path.parent.iterdir()):
+        if other != path and not other.name.startswith(".") and other.is_file():
+            try:
+                kinds[other] = sniff(other)
+            except OSError:
+                kinds[other] = "dicom"  # opening it says why
+    return [other for other in dicom_among(kinds) if other != path]
 
 
 def _volume_of(stack: Stack, place: Path) -> Volume:

@@ -175,16 +175,16 @@ class PatchSampler:
         size = torch.tensor(patch)
         if len(patch) != len(self.patch) or bool((size > self._shapes).any()):
             raise ParameterError(f"A patch of {tuple(patch)} voxels does not fit into every scan.")
-        other = copy.copy(self)
-        other.patch = tuple(int(n) for n in patch)
-        other._orders = other._axis_orders()
-        other._ahead = None if self._ahead is None else _Ahead()
-        return other
+        return self._like(patch=tuple(int(n) for n in patch))
 
     def unturned(self) -> PatchSampler:
         """The same scans, in memory once, with patches that are not turned or mirrored."""
+        return self._like(_flips=False, _turns=False)
+
+    def _like(self, **changes: Any) -> PatchSampler:
+        """Another sampler of the same voxels."""
         other = copy.copy(self)
-        other._flips = other._turns = False
+        vars(other).update(changes)
         other._orders = other._axis_orders()
         other._ahead = None if self._ahead is None else _Ahead()
         return other

@@ -64,7 +64,8 @@ class Resumed:
     def _nearest(self, first: int) -> _Stopped:
         if self._process != os.getpid():
             # A fork has the same open files, and where they stand: they are left to its parent.
-            self._stopped, self._lock, self._process = [], threading.Lock(), os.getpid()
+            self._stopped.clear()
+            self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             before = [one for one in self._stopped if one.place <= first]
             if before:

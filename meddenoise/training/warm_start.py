@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from torch import nn
 
 from meddenoise.config import Config, StabiliseConfig
@@ -73,14 +73,12 @@ def _check_same_options(made: Mapping[str, Any], config: Config) -> None:
     """Refuse a model whose weights fit but mean something else: with a residual, say."""
     kind = NETWORKS.options(config.network.name)
     try:
-        its, mine = (_plain(kind(**given)) for given in (made, config.network.options))
+        its, mine = (
+            kind(**given).model_dump(mode="json") for given in (made, config.network.options)
+        )
     except ValidationError:
         raise ModelError(f"The model of {_KEY} has a description that makes no sense.") from None
     other = [key for key in mine if mine[key] != its[key]]
     if other:
         given = ", ".join(f"network.{key}: {json.dumps(its[key])}" for key in other)
         raise config.error(_KEY, f"the model's network has other options: give {given}.")
-
-
-def _plain(options: BaseModel) -> dict[str, Any]:
-    return options.model_dump(mode="json")

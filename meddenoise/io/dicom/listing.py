@@ -74,8 +74,7 @@ def list_series(paths: list[Path], root: Path, series: str | None = None) -> lis
         if crowd[home] > 1 or relative == Path():
             relative = relative / _folder_name(stack)
         place = _unique(relative, taken)
-        with quiet():
-            where, name = numbers.of(stack, home, series)
+        where, name = numbers.of(stack, home, series)
         listed.append(Listed(where, name or None, place, _patient(stack)))
     listed.extend(Listed(path, None, path.relative_to(root)) for path in broken)
     return listed
@@ -161,7 +160,8 @@ class _Numbers:
         if (family, home) not in self._stacks:
             if family not in self._below:
                 self._below[family] = _by_directory(self._families[family], self._whole[family])
-            self._stacks[family, home] = stacks_of(self._below[family][home])
+            with quiet():
+                self._stacks[family, home] = stacks_of(self._below[family][home])
         return self._stacks[family, home]
 
 

@@ -151,6 +151,11 @@ class Volume:
         finite = np.isfinite(self.array)
         return finite if self.padding is None else finite & ~self.padding
 
+    def valid_in(self, channel: int) -> NDArray[np.bool_]:
+        """``valid[channel]``, without the masks of the other channels."""
+        finite = np.isfinite(self.array[channel])
+        return finite if self.padding is None else finite & ~self.padding[channel]
+
     def with_array(self, array: NDArray[np.floating], *, note: str | None = None) -> Volume:
         """The same scan with other voxel values, and a line of history if given.
 

@@ -118,6 +118,7 @@ def test_valid_leaves_out_what_is_not_finite_and_padding() -> None:
     padding[0, 1, 2] = True
     volume = Volume(array, np.eye(4), padding=padding)
     assert volume.valid.tolist() == [[[False, False, True], [True, True, False]]]
+    assert volume.valid_in(0).tolist() == volume.valid[0].tolist()
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int16])

@@ -202,7 +202,7 @@ def psnr_by_sure(
     if noise.correlated:
         said = "the noise is correlated, and SURE would be wrong"
         return undefined(said, unit="dB", convention=about)
-    if not noisy.valid[0].all():
+    if not noisy.valid_in(0).all():
         said = "the scan has voxels that are not finite or padding"
         return undefined(said, unit="dB", convention=about)
     if noise.model != "gaussian":

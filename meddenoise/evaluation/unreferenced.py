@@ -233,10 +233,10 @@ def _one(
 ) -> Unreferenced:
     """One volume, each given as one of a single channel."""
     shown, first = _first(image), _first(noisy)
-    valid = image.valid[0] & noisy.valid[0]
+    valid = image.valid_in(0) & noisy.valid_in(0)
     other = None
     if repeat is not None:
-        other, valid = _first(repeat), valid & repeat.valid[0]
+        other, valid = _first(repeat), valid & repeat.valid_in(0)
     inside, source = _inside(mask, noisy, first, valid)
     peak, told = data_range
     found = taken_away(shown, first, inside, noisy, *noise)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ _LEAST_SHADES = 16
 _ORIENTATION = 274  # the tag, of TIFF and EXIF
 _TIFF_PLAIN = {1, 8, 32946, 32773}  # none, deflate, PackBits: tifffile needs no codec
 _OF_FLOATS = 3  # the predictor for which it does
+_OME_SIZES = ("PhysicalSizeX", "PhysicalSizeXUnit", "PhysicalSizeY", "PhysicalSizeYUnit")
 _PER_INCH = {1: None, 2: 1.0, 3: 2.54}  # TIFF's units of resolution; 1: of something else
 
 
@@ -44,6 +46,7 @@ class RasterSource(HeaderSource):
         resolution: TIFF's own: pixels a unit along a row and down a column, and the unit (1: none,
             2: inch, 3: centimetre).
         description: what ImageJ wrote; the unit of a resolution without one is there.
+        ome: how large a pixel is, as the OME-XML of a TIFF has it.
         inverted: TIFF's "white is zero"; values are kept as stored.
         turned: how viewers turn it, the Orientation of TIFF and EXIF, 1 to 8; 1 is not at all.
             Pixels are kept as stored.
@@ -53,6 +56,7 @@ class RasterSource(HeaderSource):
     dpi: tuple[float, float] | None = None
     resolution: tuple[tuple[float, float], int] | None = None
     description: str = ""
+    ome: Mapping[str, Any] = field(default_factory=dict)
     inverted: bool = False
     turned: int = 1
 
@@ -184,6 +188,7 @@ def _read_tiff(path: Path) -> tuple[NDArray, dict[str, Any]]:
             said = {
                 **_tiff_resolution(page),
                 "description": page.description if file.is_imagej else "",
+                "ome": _ome_sizes(file.ome_metadata) if file.is_ome else {},
                 "inverted": inverted,
                 "turned": _turned(page.tags.valueof(_ORIENTATION)),
             }
@@ -244,6 +249,23 @@ def _tiff_resolution(page: Any) -> dict[str, Any]:
     factor, (across, down) = _PER_INCH[unit], (x[0] / x[1], y[0] / y[1])
     dpi = None if factor is None else (across * factor, down * factor)
     return {"resolution": ((across, down), unit), "dpi": dpi}
+
+
+def _ome_sizes(xml: str | None) -> dict[str, Any]:
+    """The size of a pixel and its unit; all else of OME-XML is of the pixels that it came with."""
+    from xml.etree.ElementTree import ParseError
+
+    import tifffile
+
+    try:
+        found: Any = tifffile.xml2dict(xml or "")
+    except ParseError:
+        return {}  # the pixels are there all the same
+    for name in ("OME", "Image", "Pixels"):
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return {}
+    return {name: said for name in _OME_SIZES if (said := found.get(name)) is not None}
 
 
 def png_storage(storage: Storage | None, values: NDArray[np.floating]) -> Storage:
@@ -311,12 +333,14 @@ def write_raster(
         options["description"] = source.description.encode("utf-8")
     if turned != 1:
         options["extratags"] = [(_ORIENTATION, "H", 1, turned, True)]
+    sizes = {} if source is None else dict(source.ome)
     tifffile.imwrite(
         path,
         stored,
         photometric="miniswhite" if inverted else "minisblack",
         compression="zlib",
-        metadata=None,
+        ome=bool(sizes) or None,
+        metadata={"axes": "YX", **sizes} if sizes else None,
         **options,
     )
     return clipped

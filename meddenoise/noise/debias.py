@@ -88,6 +88,6 @@ def debias_scan(
     array = denoised.array.copy()
     for channel, rician in enumerate(found.stabilisers):
         if isinstance(rician, RicianStabilisation):
-            inside = noisy.valid[channel]
+            inside = noisy.valid_in(channel)
             array[channel][inside] = debias(array[channel][inside], rician.sigma, coils=coils)
     return denoised.with_array(array, note=f"bias of {found.noise} taken away")

@@ -228,7 +228,7 @@ def _anscombe(found: NoiseEstimate, sigma: float | None) -> Anscombe:
 
 def _tissue(volume: Volume) -> NDArray[np.bool_]:
     """What is brighter than the mean: air is often masked or smoothed, and tells nothing."""
-    array, valid = volume.array[0], volume.valid[0]
+    array, valid = volume.array[0], volume.valid_in(0)
     bright: NDArray[np.bool_] = valid & (array > array[valid].mean(dtype=np.float64))
     return bright
 

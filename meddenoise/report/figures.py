@@ -103,7 +103,7 @@ def _points(log: Sequence[Mapping[str, Any]], kind: str, name: str) -> list[tupl
 
 def histograms(images: Mapping[str, Volume]) -> Figure:
     """How often each intensity occurs, in the first channel of each image; log scale."""
-    values = {name: volume.array[0][volume.valid[0]] for name, volume in images.items()}
+    values = {name: volume.array[0][volume.valid_in(0)] for name, volume in images.items()}
     some = np.concatenate([v[:: max(v.size // 200_000, 1)] for v in values.values()])
     low, high = np.percentile(some, [0.05, 99.95])
     units = next(iter(images.values())).units

@@ -190,7 +190,7 @@ def _first_view(volume: Volume) -> int:
 def _residual(noisy: Volume, denoised: Volume) -> tuple[Volume, float]:
     """Noisy minus denoised within a few deviations, and how far colours reach; 0 if nowhere."""
     apart = noisy.array[:1].astype(np.float64) - denoised.array[:1]
-    valid = noisy.valid[:1] & denoised.valid[:1]
+    valid = (noisy.valid_in(0) & denoised.valid_in(0))[None]
     changed = apart[valid & (apart != 0)]
     spread = _SPREAD * float(changed.std()) if changed.size > 1 else 0.0
     reach = spread or 1.0

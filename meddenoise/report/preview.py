@@ -92,7 +92,7 @@ def display_window(volume: Volume) -> tuple[float, float]:
     """Between which values a scan is shown: soft tissue of CT, else percentiles of channel 0."""
     if volume.units == "HU":
         return -150.0, 250.0
-    values = volume.array[0][volume.valid[0]]
+    values = volume.array[0][volume.valid_in(0)]
     if values.size == 0:  # a volume that was lost, in front of others
         return 0.0, 1.0
     low, high = np.percentile(values, [1, 99.7])
@@ -101,6 +101,6 @@ def display_window(volume: Volume) -> tuple[float, float]:
 
 
 def _spread(residual: Volume) -> float:
-    values = residual.array[0][residual.valid[0]]
+    values = residual.array[0][residual.valid_in(0)]
     changed = values[values != 0]
     return float(changed.std()) if changed.size else 1.0

@@ -160,7 +160,7 @@ def _is_blank(volume: Volume, channel: int) -> bool:
 def _measured(volume: Volume, channel: int) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
     """A channel, and which of its voxels count; of a long series no other is looked at."""
     alone = one_channel(volume, channel)
-    return alone.array[0], alone.valid[0]
+    return alone.array[0], alone.valid_in(0)
 
 
 def _sigma(scan: Prepared, channel: int, known: Level | None, reference: float) -> float:

@@ -189,7 +189,7 @@ def write_curves(path: Path, curves: Mapping[str, ScanCurves]) -> None:
 
 
 def _values(volume: Volume, channel: int) -> NDArray[np.float64]:
-    return np.where(volume.valid[channel], volume.array[channel], np.nan).astype(np.float64)
+    return np.where(volume.valid_in(channel), volume.array[channel], np.nan).astype(np.float64)
 
 
 def _clipped(

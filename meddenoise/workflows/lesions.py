@@ -192,7 +192,7 @@ def _values(volume: Volume, named: str) -> NDArray[np.float64]:
             f"Lesions are put into one volume, and {named} has {volume.channels}: choose one by "
             "--volume."
         )
-    values = np.where(volume.valid[0], volume.array[0], np.nan).astype(np.float64)
+    values = np.where(volume.valid_in(0), volume.array[0], np.nan).astype(np.float64)
     if not np.isfinite(values).any():
         raise ParameterError(f"There is no finite voxel in {named} to put a lesion at.")
     if np.nanmin(values) == np.nanmax(values):

@@ -158,7 +158,7 @@ def _assumed(volume: Volume, channels: int, known: Mapping[str, Any]) -> Assumed
     if volume.dims == 2 or math.prod(volume.shape) <= enough:
         return assume(volume, **known)
 
-    array, valid = volume.array[0], volume.valid[0]
+    array, valid = volume.array[0], volume.valid_in(0)
 
     def parts() -> Iterator[NDArray[np.floating]]:
         step = planes_a_part(array.shape)

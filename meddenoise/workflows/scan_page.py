@@ -145,10 +145,10 @@ def _volumes(page: Page, noisy: Volume, denoised: Volume, truth: Volume | None) 
     rows = []
     peak = None if truth is None else default_data_range(truth)
     for k in range(noisy.channels):
-        valid = noisy.valid[k] & denoised.valid[k]
+        valid = noisy.valid_in(k) & denoised.valid_in(k)
         cells = [f"volume {k + 1}"]
         if truth is not None and peak is not None:
-            valid &= truth.valid[k]
+            valid &= truth.valid_in(k)
             for scan in (noisy, denoised):
                 pair = truth.array[k][valid], scan.array[k][valid]
                 value = psnr(*pair, data_range=peak) if valid.any() else None
@@ -252,9 +252,9 @@ def _how(one: Measured) -> str:
 
 
 def _plots(noisy: Volume, denoised: Volume, truth: Volume | None) -> dict[str, Figure]:
-    valid = noisy.valid[0] & denoised.valid[0]
+    valid = noisy.valid_in(0) & denoised.valid_in(0)
     if truth is not None:
-        valid &= truth.valid[0]
+        valid &= truth.valid_in(0)
     first = noisy.array[0].astype(np.float64)
     inside = scan_tissue(np.where(valid, first, np.nan), units=noisy.units, modality=noisy.modality)
     if not inside.any():
@@ -287,7 +287,7 @@ def _edges(images: Mapping[str, Volume], mask: np.ndarray, noisy: Volume) -> lis
     """What is kept of the edges of the reference, or else of the noisy scan."""
     order = [name for name in ("reference", "noisy", "denoised") if name in images]
     arrays = {
-        name: np.where(images[name].valid[0], images[name].array[0], np.nan) for name in order
+        name: np.where(images[name].valid_in(0), images[name].array[0], np.nan) for name in order
     }
     guide = "reference" if "reference" in images else "denoised"
     found = edge_curves(arrays, guide=guide, spacing=noisy.spacing, mask=mask, units=noisy.units)

@@ -57,6 +57,26 @@ def test_tiff_keeps_the_unit_of_its_resolution(
         assert "ImageDescription" not in tags
 
 
+@pytest.mark.parametrize("name", ["out.tif", "out.ome.tif"])
+def test_what_ome_says_of_the_size_of_a_pixel_is_said_again(tmp_path: Path, name: str) -> None:
+    pixels = np.arange(20, dtype=np.uint16).reshape(4, 5)
+    sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.5}
+    tifffile.imwrite(tmp_path / "in.ome.tif", pixels, metadata={"axes": "YX", **sizes})
+    io.write(io.read(tmp_path / "in.ome.tif"), tmp_path / name)
+    with tifffile.TiffFile(tmp_path / name) as again:
+        said = tifffile.xml2dict(again.ome_metadata)["OME"]["Image"]["Pixels"]
+        np.testing.assert_array_equal(again.asarray(), pixels)
+    assert {key: said[key] for key in sizes} == sizes
+
+
+def test_a_tiff_whose_ome_xml_is_damaged_is_read(tmp_path: Path) -> None:
+    pixels = np.arange(20, dtype=np.uint16).reshape(4, 5)
+    damaged = "<?xml version='1.0'?><OME><Image></OME>"
+    tifffile.imwrite(tmp_path / "in.tif", pixels, description=damaged, metadata=None)
+    volume = io.read(tmp_path / "in.tif")
+    np.testing.assert_array_equal(volume.array[0].T, pixels)
+
+
 @pytest.mark.parametrize("unit", ["um", "µm"])
 @pytest.mark.parametrize("dtype", ["same", "float32"])
 def test_imagej_knows_the_size_of_a_pixel_again(tmp_path: Path, dtype: str, unit: str) -> None:

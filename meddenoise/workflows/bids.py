@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from meddenoise.workflows.batch import (
     Batch,
     Outcome,
     Progress,
-    Way,
     inputs_of,
     way_to_denoise,
 )
@@ -103,22 +102,21 @@ def denoise_bids(
         ParameterError: no such participant.
         OutputError: the output is something else, or in the raw dataset.
     """
-    way = way_to_denoise(
-        model,
-        method,
-        device,
-        options=options,
-        sigma=sigma,
-        stabilise=stabilise,
-        debias=debias,
-        coils=coils,
-        budget=budget,
-        adapt=adapt,
-        strength=strength,
-        units=units,
-    )
+    asked: dict[str, Any] = {
+        "sigma": sigma,
+        "stabilise": stabilise,
+        "debias": debias,
+        "coils": coils,
+        "budget": budget,
+        "adapt": adapt,
+        "strength": strength,
+        "units": units,
+    }
+    way = way_to_denoise(model, method, device, options=options, **asked)
     root, into = path_of(dataset), path_of(output)
-    derivative = _Derivative(root, into, read_description(root), way)
+    # An option of a filter may have the name of one of ours.
+    said = [*(options or {}).items(), *asked.items()]
+    derivative = _Derivative(root, into, read_description(root), _named(way.name, said))
     derivative.check()
     images = find_images(root, participants)
     chosen = {image.path: image for image in images if not image.passed}
@@ -142,6 +140,16 @@ def denoise_bids(
     return [*outcomes, *_passed(images)]
 
 
+def _named(name: str, settings: Iterable[tuple[str, Any]]) -> str:
+    """A way with what was asked of it; what is as it would be anyway was not."""
+    asked = (
+        f"{key} {said}"
+        for key, said in settings
+        if not (said is None or said is False or (key, said) == ("strength", 1))
+    )
+    return ", ".join((name, *asked))
+
+
 def _passed(images: Sequence[BidsImage]) -> list[Outcome]:
     return [
         Outcome(str(image.path), None, 0.0, notes=(f"Passed over: {image.passed}.",))
@@ -158,13 +166,13 @@ class _Derivative:
         root: the raw dataset.
         into: its own directory.
         raw: the raw dataset's description.
-        way: how images are denoised.
+        way: how images are denoised, in words.
     """
 
     root: Path
     into: Path
     raw: dict[str, Any]
-    way: Way
+    way: str
 
     @property
     def _description(self) -> Path:
@@ -188,7 +196,7 @@ class _Derivative:
         return {
             "Name": "meddenoise",
             "Version": __version__,
-            "Description": f"Denoised with {self.way.name}",
+            "Description": f"Denoised with {self.way}",
         }
 
     def check(self) -> None:
@@ -246,7 +254,7 @@ class _Derivative:
         subject = image.relative.parts[0]
         known = {key: _rebased(key, value, subject) for key, value in metadata_of(image).items()}
         made = {
-            "Description": f"Denoised by meddenoise {__version__} with {self.way.name}",
+            "Description": f"Denoised by meddenoise {__version__} with {self.way}",
             "Sources": [f"bids:raw:{quote(image.relative.as_posix())}"],
             # Required of every derived image. The raw sidecar may know better.
             "SkullStripped": bool(known.get("SkullStripped", False)),

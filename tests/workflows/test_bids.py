@@ -104,6 +104,16 @@ def test_what_the_sidecars_say(bids: Path, tmp_path: Path) -> None:
     assert m0scan["IntendedFor"] == ["bids:raw:sub-01/perf/sub-01_asl.nii.gz"]
 
 
+def test_what_was_asked_is_said(bids: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = {"options": {"sigma": 0.5}, "strength": 0.5}
+    denoise_bids(bids, out, method="gaussian", participants=["01"], **asked)
+    told = load(out / "dataset_description.json")["GeneratedBy"][0]["Description"]
+    assert told == "Denoised with gaussian, sigma 0.5, strength 0.5"
+    image = load(out / "sub-01/anat/sub-01_desc-denoised_T1w.json")["Description"]
+    assert image.endswith("with gaussian, sigma 0.5, strength 0.5")
+
+
 def test_what_the_raw_sidecar_knows_better(bids: Path, tmp_path: Path) -> None:
     (bids / "sub-01/anat/sub-01_T1w.json").write_text(
         '{"SkullStripped": true, "Sources": ["old"], "IntendedFor": "bids::sub-01/x", "Deep": [1]}'

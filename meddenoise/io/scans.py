@@ -28,6 +28,7 @@ class ScanFile:
             outputs after it.
         patient: for DICOM, equal for scans of one patient; it says nothing of who that is, and
             nothing in another process. ``""`` where the header does not tell.
+        study: for DICOM, the StudyInstanceUID, which a result shares; else ``""``.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class ScanFile:
     series: str | None
     relative: Path
     patient: str = field(default="", repr=False, compare=False)
+    study: str = field(default="", repr=False, compare=False)
 
 
 def visible_files(directory: Path) -> Iterator[Path]:
@@ -181,8 +183,8 @@ def _scans_among(files: list[Path], root: Path, series: str | None = None) -> li
         from meddenoise.io.dicom.listing import list_series
 
         scans.extend(
-            ScanFile(found.place, "dicom", found.series, found.relative, found.patient)
-            for found in list_series(dicoms, root, series)
+            ScanFile(one.place, "dicom", one.series, one.relative, one.patient, one.study)
+            for one in list_series(dicoms, root, series)
         )
     return sorted(scans, key=lambda scan: (scan.relative, scan.path))
 

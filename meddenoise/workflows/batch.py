@@ -170,11 +170,20 @@ class Batch:
             return _failed(job, fault, began)
 
     def finished(self, job: Job, target: Path, inputs: Collection[str]) -> Outcome | None:
-        """That the result is there already; ``None`` if it is not, or is to be replaced."""
+        """That the result is there already; ``None`` if it is not, or is to be replaced.
+
+        Raises:
+            OutputError: what is there is of another study, whose series has the same number.
+        """
         if self.overwrite or not is_there(target) or os.path.realpath(target) in inputs:
             return None
         if job.earlier is not None:
             return None  # it is the other's
+        if job.scan.study and target.is_dir() and _study(target) not in ("", job.scan.study):
+            raise OutputError(
+                f"{target} is the result of another study, of a series of the same name: choose "
+                "another output, or say --overwrite."
+            )
         note = f"Passed over: {target} is there already; --overwrite does it again."
         return Outcome(str(job.scan.path), None, 0.0, notes=(note,))
 
@@ -263,6 +272,12 @@ class Batch:
             clipped=report.clipped,
             notes=(*heard, *sidecars.notes),
         )
+
+
+def _study(directory: Path) -> str:
+    from meddenoise.io.dicom.listing import study_of  # imports pydicom
+
+    return study_of(directory)
 
 
 def _failed(job: Job, fault: Exception, began: float) -> Outcome:

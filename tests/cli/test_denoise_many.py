@@ -10,6 +10,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 import meddenoise as md
@@ -69,6 +70,28 @@ def test_of_three_scans_a_damaged_one_does_not_stop_the_others(
     assert "damaged or truncated" in first
     assert summary == "meddenoise: 1 of 3 scans failed."
     assert contents(tmp_path / "in") == before
+
+
+def test_another_study_is_not_passed_over_for_the_number_of_its_series(
+    cli: Any, make_series: Any, tmp_path: Path
+) -> None:
+    words = ("denoise", tmp_path / "in", tmp_path / "out", "--method", "median")
+    for number in (1, 2):
+        make_series("in/both", uid=f"1.2.3.{number}", number=number)
+    make_series("in/third", uid="1.2.3.3", number=3)
+    assert cli(*words).status == 0
+    again = cli(*words)
+    assert again.status == 0
+    assert again.out.count("is there already") == 3
+    for path in (tmp_path / "in/both").glob("2-*.dcm"):
+        slice_ = pydicom.dcmread(path)
+        slice_.StudyInstanceUID = "1.2.10"
+        slice_.save_as(path)
+    said = cli(*words)
+    assert said.status == 2
+    assert said.out.count("is there already") == 2
+    assert "series-2 is the result of another study" in said.err + said.out
+    assert cli(*words, "--overwrite").status == 0
 
 
 def test_a_glob(cli: Any, make_scan: Any, make_series: Any, tmp_path: Path) -> None:

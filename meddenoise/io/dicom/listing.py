@@ -18,7 +18,7 @@ from meddenoise.io.dicom.grouping import Stack, named, stacks_of
 from meddenoise.io.dicom.pixels import quiet
 from meddenoise.io.dicom.values import blaming, text
 
-__all__ = ["Listed", "list_series"]
+__all__ = ["Listed", "list_series", "study_of"]
 
 _KEY = token_bytes(16)  # so that a patient's number cannot be guessed by trying all there are
 
@@ -31,12 +31,14 @@ class Listed(NamedTuple):
         series: what chooses it there; ``None``: nothing need.
         relative: where its output goes.
         patient: see :class:`meddenoise.io.ScanFile`.
+        study: see there.
     """
 
     place: Path
     series: str | None
     relative: Path
     patient: str = ""
+    study: str = ""
 
 
 def list_series(paths: list[Path], root: Path, series: str | None = None) -> list[Listed]:
@@ -75,9 +77,18 @@ def list_series(paths: list[Path], root: Path, series: str | None = None) -> lis
             relative = relative / _folder_name(stack)
         place = _unique(relative, taken)
         where, name = numbers.of(stack, home, series)
-        listed.append(Listed(where, name or None, place, _patient(stack)))
+        study = text(stack.files[0].header, "StudyInstanceUID")
+        listed.append(Listed(where, name or None, place, _patient(stack), study))
     listed.extend(Listed(path, None, path.relative_to(root)) for path in broken)
     return listed
+
+
+def study_of(directory: Path) -> str:
+    """The StudyInstanceUID of the series in a directory; ``""`` where its first file has none."""
+    files = sorted(path for path in directory.iterdir() if path.is_file())
+    with quiet():
+        images, _, _ = open_files(files[:1])
+    return text(images[0].header, "StudyInstanceUID") if images else ""
 
 
 def _patient(stack: Stack) -> str:

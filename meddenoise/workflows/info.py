@@ -38,7 +38,7 @@ def info(
     """Geometry, units, value range and estimated noise of a scan; or a model's description.
 
     Args:
-        path: a scan, a directory of scans, or a model file.
+        path: a scan, a directory of scans, a DICOMDIR, or a model file.
         series: which DICOM series, where a directory holds several.
         units: ``"HU"`` for CT in a format without a place for it: its noise is then estimated in
             soft tissue. Where nothing is said and a scan looks like that, the advice says so.
@@ -78,7 +78,7 @@ def info(
                     f"{place} is a model, and {option} is for a scan: leave it out."
                 )
         return {"model": read_model_info(place), "hash": file_hash(place)}
-    if place.is_dir() and series is None:
+    if series is None and (place.is_dir() or place.name.upper() == "DICOMDIR"):
         scans = list_scans(place)
         if not scans:
             raise FileError(

@@ -6,7 +6,9 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
+from pydicom.fileset import FileSet
 
 
 def test_a_scan(cli: Any, scan: Path) -> None:
@@ -81,6 +83,19 @@ def test_a_directory_of_scans(cli: Any, make_scan: Any, tmp_path: Path) -> None:
     assert [Path(scan["path"]).name for scan in told] == ["a.nii.gz", "b.nii.gz", "c.nii.gz"]
     assert ["error" in scan for scan in told] == [False, True, False]
     assert "scan 3:" in cli("info", tmp_path / "in").out.splitlines()
+
+
+def test_a_medium_of_several_series(cli: Any, make_series: Any, tmp_path: Path) -> None:
+    medium = FileSet()
+    for number in (1, 2):
+        for path in make_series(f"{number}", uid=f"1.2.3.{number}", number=number).iterdir():
+            image = pydicom.dcmread(path)
+            image.StudyDate, image.StudyTime, image.StudyID = "20200101", "120000", "1"
+            medium.add(image)
+    medium.write(tmp_path / "medium")
+    said = cli("info", tmp_path / "medium/DICOMDIR", "--json")
+    assert (said.status, said.err) == (0, "")
+    assert [scan["shape"] for scan in json.loads(said.out)["scans"]] == [[20, 16, 4]] * 2
 
 
 @pytest.mark.parametrize(

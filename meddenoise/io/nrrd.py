@@ -64,7 +64,8 @@ class NrrdSource(HeaderSource):
         return (self.path, *self.data_files)
 
     def details(self) -> dict[str, Any]:
-        fields = [line.split(":")[0] for line in self.text.splitlines()[1:] if ":" in line]
+        lines = [line for line in self.text.splitlines()[1:] if not line.startswith("#")]
+        fields = [line.split(":")[0] for line in lines if ":" in line]
         return {"fields": fields, "magic": self.text.split("\n", 1)[0]}
 
 

@@ -121,6 +121,7 @@ def axes_of(
     if directions is None:
         return _axes_without_space(fields, count, path)
     rows = [None if row is None or np.isnan(row).any() else np.asarray(row) for row in directions]
+    rows, time = _without_time(rows)
     spatial = [axis for axis, row in enumerate(rows) if row is not None]
     if len(rows) != count or len(spatial) not in (2, 3) or count - len(spatial) > 1:
         raise FileError(f"{path}: {len(spatial)} of {count} axes lie in space, not two or three.")
@@ -140,7 +141,26 @@ def axes_of(
         affine[:3, 2] = _third_axis(vectors)
     affine[:3, 3] = origin * scale
     with np.errstate(invalid="ignore"):  # what is not finite is refused with the volume
-        return _numbered(fields, spatial, count, path), flips @ affine, (*oddities, *unknown)
+        return _numbered(fields, spatial, count, path, time), flips @ affine, (*oddities, *unknown)
+
+
+def _without_time(rows: list[NDArray | None]) -> tuple[list[NDArray | None], int | None]:
+    """Directions in a space of four dimensions, the last of which is time, as those in three.
+
+    So ITK writes images of four axes: as "space dimension: 4", which has no name.
+
+    Returns:
+        The directions, ``None`` for the axis that runs along time, and which that is. As they came
+        where no single axis, or another beside it, does.
+    """
+    known = [row for row in rows if row is not None]
+    if any(row.shape != (4,) for row in known):
+        return rows, None
+    along = [axis for axis, row in enumerate(rows) if row is not None and row[3] != 0]
+    if len(along) > 1 or any(np.any(rows[axis][:3]) for axis in along):  # type: ignore[index]
+        return rows, None
+    inner = [None if row is None or axis in along else row[:3] for axis, row in enumerate(rows)]
+    return inner, along[0] if along else None
 
 
 def _origin(fields: dict[str, Any], path: Path) -> NDArray[np.float64]:
@@ -149,8 +169,9 @@ def _origin(fields: dict[str, Any], path: Path) -> NDArray[np.float64]:
     if found is None:
         return np.zeros(3)
     origin = np.asarray(found, dtype=np.float64)
-    if origin.shape not in ((2,), (3,)):
+    if origin.shape not in ((2,), (3,), (4,)):
         raise DamagedScan(f"{path}: space origin has {origin.size} components, not 3.")
+    origin = origin[:3]  # beyond it there is time
     return np.pad(np.where(np.isnan(origin), 0.0, origin), (0, 3 - len(origin)))
 
 
@@ -211,9 +232,9 @@ def _kinds(fields: dict[str, Any], count: int) -> list[str]:
 
 
 def _numbered(
-    fields: dict[str, Any], spatial: list[int], count: int, path: Path
+    fields: dict[str, Any], spatial: list[int], count: int, path: Path, time: int | None = None
 ) -> tuple[int, ...]:
-    """0 for the channel axis, 1, 2, 3 for x, y, z."""
+    """0 for the channel axis (which ``time`` is whatever its kind), 1, 2, 3 for x, y, z."""
     kinds = _kinds(fields, count)
     allowed = set(_CHANNEL_KINDS)
     if str(fields.get("modality", "")).upper() == "DWMRI":
@@ -222,7 +243,7 @@ def _numbered(
     for axis in range(count):
         if axis in spatial:
             numbered.append(1 + spatial.index(axis))
-        elif kinds[axis] in allowed:
+        elif axis == time or kinds[axis] in allowed:
             numbered.append(0)
         else:
             raise FileError(
@@ -241,7 +262,8 @@ def _to_ras(fields: dict[str, Any], path: Path) -> tuple[NDArray[np.float64], tu
     signs = {"right": 1, "anterior": 1, "superior": 1, "left": -1, "posterior": -1, "inferior": -1}
     if len(words) == 3 and all(word in signs for word in words):
         return np.diag([*(float(signs[word]) for word in words), 1.0]), ()
-    note = f"The space {space!r} is not anatomical; it is taken as left, posterior, superior."
+    what = f"The space {space!r} is not anatomical" if space else "The space has no name"
+    note = f"{what}; it is taken as left, posterior, superior."
     return np.diag([-1.0, -1.0, 1.0, 1.0]), (note,)
 
 

@@ -68,6 +68,46 @@ def test_a_list_of_volumes_becomes_channels(tmp_path: Path, axis: int) -> None:
     np.testing.assert_array_equal(nrrd.read(str(tmp_path / "out.nrrd"))[0], array)
 
 
+@pytest.mark.parametrize("space", ["", "left-posterior-superior-time"])
+def test_a_series_in_space_and_time_as_itk_writes_it(tmp_path: Path, space: str) -> None:
+    values = np.random.default_rng(0).integers(0, 9, (5, 4, 3, 2)).astype(np.float32)
+    images = [sitk.GetImageFromArray(volume) for volume in values]
+    for image in images:
+        image.SetSpacing((1, 2, 3))
+        image.SetOrigin((5, 6, 7))
+        image.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1))
+    path = tmp_path / "in.nrrd"
+    sitk.WriteImage(sitk.JoinSeries(images, 0.0, 2.5), str(path))
+    if space:
+        named = path.read_bytes().replace(b"space dimension: 4", b"space: " + space.encode())
+        path.write_bytes(named)
+    one = tmp_path / "one.nrrd"
+    sitk.WriteImage(images[0], str(one))
+    volume = io.read(path)
+    np.testing.assert_array_equal(volume.array, values.transpose(0, 3, 2, 1))
+    np.testing.assert_array_equal(volume.affine, io.read(one).affine)
+    assert any("no name" in oddity for oddity in volume.source.oddities) == (not space)
+    io.write(volume.with_array(volume.array + 1), tmp_path / "out.nrrd")
+    assert header_of(tmp_path / "out.nrrd") == header_of(path)
+    np.testing.assert_array_equal(nrrd.read(str(tmp_path / "out.nrrd"))[0].T, values + 1)
+
+
+@pytest.mark.parametrize(
+    "directions",
+    ["(1,0,0,1) (0,1,0,0) (0,0,1,0) (0,0,0,1)", "(1,0,0,0) (0,1,0,0) (0,0,1,0) (0,0,1,1)"],
+)
+def test_axes_that_run_through_space_and_time_at_once_are_refused(
+    tmp_path: Path, directions: str
+) -> None:
+    path = tmp_path / "in.nrrd"
+    path.write_bytes(
+        b"NRRD0004\ntype: uchar\ndimension: 4\nspace dimension: 4\nsizes: 1 1 1 2\n"
+        b"space directions: " + directions.encode() + b"\nencoding: raw\n\n\x00\x01"
+    )
+    with pytest.raises(FileError, match="4 of 4 axes lie in space"):
+        io.read(path)
+
+
 @pytest.mark.parametrize("space", ["RAS", "left-anterior-superior", "left-posterior-superior"])
 def test_every_anatomical_space_means_the_same_to_itk(tmp_path: Path, space: str) -> None:
     orthogonal = np.array([[0.0, 0.4, 0], [-0.7, 0, 0], [0, 0, 5.0]])

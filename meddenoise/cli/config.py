@@ -28,7 +28,7 @@ def schema() -> None:
 
 @app.command()
 def show(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file for train.")],
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as in train."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from meddenoise.cli.options import Device, Json, Overwrite, Series, Units
+from meddenoise.cli.options import Json, Overwrite, Series, Units
 from meddenoise.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -114,7 +114,13 @@ def denoise(
         ),
     ] = None,
     series: Series = None,
-    device: Device = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto, cpu, cuda, cuda:1, mps; auto takes a GPU where there is one. Methods "
+            "without a network compute on the processor."
+        ),
+    ] = "auto",
     overwrite: Overwrite = False,
     dtype: Annotated[
         str,

@@ -79,7 +79,8 @@ class NoiseConfig(Strict):
     one nothing is. ``stabilise`` makes the noise of what the network gets Gaussian, with a
     standard deviation of 1, and its result is brought back without bias: ``rician`` for magnitude
     MRI, ``anscombe`` for counted photons, ``auto`` by what the scans' noise is estimated to be.
-    ``coils`` without a name: whose sum of squares a magnitude image is.
+    ``coils`` without a name: whose sum of squares a magnitude image is, for ``rician`` and
+    ``auto``.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -102,6 +103,8 @@ class NoiseConfig(Strict):
             return self
         if not options and not self.model_fields_set:
             raise ValueError("it needs the name of a noise model, or stabilise")
+        if "coils" in options and self.stabilise not in ("rician", "auto"):
+            raise ValueError("coils says nothing without stabilise rician or auto")
         coils = options.pop("coils", 1)
         if isinstance(coils, bool) or not isinstance(coils, int) or coils < 1:
             raise ValueError(f"coils is a whole number of at least 1, not {coils!r}")

@@ -78,16 +78,26 @@ def fit(
         directory: keep checkpoints and logs there.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         progress: show a progress bar.
-        data: other keys of a configuration's ``data`` section, such as ``augment``.
+        data: other keys of a configuration's ``data`` section, such as ``augment``; none of those
+            that say how files are found, read or kept.
         stabilise: make the scans' noise Gaussian around the network: ``"auto"``, ``"none"``,
             ``"rician"`` or ``"anscombe"``.
-        coils: whose sum of squares a magnitude image is, for its stabilisation.
+        coils: whose sum of squares a magnitude image is, for ``"rician"`` and ``"auto"``.
         training: keys of its ``training`` section, such as ``steps`` or ``learning_rate``.
 
     Returns:
         The denoiser: call it with a volume, or ``save`` it.
+
+    Raises:
+        ConfigError: an unknown key or an impossible value, one that says nothing to scans in
+            memory, paths instead of scans, or scans that the trainer cannot learn from.
+        ParameterError: an image of a wrong number of axes, or no such device.
+        GeometryError: a target on another grid than its image.
+        InputError: a scan that is constant or has no finite voxel.
+        MeddenoiseError: the training diverged.
     """
     scans = _in_memory(images, targets)
+    _check_kept(data or {}, stabilise, coils)
     if patch is None:
         patch = [64, 64, 32] if scans[0].volume.dims == 3 else [64, 64]
     if not isinstance(patch, Sequence) or not all(isinstance(n, int | np.integer) for n in patch):
@@ -109,8 +119,6 @@ def fit(
             "seed": seed,
         }
     )
-    if config.data.cache == "disk":
-        raise ConfigError("data.cache disk is for scans in files, and fit takes them in memory.")
     module = network if isinstance(network, nn.Module) else new_network(config, trainer.inputs)
     place = None if directory is None else Path(directory)
     return fit_prepared(
@@ -338,6 +346,19 @@ def _in_memory(images: Any, targets: Any) -> list[Prepared]:
             image.check_same_grid(partner, names=(f"image {number}", f"target {number}"))
         scans.append(Prepared(f"scan {number}", image, partner))
     return scans
+
+
+def _check_kept(data: dict[str, Any], stabilise: str, coils: int) -> None:
+    """Raise for what a fit of scans in memory would not look at."""
+    of_files = ("images", "targets", "series", "units", "split", "cache_directory")
+    said = [key for key in of_files if data.get(key) is not None]
+    said += ["cache disk"] if data.get("cache") == "disk" else []
+    if said:
+        raise ConfigError(
+            f"data.{said[0]} is for scans in files, and fit takes them in memory: leave it out."
+        )
+    if coils != 1 and stabilise in ("none", "anscombe"):
+        raise ConfigError("coils is for stabilise='rician' or 'auto': say one, or leave it out.")
 
 
 def _as_list(given: Any) -> list[Any]:

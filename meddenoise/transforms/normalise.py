@@ -93,6 +93,7 @@ class NormaliseIntensityd(MapTransform, InvertibleTransform):
 
     Args:
         keys: the images to normalise.
+        method: see :class:`NormaliseIntensity`.
         like: a key whose statistics serve all: a noisy image and its clean target must go
             through one and the same map. None: each by its own.
         allow_missing_keys: as in MONAI.

@@ -283,6 +283,8 @@ def _none_injected(noise: NoiseConfig) -> dict[str, Any] | None:
     """A section of noise without the model whose options it has: how it is stabilised stays."""
     if noise.stabilise == "none":
         return None
+    if noise.stabilise == "anscombe":
+        return {"stabilise": "anscombe"}
     coils = NOISES.options(str(noise.name)).model_fields.get("coils")
     own = 1 if coils is None else coils.default
     return {"stabilise": noise.stabilise, "coils": noise.options.get("coils", own)}

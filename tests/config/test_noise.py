@@ -67,6 +67,8 @@ def test_no_section_is_no_stabilisation() -> None:
         ("{stabilise: auto, coil: 4}", "'coil' is no key without .*did you mean 'coils'"),
         ("{stabilise: rician, coils: 0}", "coils is a whole number of at least 1, not 0"),
         ("{stabilise: rician, coils: true}", "coils is a whole number of at least 1, not True"),
+        ("{stabilise: anscombe, coils: 2}", "coils says nothing without stabilise rician or auto"),
+        ("{coils: 2}", "coils says nothing without stabilise rician or auto"),
         ("{name: 3}", "noise.name must be a text"),
         ("auto", "noise must be a section with keys of its own"),
     ],

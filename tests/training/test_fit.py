@@ -227,6 +227,9 @@ def test_voxels_that_are_not_finite_do_no_harm() -> None:
         (noisy(16, 16), noisy(16, 15), {}, GeometryError, "image 0 has shape"),
         (noisy(16, 16), None, {"device": "cuda:9"}, ParameterError, "no device"),
         (noisy(16, 16), None, {"network": build_network("unet")}, ConfigError, "sees 3 axes"),
+        (noisy(16, 16), None, {"data": {"units": "HU"}}, ConfigError, r"data\.units is for"),
+        (noisy(16, 16), None, {"data": {"targets": "a"}}, ConfigError, r"data\.targets is for"),
+        (noisy(16, 16), None, {"coils": 2}, ConfigError, "coils is for stabilise"),
     ],
 )
 def test_what_cannot_be_fitted(

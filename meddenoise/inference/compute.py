@@ -57,7 +57,7 @@ class Compute:
         inputs: channels that the network gets.
 
     Raises:
-        ParameterError: a precision that the device does not have.
+        ParameterError: a precision that the device does not have, or a network of other axes.
     """
 
     def __init__(
@@ -69,6 +69,11 @@ class Compute:
         inputs: int = 1,
     ) -> None:
         self.device, self.dims, self.settings = device, dims, settings
+        axes = len(getattr(network, "multiple", range(dims)))
+        if axes != dims:
+            raise ParameterError(
+                f"The network is for {axes}-D images and dims is {dims}: give dims={axes}."
+            )
         if settings.precision == "fp16" and device.type == "cpu":
             raise ParameterError(
                 "inference.precision fp16 needs a GPU: take bf16 or fp32 on a CPU."
@@ -155,9 +160,13 @@ class Compute:
         tile = " x ".join(map(str, plan.tile))
         limit = math.prod(plan.tile) // 2
         if begun or limit < math.prod(self.multiple) or self.settings.tile is not None:
+            less = (
+                f"inference.tile_voxels at most {limit:,}"
+                if self.settings.tile is None
+                else "a smaller inference.tile"
+            )
             raise ParameterError(
-                f"There is not enough memory for tiles of {tile} voxels: free some, or give "
-                f"inference.tile_voxels at most {limit:,}."
+                f"There is not enough memory for tiles of {tile} voxels: free some, or give {less}."
             ) from fault
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -22,7 +22,7 @@ from meddenoise.hashing import file_hash
 from meddenoise.inference.compute import Compute, Second
 from meddenoise.inference.export import exported
 from meddenoise.inference.model_file import load_model, save_model
-from meddenoise.inference.planes import as_image, through
+from meddenoise.inference.planes import as_image, as_level, through
 from meddenoise.inference.restore import restore
 from meddenoise.inference.stabilised import stabilisation_around
 from meddenoise.inference.sums import Sums
@@ -52,6 +52,7 @@ class Denoiser:
 
     Raises:
         ConfigError: ``inference.tile`` has another number of axes.
+        ParameterError: the network has, or the device lacks the precision.
     """
 
     def __init__(
@@ -239,10 +240,11 @@ class Denoiser:
         A constant image (a blank time point) has no noise, and comes back as it is.
 
         Args:
-            array: the intensities; whole numbers come back as float32, or float64 if that is too
-                narrow for them.
+            array: the intensities; all but float64 come back as float32, whole numbers as float64
+                if that is too narrow for them.
             valid: which voxels were measured, of those that are finite; the others are filled with
-                the mean for the network. What is not finite comes back as it is.
+                the mean for the network. What is not finite, or what a masked array masks, comes
+                back as it is.
             sigma: as for a call; estimated from what is valid if None.
             progress: called with the finished fraction.
 
@@ -251,6 +253,7 @@ class Denoiser:
                 of two or three axes; or as for a call.
             ModelError: the network gives another shape, or numbers that are not finite.
         """
+        masked = np.ma.getmaskarray(array) if np.ma.is_masked(array) else False
         array, valid = as_image(array, valid)
         if self.stabilise.method == "none":
             clean = self._plain(array, valid, sigma, progress)
@@ -260,7 +263,7 @@ class Denoiser:
             level = 1.0 if self.noise_map else None
             clean = self._stabilised(array, valid, around, 0, level, progress)
         if valid is not None:
-            np.copyto(clean, array, where=~np.isfinite(array))
+            np.copyto(clean, array, where=~np.isfinite(array) | masked)
         return clean
 
     def _stabilised(
@@ -337,18 +340,7 @@ class Denoiser:
         if sigma is None:
             known = array if measured is None else np.where(measured, array, np.nan)
             sigma = scan_sigma(Volume.from_array(known))
-        level = np.asarray(sigma)
-        if level.shape not in ((), array.shape):
-            raise ParameterError(
-                f"sigma is one number, or a map of the scan's shape {array.shape}, not of "
-                f"{level.shape}."
-            )
-        if not (np.isfinite(level) & (level >= 0)).all():
-            raise ParameterError(
-                "sigma must be finite and at least 0 (standard deviation of the noise, in the "
-                "scan's units)."
-            )
-        return level.astype(np.float32)
+        return as_level(sigma, array.shape).astype(np.float32)
 
     def run(
         self,

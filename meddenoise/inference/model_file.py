@@ -63,9 +63,11 @@ def _complete(info: Any) -> bool:
     return (
         isinstance(network, dict)
         and isinstance(network.get("name"), str)
-        and network.get("dims") in (2, 3)
+        and isinstance(network.get("dims"), int)
+        and network["dims"] in (2, 3)
         and network.get("inputs", 1) in (1, 2)
         and isinstance(network.get("options", {}), dict)
+        and {"name", "dims", "inputs"}.isdisjoint(network.get("options", {}))
         and isinstance(info.get("normalise"), dict)
         and isinstance(info.get("inference", {}), dict)
         and isinstance(info.get("stabilise", {}), dict)

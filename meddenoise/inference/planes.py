@@ -14,7 +14,7 @@ from meddenoise.errors import ModelError, ParameterError
 from meddenoise.transforms.normalisation import Normalisation
 from meddenoise.volume import Volume
 
-__all__ = ["as_image", "as_input", "in_units", "plane_ranges", "through"]
+__all__ = ["as_image", "as_input", "as_level", "in_units", "plane_ranges", "through"]
 
 # A part of a scan is about so many voxels, and so a few megabytes: several are under way at once.
 _PART = 2**20
@@ -30,12 +30,12 @@ def plane_ranges(shape: Sequence[int]) -> Iterator[tuple[int, int]]:
 def as_image(
     array: NDArray[Any], valid: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.floating], NDArray[np.bool_] | None]:
-    """An image and where it was measured; whole numbers as a volume has them.
+    """An image as a volume has it, and where it was measured.
 
-    What is no finite number was not measured; ``None`` for everywhere.
+    What is no finite number, or is masked, was not measured; ``None`` for everywhere.
 
     Raises:
-        ParameterError: no image of two or three axes, or two shapes.
+        ParameterError: no image of two or three axes, none of real numbers, or two shapes.
     """
     if np.ndim(array) not in (2, 3):
         raise ParameterError(
@@ -47,13 +47,34 @@ def as_image(
             f"valid is of shape {np.shape(valid)} and the image of {np.shape(array)}: give one for "
             "each voxel."
         )
-    floating = np.issubdtype(np.asarray(array).dtype, np.floating)
-    image = np.asarray(array) if floating else Volume.from_array(array).array[0]
+    volume = Volume.from_array(array)
     measured = None if valid is None else np.asarray(valid, dtype=bool)
-    finite = np.isfinite(image)
-    if not finite.all():
-        measured = finite if measured is None else measured & finite
-    return image, measured
+    known = volume.valid[0]
+    if not known.all():
+        measured = known if measured is None else measured & known
+    return volume.array[0], measured
+
+
+def as_level(sigma: Any, shape: Sequence[int]) -> NDArray[np.floating]:
+    """The noise's standard deviation as an array: one number, or a map of an image's shape.
+
+    Raises:
+        ParameterError: neither of the two, or no finite numbers from 0 on.
+    """
+    level = np.asarray(sigma)
+    if level.dtype.kind not in "fiu":
+        raise ParameterError(f"sigma is a number in the scan's units, not {sigma!r}.")
+    if level.shape not in ((), tuple(shape)):
+        raise ParameterError(
+            f"sigma is one number, or a map of the scan's shape {tuple(shape)}, not of "
+            f"{level.shape}."
+        )
+    if not (np.isfinite(level) & (level >= 0)).all():
+        raise ParameterError(
+            "sigma must be finite and at least 0 (standard deviation of the noise, in the "
+            "scan's units)."
+        )
+    return level
 
 
 def as_input(

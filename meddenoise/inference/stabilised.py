@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from meddenoise.config import StabiliseConfig
 from meddenoise.errors import ModelError, ParameterError
+from meddenoise.inference.planes import as_level
 from meddenoise.noise.stabilise import Stabilisation, find_stabilisation
 from meddenoise.volume import Volume
 
@@ -47,7 +48,7 @@ def stabilisation_around(
     around = find_stabilisation(
         volume,
         asked,
-        sigma=None if sigma is None else float(sigma),
+        sigma=None if sigma is None else float(as_level(sigma, ())),
         coils=coils or trained.coils,
     )
     if around.why:

@@ -112,10 +112,10 @@ class Summed:
 
     @property
     def blank(self) -> bool:
-        """Whether there is nothing in any channel."""
-        return all(sums.blank for sums in self.sums)
+        """Whether there is nothing in it: no finite voxel, or all channels are of one value."""
+        return not self.lowest < max(sums.high for sums in self.sums)
 
     @property
     def lowest(self) -> float:
-        """The smallest value of the first channel; infinite if none is finite."""
-        return self.sums[0].low
+        """The smallest value; infinite if none is finite."""
+        return min(sums.low for sums in self.sums)

@@ -34,10 +34,12 @@ class ReadyDenoiser:
 
     Args:
         denoiser: holds the network; trained by :func:`meddenoise.workflows.pretrain.pretrain`.
+        as_told: compute in the precision of the denoiser's settings, which somebody asked for,
+            whatever is fast here.
     """
 
-    def __init__(self, denoiser: Denoiser) -> None:
-        self.denoiser = denoiser
+    def __init__(self, denoiser: Denoiser, *, as_told: bool = False) -> None:
+        self.denoiser, self._as_told = denoiser, as_told
 
     @classmethod
     def load(
@@ -60,11 +62,12 @@ class ReadyDenoiser:
             ConfigError: see :meth:`meddenoise.Denoiser.load`.
         """
         file, options = shipped_weights(dims), dict(inference or {})
+        as_told = "precision" in options
         try:
             told = json.dumps(options, sort_keys=True)
         except TypeError:  # which is told of below
-            return cls(Denoiser.load(file, device=device, inference=options))
-        return cls(_loaded(file, file.stat().st_mtime_ns, str(device), told))
+            return cls(Denoiser.load(file, device=device, inference=options), as_told=as_told)
+        return cls(_loaded(file, file.stat().st_mtime_ns, str(device), told), as_told=as_told)
 
     @property
     def network(self) -> nn.Module:
@@ -172,7 +175,7 @@ class ReadyDenoiser:
     ) -> Callable[[], AbstractContextManager[object]]:
         """In what the network computes, for values so far from their mean."""
         device = self.denoiser.device
-        if exact or farthest >= _EXACT_ENOUGH or not has_fast_bf16(device):
+        if exact or self._as_told or farthest >= _EXACT_ENOUGH or not has_fast_bf16(device):
             return nullcontext
         return lambda: torch.autocast(device.type, torch.bfloat16)
 

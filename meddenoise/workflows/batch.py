@@ -112,14 +112,26 @@ class Batch:
     sidecars: Callable[[Job, Volume, Path], Sidecars] = _carried
     after: Callable[[Job, Outcome], Outcome] = _as_it_is
 
-    def all(self, jobs: Sequence[Job], progress: Progress | None = None) -> list[Outcome]:
+    def all(
+        self,
+        jobs: Sequence[Job],
+        progress: Progress | None = None,
+        *,
+        inputs: Collection[str] | None = None,
+    ) -> list[Outcome]:
         """One outcome a job; one that fails does not stop the others.
 
         The next scan is read while one is denoised. A scan whose result is there already is passed
         over, unless it is to be replaced.
+
+        Args:
+            jobs: the scans.
+            progress: called with the finished fraction.
+            inputs: the real paths that are not replaced, where others read scans as well; those of
+                the jobs if ``None``.
         """
         outcomes: list[Outcome] = []
-        kept = inputs_of(jobs)
+        kept = inputs_of(jobs) if inputs is None else inputs
 
         def opened() -> Iterator[Opened | Outcome]:
             for job in jobs:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from meddenoise.errors import InputError, MissingDependency, ParameterError
@@ -56,6 +57,7 @@ def denoise_on_cluster(
     jobs: Sequence[Job],
     how: Mapping[str, Any],
     *,
+    inputs: Collection[str] | None = None,
     overwrite: bool = False,
     writing: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -66,6 +68,8 @@ def denoise_on_cluster(
         said: see :func:`check_cluster`.
         jobs: scans, whose files every worker must see under the same names.
         how: what :func:`~meddenoise.workflows.ways.way_to_denoise` takes.
+        inputs: the real paths that are not replaced, where others read scans as well; those of
+            the jobs if ``None``.
         overwrite: replace existing outputs (never inputs).
         writing: what else :func:`meddenoise.io.write` takes.
         progress: called with the finished fraction.
@@ -83,10 +87,12 @@ def denoise_on_cluster(
     }
     outcomes: dict[int, Outcome] = {}
     sent: dict[Any, int] = {}
-    kept = inputs_of(jobs)
+    kept = inputs_of(jobs) if inputs is None else inputs
+    taken: set[Path] = set()
     with _client(said) as client:
         for number, job in enumerate(jobs):
-            fault = _in_the_way(job, jobs[:number], kept)
+            fault = _in_the_way(job, taken, kept)
+            taken.add(job.target)
             if fault is not None:
                 outcomes[number] = Outcome(str(job.scan.path), None, 0.0, error=fault)
                 continue
@@ -111,11 +117,11 @@ def _absolute(model: Any) -> str | None:
     return None if model is None else str(path_of(model).absolute())
 
 
-def _in_the_way(job: Job, before: Sequence[Job], inputs: frozenset[str]) -> str | None:
+def _in_the_way(job: Job, taken: Collection[Path], inputs: Collection[str]) -> str | None:
     """Why a scan is not sent: no worker sees what the others read and write."""
     if os.path.realpath(job.target) in inputs:
         return f"{job.target} is another input, and inputs are never overwritten."
-    if any(other.target == job.target for other in before):
+    if job.target in taken:
         return f"{job.target} is the result of another scan of the same name already."
     return None
 

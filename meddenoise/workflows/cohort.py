@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from meddenoise.workflows.batch import Batch, Outcome, Progress
@@ -16,6 +16,7 @@ def denoise_cohort(
     batch: Batch,
     how: Mapping[str, Any],
     *,
+    inputs: Collection[str] | None = None,
     shared: bool = False,
     cluster: str | None = None,
     progress: Progress | None = None,
@@ -27,6 +28,8 @@ def denoise_cohort(
         batch: how, in this process.
         how: the same for another process: what
             :func:`~meddenoise.workflows.ways.way_to_denoise` takes.
+        inputs: the real paths of all that the call and the other shares read, which is not
+            replaced; those of the jobs if ``None``.
         shared: the jobs are a share of more.
         cluster: see :func:`meddenoise.workflows.cluster.check_cluster`.
         progress: called with the finished fraction.
@@ -41,10 +44,11 @@ def denoise_cohort(
             cluster,
             jobs,
             how,
+            inputs=inputs,
             overwrite=batch.overwrite,
             writing=batch.writing,
             progress=progress,
         )
     if len(jobs) == 1 and not shared:
         return [batch.after(jobs[0], batch.one(jobs[0], progress))]
-    return batch.all(jobs, progress)
+    return batch.all(jobs, progress, inputs=inputs)

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from meddenoise.errors import ParameterError
 from meddenoise.io import read
 from meddenoise.volume import Volume
 from meddenoise.workflows.batch import (
@@ -15,6 +16,7 @@ from meddenoise.workflows.batch import (
     Outcome,
     Progress,
     check_contents,
+    inputs_of,
     way_to_denoise,
 )
 from meddenoise.workflows.cohort import denoise_cohort
@@ -69,8 +71,9 @@ def denoise(
         strength: how much of what is found to be noise is taken away, 0 to 1.
         units: ``"HU"`` for CT in a format without a place for it (all but DICOM): its noise is then
             estimated in soft tissue.
-        series: which DICOM series, where a directory holds several.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+        series: which DICOM series, where ``scan`` is a directory that holds several.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ... for a network; filters without one compute
+            on the processor.
         progress: called with the finished fraction, by a model and the network that ships; a filter
             calls it not.
 
@@ -80,7 +83,7 @@ def denoise(
     Raises:
         ParameterError: both ``model`` and ``method``, an impossible option, one that the method
             does not look at (a sigma for ``"median"``), a stabilisation that does not fit the scan,
-            or units that its header contradicts.
+            units that its header contradicts, or a series of a scan that is in memory.
         ConfigError: no such method or option.
         MissingDependency: the method needs an optional package.
         InputError: the scan or the model cannot be used.
@@ -88,6 +91,8 @@ def denoise(
     """
     if isinstance(scan, (str, os.PathLike)):
         volume = read(scan, series=series)
+    elif series is not None:
+        raise ParameterError("series chooses among the files of a directory: leave it out here.")
     elif isinstance(scan, Volume):
         volume = scan
     else:
@@ -201,12 +206,19 @@ def denoise_files(
         overwrite=overwrite,
         allow_irregular=bool(writing.get("allow_irregular", False)),
     )
+    inputs = inputs_of(jobs)  # the other shares', too
     if share is not None:
         jobs = shard_of(jobs, share)
     noise.check(jobs, resumes=len(jobs) > 1 or share is not None or cluster is not None)
     batch = Batch(way, overwrite, writing, after=noise.keep)
     outcomes = denoise_cohort(
-        jobs, batch, how, shared=share is not None, cluster=cluster, progress=progress
+        jobs,
+        batch,
+        how,
+        inputs=inputs,
+        shared=share is not None,
+        cluster=cluster,
+        progress=progress,
     )
     if cluster is None:
         return outcomes

@@ -45,11 +45,17 @@ class Shipped(Mapping[int, "ReadyDenoiser"]):
     Raises:
         ModelError: the weights are missing or altered.
         ConfigError: an option that says nothing of how a network is run.
+        ParameterError: its result is to be restored.
     """
 
     def __init__(self, device: str, options: Mapping[str, Any]) -> None:
         from meddenoise.pretrained import shipped_dims, shipped_weights
 
+        if options.get("restore") is True:
+            raise ParameterError(
+                "inference.restore is for networks that ignore a voxel's own value, and the one "
+                "that ships with meddenoise looks at it: leave restore out."
+            )
         if not shipped_dims():
             shipped_weights()  # says so
         self._known, tile = shipped_dims(), options.get("tile")
@@ -102,9 +108,17 @@ def denoise_ready(
     Raises:
         ParameterError: a scan of another number of axes, or noise that cannot be estimated.
     """
+    from meddenoise.pretrained import shipped_dims
     from meddenoise.pretrained.thick import ready_for
 
     ready = ready_for(networks, volume.spacing, volume.shape)
+    if ready is None and isinstance(networks, Shipped) and volume.dims in shipped_dims():
+        axes = next(iter(networks))
+        raise ParameterError(
+            f"The image is {volume.dims}-D, and the network that ships with meddenoise is for "
+            f"{axes}-D scans where inference.tile has {axes} axes: give it {volume.dims}, or leave "
+            "it out."
+        )
     if ready is None:
         raise ParameterError(
             f"The image is {volume.dims}-D, and the network that ships with meddenoise is for "

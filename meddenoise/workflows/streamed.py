@@ -40,8 +40,8 @@ class Streamed(Protocol):
 
     Attributes:
         untouched: voxels that are not finite, and stay as they are.
-        blank: whether there is nothing in any channel.
-        lowest: the smallest value of the first channel; infinite if none is finite.
+        blank: whether there is nothing in it: no finite voxel, or all channels are of one value.
+        lowest: the smallest value; infinite if none is finite.
         head: the result without its voxels.
     """
 

@@ -87,6 +87,7 @@ def train(
         ConfigError: the configuration, or its scans, do not make sense.
         OutputError: the directory exists, or cannot be written.
         InputError: a scan that cannot be read or learned from.
+        MeddenoiseError: the training diverged.
     """
     config = _as_config(config, overrides)
     noise = _noise(config)

@@ -98,6 +98,10 @@ def test_too_little_memory_for_any_tile_is_an_error_with_advice() -> None:
         pytest.raises(ParameterError, match=r"not enough memory for tiles of .* free some"),
     ):
         run(one, torch.randn(1, 8, 8, 8))
+    # Where a tile is given, its voxels are no matter of memory.
+    said = Compute(network, 3, torch.device("cpu"), InferenceConfig(tile=[8, 8, 8]))
+    with pytest.raises(ParameterError, match=r"or give a smaller inference\.tile\."):
+        run(said, torch.randn(1, 8, 8, 8))
 
 
 def test_half_precision_is_near_and_in_between_floats() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from meddenoise.config import InferenceConfig, NormaliseConfig
+from meddenoise.config import InferenceConfig, NormaliseConfig, StabiliseConfig
 from meddenoise.errors import ConfigError, ModelError, ParameterError
 from meddenoise.inference import Denoiser
 from meddenoise.networks import build_network
@@ -314,3 +314,44 @@ def test_what_is_not_finite_in_an_array_was_not_measured(shape: tuple[int, ...])
     valid[7:9] = False
     masked = run.denoise_array(array, valid)
     np.testing.assert_array_equal(np.isfinite(masked), np.isfinite(array))
+
+
+def test_what_is_masked_in_an_array_was_not_measured_and_stays() -> None:
+    array = scan(12, 10, 8)
+    given = np.ma.masked_array(array.copy(), mask=np.zeros(array.shape, bool))
+    given[:2] = 1e6
+    given[:2] = np.ma.masked
+    run = denoiser(unet(stir=0.1))
+    found = run.denoise_array(given)
+    np.testing.assert_array_equal(found, run(Volume.from_array(given)).array[0])
+    np.testing.assert_array_equal(found[:2], 1e6)
+    assert np.abs(found[2:]).max() < 1e3
+
+
+@pytest.mark.parametrize("kind", ["f2", ">f4", ">f8", "g"])
+def test_floats_of_any_width_are_those_of_a_volume(kind: str) -> None:
+    """Half precision does not hold the difference of two of its numbers."""
+    array = np.random.default_rng(0).uniform(-60_000, 60_000, size=(24, 24, 12)).astype(kind)
+    run = Denoiser(
+        unet(stir=0.1),
+        normalise=NormaliseConfig(method="percentile"),
+        inference=InferenceConfig(restore=True),
+        device="cpu",
+    )
+    found = run.denoise_array(array)
+    expected = run(Volume.from_array(array)).array[0]
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_network_of_other_axes_is_named() -> None:
+    with pytest.raises(ParameterError, match=r"for 2-D images and dims is 3: give dims=2\."):
+        Denoiser(unet(2), device="cpu")
+
+
+@pytest.mark.parametrize("way", ["none", "rician"])
+def test_a_sigma_in_words_is_named(way: Any) -> None:
+    network = build_network("unet", dims=3, channels=[2, 2], inputs=2)
+    run = Denoiser(network, noise_map=True, stabilise=StabiliseConfig(method=way), device="cpu")
+    with pytest.raises(ParameterError, match="number in the scan's units, not '5%'"):
+        run(Volume.from_array(scan(16, 16, 16)), sigma="5%")  # type: ignore[arg-type]

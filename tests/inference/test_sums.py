@@ -5,7 +5,7 @@ import pytest
 
 from meddenoise.errors import ParameterError
 from meddenoise.inference import sums
-from meddenoise.inference.sums import Sums
+from meddenoise.inference.sums import Summed, Sums
 from meddenoise.transforms.normalisation import Normalisation
 
 
@@ -38,6 +38,21 @@ def test_nothing_in_it() -> None:
     assert Sums.of([np.full((2, 2), np.nan)]).blank
     assert Sums.of([np.full((2, 2), 3.0)]).blank
     assert not Sums.of([np.arange(4.0)]).blank
+
+
+@pytest.mark.parametrize(
+    ("channels", "blank", "lowest"),
+    [
+        ([3.0, 3.0], True, 3.0),
+        ([np.nan, 3.0], True, 3.0),
+        ([np.nan, np.nan], True, np.inf),
+        ([3.0, 2.0], False, 2.0),  # as where a scan is read whole
+    ],
+)
+def test_nothing_in_any_channel(channels: list[float], blank: bool, lowest: float) -> None:
+    found = Summed()
+    found.sums = [Sums.of([np.full((2, 2), value)]) for value in channels]
+    assert (found.blank, found.lowest) == (blank, lowest)
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

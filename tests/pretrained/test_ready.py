@@ -114,3 +114,18 @@ def test_the_second_pass_that_fits() -> None:
     along = Correlation(((0.0,),) * 3)
     assert Assumed(1.0, None, along, (), ()).second == "negative"
     assert Assumed(1.0, RicianStabilisation(1.0), along, (), ()).second == "shifted"
+
+
+def test_the_precision_that_is_asked_for_is_computed_in(
+    monkeypatch: pytest.MonkeyPatch, ready: ReadyDenoiser
+) -> None:
+    monkeypatch.setattr("meddenoise.pretrained.ready.has_fast_bf16", lambda device: True)
+    _, noisy = scene(10.0)
+    exact = ready(noisy, exact=True)
+    full, half = (
+        ReadyDenoiser.load(device="cpu", inference={"precision": kind})(noisy)
+        for kind in ("fp32", "bf16")
+    )
+    np.testing.assert_array_equal(full, exact)
+    np.testing.assert_array_equal(half, ready(noisy))
+    assert not np.array_equal(half, exact)

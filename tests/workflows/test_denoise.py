@@ -52,6 +52,12 @@ def test_how_must_be_said_once(model: Path) -> None:
         md.denoise(noisy(8, 8), model=model, method="median")
 
 
+@pytest.mark.parametrize("scan", [noisy(8, 8), md.Volume.from_array(noisy(8, 8))])
+def test_a_series_is_chosen_among_files(scan: np.ndarray | md.Volume) -> None:
+    with pytest.raises(ParameterError, match="series chooses among the files"):
+        md.denoise(scan, method="median", series="3")
+
+
 @pytest.mark.parametrize(("value", "told"), [(7, "constant, 7"), (np.nan, "no voxel is finite")])
 def test_there_must_be_something_in_it(value: float, told: str) -> None:
     with pytest.raises(FileError, match=told):
@@ -102,6 +108,27 @@ def test_the_result_of_another_scan_is_not_taken_for_its_own(tmp_path: Path) -> 
         )
     [share] = denoise_files(tmp_path / "in", tmp_path / "out", method="median", shard="3/3")
     assert "another scan of the same name" in str(share.error)
+
+
+@pytest.mark.parametrize("cluster", [None, "local:1"])
+def test_a_share_does_not_replace_what_another_share_reads(
+    tmp_path: Path, cluster: str | None
+) -> None:
+    if cluster:
+        pytest.importorskip("distributed")
+    for name in ("a", "b", "into/a"):
+        md.write(md.Volume.from_array(noisy(8, 8, 8)), tmp_path / f"in/{name}.nii")
+    before = (tmp_path / "in/into/a.nii").read_bytes()
+    [outcome] = denoise_files(
+        tmp_path / "in/**/*.nii",
+        tmp_path / "in/into",
+        method="median",
+        shard="1/3",
+        cluster=cluster,
+        overwrite=True,
+    )
+    assert "a.nii is another input, and inputs are never overwritten" in str(outcome.error)
+    assert (tmp_path / "in/into/a.nii").read_bytes() == before
 
 
 def test_a_scan_of_another_kind_is_warned_of(model: Path, tmp_path: Path) -> None:

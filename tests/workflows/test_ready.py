@@ -86,7 +86,7 @@ def test_tiles_that_are_said_are_for_images_of_as_many_axes(scans: Any) -> None:
     with pytest.warns(UserWarning, match="The noise is taken"):
         clean = md.denoise(noisy, options={"tile": [56, 56, 24]}, device="cpu")
     assert error(scans, clean) < 0.25
-    with pytest.raises(ParameterError, match=r"2-D, and the network .* is for 3-D scans"):
+    with pytest.raises(ParameterError, match=r"2-D, .* is for 3-D scans where inference.tile has"):
         md.denoise(noisy.array[0, ..., 20], options={"tile": [56, 56, 24]}, device="cpu")
     with pytest.raises(ConfigError, match="tile must have at most 3 entries"):
         md.denoise(noisy, options={"tile": [8, 8, 8, 8]}, device="cpu")
@@ -223,3 +223,9 @@ def test_a_network_is_loaded_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatc
     assert asked == [3, 2]
     assert networks.get(4) is None
     assert list(Shipped("cpu", {"tile": [64, 64]})) == [2]
+
+
+def test_its_result_is_not_restored() -> None:
+    with pytest.raises(ParameterError, match="leave restore out"):
+        Shipped("cpu", {"restore": True})
+    assert list(Shipped("cpu", {"restore": False})) == [2, 3]

@@ -28,6 +28,8 @@ __all__ = [
 
 M = TypeVar("M", bound=BaseModel)
 
+# The section that only configurations of a command have.
+_SECTIONS = {"trainer": "train", "synthetic": "pretrain", "methods": "benchmark"}
 _KINDS = {"str": "text", "int": "whole number", "float": "number", "timestamp": "date"}
 _SHOWN = 60
 _QUOTES = "put a text in quotes"
@@ -95,7 +97,17 @@ def validated(
     try:
         return model.model_validate(values), lines
     except ValidationError as error:
-        raise ConfigError(explain(error, model, lines=lines, file=file)) from None
+        other = _of_another_command(values, model)
+        told = other and f"{file or 'The configuration'} is one for meddenoise {other}."
+        raise ConfigError(told or explain(error, model, lines=lines, file=file)) from None
+
+
+def _of_another_command(values: Mapping[str, Any], model: type[BaseModel]) -> str | None:
+    """Whose configuration it is, where it has the section of another command and not our own."""
+    own = _SECTIONS.keys() & model.model_fields.keys()
+    if not own or own & values.keys():
+        return None
+    return next((command for key, command in _SECTIONS.items() if key in values), None)
 
 
 def dump(config: Config) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 import yaml
 
 from meddenoise.config import Config, dump, load, parse, parse_settings
-from meddenoise.config.load import read_yaml
+from meddenoise.config.benchmark import BenchmarkConfig
+from meddenoise.config.load import read_yaml, validated
+from meddenoise.config.pretrain import PretrainConfig
 from meddenoise.errors import ConfigError
 
 TEXT = """\
@@ -279,3 +282,24 @@ def test_the_configs_in_the_repository_read() -> None:
     assert len(files) >= 4
     for file in files:
         assert load(file).name == file.stem
+
+
+@pytest.mark.parametrize(
+    ("load", "text", "command"),
+    [
+        (parse, "{data: {images: a}, synthetic: {batch: 2}, loss: l2}", "pretrain"),
+        (parse, "{data: {images: a}, methods: [{filter: median}]}", "benchmark"),
+        (lambda text: validated(PretrainConfig, text), "{trainer: {name: noise2void}}", "train"),
+        (lambda text: validated(BenchmarkConfig, text), "{trainer: {name: noise2void}}", "train"),
+    ],
+)
+def test_the_configuration_of_another_command_is_told(
+    load: Callable[[str], object], text: str, command: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"is one for meddenoise {command}\\.$"):
+        load(text)
+
+
+def test_a_section_of_another_command_beside_our_own_is_a_key_too_many() -> None:
+    with pytest.raises(ConfigError, match="methods is no key here"):
+        parse("{data: {images: a}, trainer: {name: noise2void}, methods: []}")

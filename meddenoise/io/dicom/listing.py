@@ -16,7 +16,7 @@ from meddenoise.io.dicom.dicomdir import expanded
 from meddenoise.io.dicom.files import DamagedFile, DicomFile, open_files
 from meddenoise.io.dicom.grouping import Stack, named, stacks_of
 from meddenoise.io.dicom.pixels import quiet
-from meddenoise.io.dicom.values import blaming, text
+from meddenoise.io.dicom.values import DamagedElement, blaming, text
 
 __all__ = ["Listed", "list_series", "study_of"]
 
@@ -77,7 +77,7 @@ def list_series(paths: list[Path], root: Path, series: str | None = None) -> lis
             relative = relative / _folder_name(stack)
         place = _unique(relative, taken)
         where, name = numbers.of(stack, home, series)
-        study = text(stack.files[0].header, "StudyInstanceUID")
+        study = _study(stack.files[0])
         listed.append(Listed(where, name or None, place, _patient(stack), study))
     listed.extend(Listed(path, None, path.relative_to(root)) for path in broken)
     return listed
@@ -88,7 +88,16 @@ def study_of(directory: Path) -> str:
     files = sorted(path for path in directory.iterdir() if path.is_file())
     with quiet():
         images, _, _ = open_files(files[:1])
-    return text(images[0].header, "StudyInstanceUID") if images else ""
+    return _study(images[0]) if images else ""
+
+
+def _study(file: DicomFile) -> str:
+    """``""`` as well where it is damaged, which reading the scan tells of."""
+    try:
+        with quiet():
+            return text(file.header, "StudyInstanceUID")
+    except DamagedElement:
+        return ""
 
 
 def _patient(stack: Stack) -> str:

@@ -63,7 +63,7 @@ def apply_filter(
 
     Raises:
         ConfigError: no such filter or option.
-        ParameterError: an impossible option, a filter that changes the grid or makes no real
+        ParameterError: an impossible option, a filter that changes the grid or makes no finite real
             numbers, one of 4-D scans on another, or a stabilisation that does not fit the scan.
         MissingDependency: the filter needs an optional package.
     """
@@ -109,6 +109,13 @@ def apply_filter(
             raise ParameterError(
                 f"The filter '{name}' made values of type {found.dtype}: a denoiser makes real "
                 "numbers."
+            )
+        with np.errstate(over="ignore"):
+            found = found.astype(array.dtype, copy=False)
+        if not np.isfinite(found).all():
+            raise ParameterError(
+                f"The filter '{name}' made values that are not finite, of an image that is: "
+                "rescale the scan, or take other options or another method."
             )
         return found
 

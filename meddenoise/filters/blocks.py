@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Blocks", "Tile", "cosines", "haar_matrix", "kaiser_window", "match_blocks"]
 
-# Farther from any block than all others are: what lies outside the image.
-_OUTSIDE = 1e6
+# What lies outside the image, at least, and in multiples of the largest intensity: one such voxel
+# makes a block farther from any than all others are, of some 64 voxels.
+_OUTSIDE, _FARTHER = 1e6, 100.0
 
 # Voxels whose distances are taken at once: few enough to stay in the cache, and not so few that
 # calls cost more than arithmetic.
@@ -190,8 +191,9 @@ def match_blocks(image: Tensor, blocks: Blocks, count: int, own: Sequence[range]
     from torch.nn import functional as F
 
     size = image.shape
+    outside = max(_OUTSIDE, _FARTHER * float(image.abs().max()))
     padded = F.pad(
-        image[None, None], [r for n in reversed(blocks.search) for r in (n, n)], value=_OUTSIDE
+        image[None, None], [r for n in reversed(blocks.search) for r in (n, n)], value=outside
     )[0, 0]
     shifts = list(itertools.product(*(range(-r, r + 1) for r in blocks.search)))
     offsets = torch.tensor([(dx * size[1] + dy) * size[2] + dz for dx, dy, dz in shifts])

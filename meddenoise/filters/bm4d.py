@@ -32,6 +32,9 @@ _THRESHOLD = 2.8
 # Groups that are filtered at once: what they need stays in the cache.
 _GROUPS = 512
 
+# Of the range of intensities: less noise is lost in the rounding of single precision.
+_ROUNDING = 2.0**-23
+
 # A voxel's coefficients take 64 floats, three times over: with what a tile sees around itself, some
 # 300 megabytes for each core at work.
 _TILE_VOXELS = 2**18
@@ -78,7 +81,8 @@ def bm4d(
             warning.
 
     Returns:
-        An array of the same shape and dtype.
+        An array of the same shape and dtype; a copy of the image where sigma is below ``2^-23`` of
+        its range.
 
     Raises:
         ParameterError: an impossible option, or an image too small to estimate its noise.
@@ -141,8 +145,10 @@ def _filtered(
     import torch
 
     flat = array.ndim == 2  # filtered as (X, 1, Y), where runs in memory are long
-    noise = GroupNoise.of(blocks, _along(correlation, array.ndim))
     centre = float(np.mean(array, dtype=np.float64))
+    if sigma < _ROUNDING * max(float(array.max()) - centre, centre - float(array.min())):
+        return array.copy()
+    noise = GroupNoise.of(blocks, _along(correlation, array.ndim))
 
     def scaled(image: NDArray[np.floating]) -> Tensor:
         # In units of sigma: so a threshold is a number, and single precision enough.

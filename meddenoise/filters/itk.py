@@ -58,6 +58,9 @@ def by_itk(
         spacing: voxel size in mm per axis. The image's is a multiple of the finest one, so that
             the widths and time steps of ITK are in units of the finest voxel side.
         unit: what ITK gets the intensities in, in image units; see :func:`unit_for_itk`.
+
+    Raises:
+        MemoryError: ITK needs more than there is; it says so in a RuntimeError.
     """
     import SimpleITK as sitk
 
@@ -65,5 +68,11 @@ def by_itk(
     kind = array.dtype.type
     image = sitk.GetImageFromArray(np.ascontiguousarray(array if unit == 1 else array / kind(unit)))
     image.SetSpacing(relative_spacing(spacing)[::-1])
-    result: NDArray[np.floating] = sitk.GetArrayFromImage(function(image))
+    try:
+        found = function(image)
+    except RuntimeError as fault:
+        if "allocate memory" not in str(fault):
+            raise
+        raise MemoryError(str(fault)) from None
+    result: NDArray[np.floating] = sitk.GetArrayFromImage(found)
     return result if unit == 1 else result * kind(unit)

@@ -73,6 +73,8 @@ def told_noise(
     sigmas: list[float | None] = [1.0 if stabilised else sigma] * count
     if asks_level:
         sigmas = [None if one is None else one.sigma for one in found]
+        if is_joint(name):
+            sigmas = [next((level for level in sigmas if level is not None), None)] * count
     noted: dict[str, str] = {}
     if stabilised:
         noted["stabilised as"] = around.noise

@@ -90,19 +90,21 @@ def _filtered(
     # DIPY clips at 0 what it returns; components do not depend on where 0 is.
     low, high = float(array.min()), float(array.max())
     offset = 2 * low - high
-    volumes_last = np.moveaxis(array, 0, -1) - array.dtype.type(offset)
+    # Nor on the unit, in which squares are to be numbers: a power of two divides without rounding.
+    unit = array.dtype.type(2.0 ** np.rint(np.log2(high - low)))
+    volumes_last = (np.moveaxis(array, 0, -1) - array.dtype.type(offset)) / unit
     radius = np.array([min(patch_radius, (n - 1) // 2) for n in array.shape[1:]])
 
     def denoised(where: NDArray[np.bool_], level: float | None) -> NDArray[np.floating]:
         with np.errstate(invalid="ignore"):  # where no patch reaches
             cleaned = local.genpca(
                 volumes_last,
-                sigma=level,
+                sigma=None if level is None else level / float(unit),
                 mask=where | _middles(where, radius),
                 patch_radius=radius,
                 suppress_warning=True,
             )
-        found = np.moveaxis(cleaned, -1, 0) + array.dtype.type(offset)
+        found = np.moveaxis(cleaned, -1, 0) * unit + array.dtype.type(offset)
         return np.where(where & np.isfinite(found), found, array)
 
     measured = (array != array[0]).any(axis=0)

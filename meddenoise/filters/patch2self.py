@@ -94,11 +94,15 @@ def _predicted(array: NDArray[np.floating], method: Callable[..., Any]) -> NDArr
     # The solver takes very small values for none, and squares of very large ones are no numbers.
     # A power of two divides without rounding.
     unit = array.dtype.type(2.0 ** np.rint(np.log2(np.abs(centred).max())))
+    given = centred / unit
+    # DIPY squeezes all axes of one voxel but the first; the same voxels twice predict the same.
+    for axis in [axis for axis in (1, 2, 3) if array.shape[axis] == 1][1:]:
+        given = np.repeat(given, 2, axis)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The input data has less than", UserWarning)
         # Version 1 is the exact one: version 3 solves for a random sketch of the voxels.
         found = method(
-            np.moveaxis(centred / unit, 0, -1),
+            np.moveaxis(given, 0, -1),
             np.full(len(array), 2 * _UNWEIGHTED),
             b0_threshold=_UNWEIGHTED,
             model="ols",
@@ -106,7 +110,8 @@ def _predicted(array: NDArray[np.floating], method: Callable[..., Any]) -> NDArr
             clip_negative_vals=False,
             version=1,
         )
-    return np.asarray(np.moveaxis(found, -1, 0) * unit + means, dtype=array.dtype)
+    once = np.moveaxis(found, -1, 0)[tuple(slice(n) for n in array.shape)]
+    return np.asarray(once * unit + means, dtype=array.dtype)
 
 
 def _numbers(b_values: Sequence[float] | str, count: int) -> NDArray[np.float64]:

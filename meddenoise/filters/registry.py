@@ -66,7 +66,8 @@ def register_filter(
 
     Raises:
         ConfigError: the name is taken.
-        ParameterError: the function takes no ``spacing`` or ``sigma_noise``.
+        ParameterError: the function takes no ``spacing`` or ``sigma_noise``, or not the option that
+            ``noise`` names.
     """
 
     def register(function: Function) -> Function:
@@ -78,6 +79,11 @@ def register_filter(
                     f"The filter '{name}' must take a keyword argument '{needed}': every filter is "
                     "told it, whether it looks at it or not."
                 )
+        if isinstance(noise, str) and not anything and noise not in parameters:
+            raise ParameterError(
+                f"The filter '{name}' has no option '{noise}' to choose by the noise: name one of "
+                "its keyword arguments, or say noise=True."
+            )
         _FILTERS.register(name)(function)
         (_JOINT.add if joint else _JOINT.discard)(name)
         _NOISE[name] = noise

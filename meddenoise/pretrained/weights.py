@@ -112,6 +112,15 @@ def _listed(directory: Path) -> dict[str, Any]:
             f"{file}, which lists the weights that ship with meddenoise, is damaged ({fault}): "
             "install meddenoise again, or give --model or --method."
         ) from None
-    if not isinstance(listed, dict):
-        raise ModelError(f"{file} is damaged: install meddenoise again, or give --model.")
+    if not isinstance(listed, dict) or not all(map(_is_entry, listed, listed.values())):
+        raise ModelError(
+            f"{file}, which lists the weights that ship with meddenoise, is damaged: install "
+            "meddenoise again, or give --model or --method."
+        )
     return listed
+
+
+def _is_entry(dims: str, told: Any) -> bool:
+    """Whether that is a line of the list: for how many axes, which file, and its hash."""
+    named = isinstance(told, dict) and all(isinstance(told.get(k), str) for k in ("file", "sha256"))
+    return named and dims.isdecimal()

@@ -34,7 +34,9 @@ class AddNoise(RandomizableTransform, Transform):
     """Adds noise of a registered model, in the image's own units.
 
     After :class:`NormaliseIntensity` the image goes back to its units, gets its noise, and is
-    normalised again, so that "5%" or a dose means the same before and after.
+    normalised again, so that "5%" or a dose means the same before and after. That is read from the
+    image's trace, which MONAI's ``PersistentDataset`` drops unless told ``track_meta=True`` and
+    ``weights_only=False``.
 
     Each call draws anew from the transform's random state (``set_random_state``). What was
     drawn stands in the result's ``meta["noise"]``: ``model``, ``seed`` and the parameters;

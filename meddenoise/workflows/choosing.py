@@ -86,6 +86,8 @@ def choose(volume: Volume, *, budget: float | None = None, sigma: float | None =
     if volume.dims == 3 and compared >= FEWEST_VOLUMES:
         if importlib.util.find_spec("dipy") is not None:
             seen.append(f"Its {compared} volumes are compared with each other.")
+            if budget is not None:
+                seen.append("It needs no training: the budget is left.")
             seen.append("Taken: mppca.")
             return Choice("mppca", stabilise, tuple(seen))
         seen.append(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meddenoise.errors import ParameterError
 from meddenoise.filters import bm4d, register_filter
 from meddenoise.noise.correlation import Correlation
 from meddenoise.noise.wavelet_mad import estimate_sigma
@@ -60,7 +61,8 @@ def bm4d_refined(
         An array of the same shape and dtype.
 
     Raises:
-        ParameterError: seconds not above 0, or an image too small to estimate its noise.
+        ParameterError: seconds not above 0, an impossible seed, or an image too small to estimate
+            its noise.
     """
 
     def first(noisy: NDArray[np.floating], sigma: float) -> NDArray[np.floating]:
@@ -87,6 +89,7 @@ def ensemble_refined(
     Args, result and errors are those of :func:`bm4d_refined`; beyond them:
 
     Raises:
+        ParameterError: as there.
         ModelError: the weights that ship are missing or altered.
     """
     learns = correlation is None or not correlation.axes
@@ -113,6 +116,8 @@ def _refined(
     """``how``: what :func:`meddenoise.training.refine.refine` is told beside."""
     from meddenoise.training.refine import refine
 
+    if not 0 <= how["seed"] < 2**63:
+        raise ParameterError(f"seed is {how['seed']}: it is a whole number from 0 to 2^63 - 1.")
     sigma = estimate_sigma(array, correlation=correlation) if sigma is None else sigma
     if sigma == 0:
         return array.copy()

@@ -139,6 +139,17 @@ def test_what_a_filter_makes_is_numbers() -> None:
         apply_filter(volume, "test_made")
 
 
+@pytest.mark.usefixtures("own_filters")
+@pytest.mark.parametrize("factor", [np.nan, 1e60])
+def test_what_a_filter_makes_is_finite(factor: float) -> None:
+    @register_filter("test_made")
+    def made(array, *, spacing, sigma_noise=None):  # type: ignore[no-untyped-def]
+        return array.astype(np.float64) * factor
+
+    with pytest.raises(ParameterError, match="'test_made' made values that are not finite"):
+        apply_filter(scan(), "test_made")
+
+
 def test_wrong_names_and_values() -> None:
     with pytest.raises(ConfigError, match=r"no filter 'medain'.*'median'"):
         apply_filter(scan(), "medain")
@@ -220,13 +231,15 @@ def test_a_joint_filter_is_told_of_the_first_channel_that_tells() -> None:
     array = np.stack([np.ones_like(draws), 100 + 10 / draws.std() * draws]).astype(np.float32)
     told = {}
 
-    @register_filter("asks", joint=True)
+    @register_filter("asks", joint=True, noise=True)
     def asks(array, *, spacing, sigma_noise=None, correlation=None):  # type: ignore[no-untyped-def]
-        told["correlation"] = correlation
+        told["correlation"], told["sigma"] = correlation, sigma_noise
         return array
 
     apply_filter(Volume(array, np.eye(4)), "asks", sigma_noise=10)
     assert told["correlation"].axes == (0,)
+    apply_filter(Volume(array, np.eye(4)), "asks")
+    assert told["sigma"] == pytest.approx(10, rel=0.1)
 
 
 def test_they_denoise_a_real_head(shared_data: Path) -> None:

@@ -212,3 +212,11 @@ def test_the_haar_transform_is_orthonormal() -> None:
     matrix = haar_matrix(8)
     torch.testing.assert_close(matrix @ matrix.t(), torch.eye(8))
     torch.testing.assert_close(matrix[0], torch.full((8,), 8**-0.5))
+
+
+@pytest.mark.parametrize("sigma", [3e-7, 1e-9, 1e-30])
+@pytest.mark.parametrize("shape", [(16, 16, 16), (24, 24)])
+def test_hardly_any_noise_leaves_the_image_as_it_is(shape: tuple[int, ...], sigma: float) -> None:
+    array = np.random.default_rng(0).uniform(0, 2, shape)
+    filtered = bm4d(array, spacing=(1,) * len(shape), sigma_noise=sigma)
+    np.testing.assert_allclose(filtered, array, rtol=0, atol=2e-6)

@@ -27,3 +27,15 @@ def test_intensities_come_back_from_their_unit() -> None:
     image = np.random.default_rng(0).normal(0, 1e-6, (6, 5, 4)).astype(np.float32)
     found = by_itk(lambda given: given, image, (1, 1, 2), unit=2.0**-30)
     np.testing.assert_array_equal(found, image)
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [("Failed to allocate memory for image.", MemoryError), ("Bad sizes.", RuntimeError)],
+)
+def test_what_does_not_fit_into_memory_is_told_as_such(words: str, kind: type[Exception]) -> None:
+    def failing(image: object) -> object:
+        raise RuntimeError(f"Exception thrown in SimpleITK Bilateral: {words}")
+
+    with pytest.raises(kind, match=words):
+        by_itk(failing, np.zeros((6, 5, 4), np.float32), (1, 1, 1))

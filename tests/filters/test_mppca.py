@@ -41,6 +41,16 @@ def test_where_zero_is_does_not_matter() -> None:
     assert shifted.max() < 0  # DIPY alone makes everything 0
 
 
+@pytest.mark.parametrize("unit", [2.0**-83, 2.0**56])
+@pytest.mark.parametrize("sigma", [None, 1.0])
+def test_the_unit_of_intensities_does_not_matter(unit: float, sigma: float | None) -> None:
+    noisy = scan()[1][:12] + 0
+    expected = mppca(noisy, spacing=(2, 2, 2), sigma_noise=sigma)
+    told = None if sigma is None else sigma * unit
+    filtered = mppca(noisy * np.float32(unit), spacing=(2, 2, 2), sigma_noise=told)
+    np.testing.assert_allclose(filtered / np.float32(unit), expected, atol=0.001)
+
+
 @pytest.mark.parametrize("sigma", [None, 1.0])
 def test_blank_and_repeated_volumes_do_not_change_the_others(sigma: float | None) -> None:
     _, noisy = scan()

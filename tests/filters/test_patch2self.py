@@ -101,3 +101,10 @@ def test_blank_volumes_are_told() -> None:
     with pytest.warns(UserWarning, match=r"1 of 8 volumes is blank \(3\): kept, .* with it"):
         filtered = patch2self(array, spacing=(2, 2, 2))
     np.testing.assert_array_equal(filtered[2], array[2])
+
+
+@pytest.mark.parametrize("shape", [(504, 1, 1), (1, 504, 1), (1, 1, 504), (1, 56, 9)])
+def test_how_voxels_lie_does_not_matter(shape: tuple[int, ...]) -> None:
+    array = scan()
+    thin = patch2self(array.reshape(8, *shape), spacing=(2, 2, 2))
+    np.testing.assert_allclose(thin.reshape(array.shape), predicted(array), atol=0.02)

@@ -114,6 +114,13 @@ def test_a_filter_that_cannot_be_told_what_all_are() -> None:
             return array
 
     assert "test_deaf" not in filter_names()
+    with pytest.raises(ParameterError, match="'test_deaf' has no option 'width'"):
+
+        @register_filter("test_deaf", noise="width")
+        def narrow(array, *, spacing, sigma_noise=None, size=None):  # type: ignore[no-untyped-def]
+            return array
+
+    assert "test_deaf" not in filter_names()
 
 
 def test_filters_need_neither_torch_nor_monai() -> None:

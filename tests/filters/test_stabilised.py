@@ -86,7 +86,7 @@ def test_auto_says_what_it_chose_and_none_says_nothing() -> None:
 def test_the_filter_sees_noise_of_a_deviation_of_1() -> None:
     seen = {}
 
-    @register_filter("watching", noise="always")
+    @register_filter("watching", noise=True)
     def watching(array, *, spacing, sigma_noise=None):  # type: ignore[no-untyped-def]
         seen["array"], seen["sigma"] = array, sigma_noise
         return array

@@ -99,7 +99,9 @@ def test_altered_weights_are_named_with_both_hashes(shipped: Path) -> None:
     assert file_hash(file) in str(fault.value)
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "\udcff"])
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", "\udcff", '{"3": {}}', '{"3": 5}', '{"a": {"file": "x", "sha256": "y"}}']
+)
 def test_a_damaged_list(shipped: Path, text: str) -> None:
     (shipped / "weights.json").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ModelError, match=r"weights\.json"):

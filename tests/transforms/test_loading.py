@@ -8,7 +8,7 @@ import pytest
 import torch
 from monai.transforms import Compose, Invertd, RandFlipd, RandSpatialCropSamplesd
 
-from meddenoise.errors import ParameterError
+from meddenoise.errors import FileError, ParameterError
 from meddenoise.transforms import AddNoise, AddNoised, LoadVolume, LoadVolumed, NormaliseIntensityd
 
 
@@ -67,3 +67,12 @@ def test_a_ct_model_knows_an_mr_scan_by_its_header(shared_data: Path) -> None:
     mr = LoadVolume()(shared_data / "dicom" / "mr_t1_siemens")
     with pytest.raises(ParameterError, match=r"CT only.*MR"):
         AddNoise("poisson", dose=0.5)(mr[..., :4])
+
+
+def test_what_cannot_be_read_is_told_as_the_reader_tells_it(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"none\.nii\.gz"):
+        LoadVolume()(tmp_path / "none.nii.gz")
+    damaged = tmp_path / "damaged.nii.gz"
+    damaged.write_bytes(b"no scan")
+    with pytest.raises(FileError, match=r"damaged\.nii\.gz"):
+        LoadVolumed("image")({"image": damaged})

@@ -71,6 +71,7 @@ def test_a_series_is_compared_with_itself(scans: Any) -> None:
     found = choose(volume)
     assert found.method == "mppca"
     assert "Its 8 volumes are compared" in " ".join(found.why)
+    assert "the budget is left" in " ".join(choose(volume, budget=60).why)
     copied = volume.array.copy()
     copied[:4] = copied[4]
     assert choose(volume.with_array(copied)).method == "ensemble"

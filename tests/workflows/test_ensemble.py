@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import meddenoise as md
+from meddenoise.errors import ParameterError
 from meddenoise.filters import get_filter
 from meddenoise.noise.correlation import Correlation
 from meddenoise.pretrained.ready import ReadyDenoiser
@@ -127,6 +128,13 @@ def test_that_nothing_was_learnt_is_said(scans: Any) -> None:
     with pytest.warns(UserWarning, match="Nothing was learnt from the scan itself"):
         refined = bm4d_refined(small, **how, seconds=30.0, device="cpu")
     assert np.array_equal(refined, get_filter("bm4d")(small, **how))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**70])
+def test_an_impossible_seed(seed: int) -> None:
+    image = np.random.default_rng(0).normal(0, 1, (24, 24)).astype(np.float32)
+    with pytest.raises(ParameterError, match=f"seed is {seed}"):
+        bm4d_refined(image, spacing=(1, 1), sigma_noise=1.0, seed=seed)
 
 
 def test_without_noise_nothing_changes() -> None:

@@ -17,7 +17,9 @@ from meddenoise.free_memory import is_out_of_memory
 __all__ = ["CommandGroup", "Stopped", "failing_well"]
 
 # What the system refuses for reasons that the user can mend, wherever it happens.
-_USERS_TO_MEND = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_USERS_TO_MEND = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 class Stopped(MeddenoiseError):
@@ -72,7 +74,9 @@ def failing_well() -> Iterator[None]:
         sys.exit(1)
     except OSError as fault:
         status = 2 if fault.errno in _USERS_TO_MEND else 1
-        _leave(f"{fault.filename or 'The system'}: {fault.strerror or fault}.", status, fault)
+        todo = " Choose a shorter name." if fault.errno == errno.ENAMETOOLONG else ""
+        where = fault.filename or "The system"
+        _leave(f"{where}: {fault.strerror or fault}.{todo}", status, fault)
     except Exception as fault:
         if is_out_of_memory(fault):
             _leave(

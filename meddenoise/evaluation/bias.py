@@ -52,7 +52,7 @@ def bias(reference: ArrayLike, image: ArrayLike, *, mask: NDArray[np.bool_] | No
         ParameterError: shapes that differ, an empty mask, or a voxel that is not finite.
     """
     truth, judged, inside = selected(reference, image, mask)
-    return float(np.mean(judged[inside].astype(np.float64) - truth[inside]))
+    return float(np.mean(np.subtract(judged[inside], truth[inside], dtype=np.float64)))
 
 
 def bias_by_region(

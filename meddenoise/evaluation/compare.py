@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.bias import bias
 from meddenoise.evaluation.data_range import PERCENTILES, chosen_data_range
 from meddenoise.evaluation.fields import map_values
 from meddenoise.evaluation.gather import Region, referenced, regions
 from meddenoise.evaluation.measured import Measured
-from meddenoise.evaluation.metrics import mae, psnr, rmse
+from meddenoise.evaluation.metrics import Errors, psnr_of
 from meddenoise.evaluation.ssim import SSIM, ssim
 from meddenoise.evaluation.tissue_classes import Tissues, bias_by_tissue
 from meddenoise.evaluation.volumes import VolumeScores, mean_of, over_volumes
@@ -190,12 +189,13 @@ def compare(
         raise ParameterError("No voxel to compare is finite in both images.")
 
     peak, peak_source = chosen_data_range(truth, data_range, window)
-    x = np.where(valid, truth.array, np.nan)
-    y = np.where(valid, judged.array, np.nan)
+    x, y = truth.array, judged.array
+    if not valid.all():
+        x, y = np.where(valid, x, np.nan), np.where(valid, y, np.nan)
     if window is not None:
         low, high = window[0] - window[1] / 2, window[0] + window[1] / 2
         x, y = np.clip(x, low, high), np.clip(y, low, high)
-    each, convention = _each(x, y, compared, peak)
+    each, errors, convention = _each(x, y, compared, peak)
     more: dict[str, Measured] = {}
     if extended:
         parts = [
@@ -214,17 +214,17 @@ def compare(
         kind = "volumes" if truth.dims == 3 else "channels"
         more = mean_of(parts, numbers=[one.number for one in each], kind=kind)
     return Metrics(
-        psnr=psnr(x, y, data_range=peak, mask=compared),
+        psnr=psnr_of(errors.rmse, peak),
         ssim=math.fsum(one.ssim * one.voxels for one in each) / sum(one.voxels for one in each),
-        rmse=rmse(x, y, mask=compared),
-        mae=mae(x, y, mask=compared),
-        bias=bias(x, y, mask=compared),
+        rmse=errors.rmse,
+        mae=errors.mae,
+        bias=errors.bias,
         data_range=peak,
         data_range_source=peak_source,
         window=None if window is None else (float(window[0]), float(window[1])),
         dimensions=truth.dims,
         ssim_convention=convention,
-        voxels=int(compared.sum()),
+        voxels=errors.voxels,
         excluded=int((inside & ~valid).sum()),
         mask_voxels=None if mask is None else int(inside.sum()),
         mask_fraction=None if mask is None else float(inside.mean()),
@@ -238,11 +238,11 @@ def compare(
 
 def _each(
     x: NDArray, y: NDArray, compared: NDArray[np.bool_], peak: float
-) -> tuple[list[VolumeScores], str]:
-    """Scores of each volume that has a voxel to compare, and the window of SSIM in words."""
+) -> tuple[list[VolumeScores], Errors, str]:
+    """Scores of each volume that has a voxel to compare, errors of all, and SSIM's window."""
     large = sum(length >= 11 for length in x.shape[1:]) >= 2
     convention = f"{_NO_SSIM}SSIM needs at least 11 voxels along two axes"
-    each = []
+    each, errors = [], []
     for number, (one, other, where) in enumerate(zip(x, y, compared, strict=True), 1):
         if not where.any():
             continue
@@ -250,18 +250,20 @@ def _each(
         if large:
             found: SSIM = ssim(one, other, data_range=peak, mask=where)
             similarity, convention = found.value, found.convention
+        apart = Errors.of(one, other, where)
+        errors.append(apart)
         each.append(
             VolumeScores(
                 number,
-                psnr(one, other, data_range=peak, mask=where),
+                psnr_of(apart.rmse, peak),
                 similarity,
-                rmse(one, other, mask=where),
-                mae(one, other, mask=where),
-                bias(one, other, mask=where),
-                int(where.sum()),
+                apart.rmse,
+                apart.mae,
+                apart.bias,
+                apart.voxels,
             )
         )
-    return each, convention
+    return each, errors[0] if len(errors) == 1 else Errors.over(errors), convention
 
 
 def _low(truth: Volume, window: tuple[float, float] | None) -> float:

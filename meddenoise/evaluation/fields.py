@@ -11,6 +11,7 @@ from meddenoise.errors import ParameterError
 from meddenoise.volume import Volume
 
 __all__ = [
+    "as_floats",
     "check_spacing",
     "checked_mask",
     "filled_pair",
@@ -21,6 +22,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+# What single precision squares, as it squares a thousandth of it.
+_LEAST, _MOST = 1e-12, 1e16
 
 
 def filled_pair(
@@ -94,6 +97,18 @@ def image_values(image: ArrayLike) -> NDArray:
     if not isinstance(image, np.ma.MaskedArray):
         return values
     return np.where(np.ma.getmaskarray(image), np.nan, values)
+
+
+def as_floats(values: NDArray) -> NDArray[np.floating]:
+    """Single precision as it is, which a volume needs half as much memory for; else double.
+
+    Double as well where the squares of single precision would be too large or too small for it.
+    Sums are the caller's to take in double precision.
+    """
+    if values.dtype != np.float32:
+        return values.astype(np.float64)
+    largest = max(-float(np.fmin.reduce(values, None)), float(np.fmax.reduce(values, None)))
+    return values if _LEAST < largest < _MOST else values.astype(np.float64)
 
 
 def check_spacing(spacing: Sequence[float] | None, dims: int) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import checked_mask, image_values
+from meddenoise.evaluation.fields import as_floats, checked_mask, image_values
 
 __all__ = ["FlatNoise", "flat_noise"]
 
@@ -22,7 +22,7 @@ _NOTHING = 1e-6
 # A window of which more is of one value holds no noise that could be measured.
 _CONSTANT = 0.9
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def flat_noise(
     """
     from scipy.ndimage import gaussian_filter
 
-    before, after = (image_values(a).astype(np.float64) for a in (noisy, denoised))
+    before, after = (as_floats(image_values(a)) for a in (noisy, denoised))
     if before.shape != after.shape or before.ndim not in (2, 3):
         raise ParameterError(
             f"Noise in flat places is for two images (X, Y) or (X, Y, Z) of one shape, not of "
@@ -93,9 +93,11 @@ def flat_noise(
             f"There are {len(places)} windows of {_SIDE} voxels a side within the mask that hold "
             f"noise; the noise in flat places wants {_FEWEST}."
         )
-    shown = (before + after) / 2 if guide is None else np.asarray(guide, dtype=np.float64)
-    smooth = gaussian_filter(np.where(finite, shown, 0.0), _SMOOTH)
-    flatness = np.array([smooth[_window(place, sides)].var() for place in places])
+    shown = (before + after) / 2 if guide is None else as_floats(np.asarray(guide))
+    if not finite.all():
+        shown = np.where(finite, shown, 0.0)
+    smooth = gaussian_filter(shown, _SMOOTH)
+    flatness = np.array([smooth[_window(place, sides)].var(dtype=np.float64) for place in places])
     count = max(_FEWEST, round(_FLATTEST * len(places)))
     chosen = [places[k] for k in np.argsort(flatness, kind="stable")[:count]]
     plane = _plane(sides)

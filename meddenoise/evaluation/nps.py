@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import check_spacing, checked_mask, image_values, slices_of
+from meddenoise.evaluation.fields import (
+    as_floats,
+    check_spacing,
+    checked_mask,
+    image_values,
+    slices_of,
+)
 
 __all__ = ["NoisePowerSpectrum", "noise_power_spectrum"]
 
@@ -93,7 +99,7 @@ def noise_power_spectrum(
         ParameterError: an image of other than 2 or 3 axes, no region of at least 8 voxels a side
             within the mask, or no noise at all.
     """
-    values = image_values(noise).astype(np.float64)
+    values = as_floats(image_values(noise))
     if values.ndim not in (2, 3) or not 2 <= dims <= values.ndim:
         raise ParameterError(
             f"A noise power spectrum in {dims}-D cannot be had of an image of shape {values.shape}."
@@ -118,11 +124,12 @@ def noise_power_spectrum(
     parabolas = _parabolas(side, dims)
     power = np.zeros((side,) * dims)
     for region in regions:
-        patch = values[region].ravel()
+        patch = values[region].astype(np.float64).ravel()
         patch = patch - parabolas @ (parabolas.T @ patch)
         power += np.abs(np.fft.fftn(patch.reshape(power.shape))) ** 2
     power *= float(np.prod(sizes)) / side**dims / len(regions)
-    largest = float(np.abs(values, where=inside, out=np.zeros_like(values)).max())
+    each = zip(values, inside, strict=True)
+    largest = max(float(np.abs(one[here]).max(initial=0)) for one, here in each)
     if power.sum() <= (_ROUNDING * largest) ** 2 * float(np.prod(sizes)) * side**dims:
         raise ParameterError("There is no noise within the mask: no noise power spectrum.")
     return _radial(power, sizes, len(regions))

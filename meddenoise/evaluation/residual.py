@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import checked_mask, image_values
+from meddenoise.evaluation.fields import as_floats, checked_mask, image_values
 from meddenoise.noise.slope import slope
 
 __all__ = ["LIMIT", "ResidualTest", "residual_structure"]
@@ -75,7 +75,7 @@ def residual_structure(
     """
     from scipy.ndimage import gaussian_filter, uniform_filter
 
-    noisy, denoised = image_values(noisy), image_values(denoised)
+    noisy, denoised = as_floats(image_values(noisy)), as_floats(image_values(denoised))
     if noisy.shape != denoised.shape or noisy.ndim not in (2, 3):
         raise ParameterError(
             f"The residual of images of shapes {noisy.shape} and {denoised.shape} cannot be "
@@ -83,10 +83,14 @@ def residual_structure(
         )
     levels = np.broadcast_to(np.asarray(sigma, dtype=np.float64), noisy.shape)
     known = np.isfinite(noisy) & np.isfinite(denoised) & np.isfinite(levels) & (levels > 0)
-    residual, shown = np.zeros((2, *noisy.shape))
+    kind = np.result_type(noisy, denoised)
+    shown = np.zeros(noisy.shape, kind)
+    np.divide(denoised, levels, out=shown, where=known, dtype=np.float64)
+    edges = slope(gaussian_filter(_filled(shown, known), _SCALE, truncate=3))
+    del shown  # as large as the image, as all others
+    residual = np.zeros(noisy.shape, kind)
     np.subtract(noisy, denoised, out=residual, where=known, dtype=np.float64)
     np.divide(residual, levels, out=residual, where=known)
-    np.divide(denoised, levels, out=shown, where=known, dtype=np.float64)
     wanted = known & checked_mask(mask, noisy.shape)
     changed = wanted & (residual != 0)
     counted = changed
@@ -94,23 +98,25 @@ def residual_structure(
         # Single voxels that came out as they were, by chance or rounding, are of what was changed.
         near = uniform_filter(changed.astype(np.float32), _WINDOW)
         counted = changed | (wanted & (near > _MOSTLY))
-    inside = np.where(counted, residual, 0.0)
-    power = uniform_filter(np.square(inside), _WINDOW)
+    residual[~counted] = 0.0
+    power = uniform_filter(np.square(residual), _WINDOW)
     if counted.any():
         counted &= power > _SILENT * np.quantile(power[counted], _STRONG)
-    averaged = gaussian_filter(inside, _SCALE)
+    del power
+    averaged = gaussian_filter(residual, _SCALE)
+    del residual
     if not counted.all():  # nor where the averages reach beyond what counts
         counted &= gaussian_filter(counted.astype(np.float32), 2 * _SCALE) > 0.95
     if np.count_nonzero(counted) * (1 - _EDGES) < _FEWEST:
         raise ParameterError(
             f"There are fewer than {_FEWEST} voxels at edges: the residual says nothing."
         )
-    edges = slope(gaussian_filter(_filled(shown, known), _SCALE, truncate=3))
     strong, weak = np.quantile(edges[counted], (_EDGES, _FLAT))
     at_edges = counted & (edges >= strong)
     flat = counted & (edges <= weak)
-    noise = float(np.mean(averaged[flat] ** 2))
-    ratio = float(np.mean(averaged[at_edges] ** 2)) / max(noise, np.finfo(np.float64).tiny)
+    noise = float(np.mean(averaged[flat] ** 2, dtype=np.float64))
+    power_there = float(np.mean(averaged[at_edges] ** 2, dtype=np.float64))
+    ratio = power_there / max(noise, np.finfo(np.float64).tiny)
     return ResidualTest(ratio, int(np.count_nonzero(at_edges)))
 
 

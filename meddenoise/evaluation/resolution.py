@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import check_spacing, checked_mask, slices_of
+from meddenoise.evaluation.fields import as_floats, check_spacing, checked_mask, slices_of
 from meddenoise.evaluation.transfer import Transfer, transfer_of_line
 
 __all__ = ["EdgeWidth", "Edges", "edge_transfer", "edge_width", "find_edges", "line_spread"]
@@ -75,7 +75,7 @@ def find_edges(
     """
     from scipy.ndimage import gaussian_filter, map_coordinates
 
-    values = np.asarray(image, dtype=np.float64)
+    values = as_floats(np.asarray(image))
     sizes = check_spacing(spacing, values.ndim)
     shown = slices_of(values, sizes)
     counted = slices_of(checked_mask(mask, values.shape), sizes).copy()
@@ -137,7 +137,7 @@ def line_spread(
     """
     from scipy.ndimage import map_coordinates
 
-    values = np.asarray(image, dtype=np.float64)
+    values = np.asarray(image)
     sizes = check_spacing(spacing, values.ndim)
     shown = slices_of(values, sizes)
     plane = _in_plane(sizes)
@@ -148,7 +148,8 @@ def line_spread(
     for number in np.unique(np.rint(edges.places[:, 0]).astype(int)):
         here = np.rint(edges.places[:, 0]).astype(int) == number
         points = edges.places[here, None, 1:] + offsets[:, None] * across[here, None]
-        profile = map_coordinates(shown[number], points.reshape(-1, 2).T, order=3, mode="nearest")
+        here_shown = shown[number].astype(np.float64)
+        profile = map_coordinates(here_shown, points.reshape(-1, 2).T, order=3, mode="nearest")
         line += np.diff(profile.reshape(len(points), -1), axis=1).sum(axis=0)
     return (offsets[:-1] + offsets[1:]) / 2, line / len(edges.places)
 

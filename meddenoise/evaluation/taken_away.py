@@ -36,8 +36,8 @@ Denoise = Callable[[NDArray[np.floating]], NDArray[np.floating]]
 
 
 def taken_away(
-    shown: NDArray[np.float64],
-    first: NDArray[np.float64],
+    shown: NDArray[np.floating],
+    first: NDArray[np.floating],
     inside: NDArray[np.bool_],
     noisy: Volume,
     noise: NoiseEstimate | None,
@@ -58,11 +58,10 @@ def taken_away(
         none = undefined("no tissue was found in the noisy scan: give a mask")
         along = (f"residual_correlation_{axis}" for axis in "xyz"[: noisy.dims])
         return dict.fromkeys((*_BEFORE, *along, *_AFTER), none)
-    sigma = float(residual[inside].std())
+    sigma = float(residual[inside].std(dtype=np.float64))
+    shift = 0.0 - float(residual[inside].mean(dtype=np.float64))
     found = {
-        "shift": Measured(
-            float((shown - first)[inside].mean()), units, "mean of denoised minus noisy"
-        ),
+        "shift": Measured(shift, units, "mean of denoised minus noisy"),
         "residual_sigma": Measured(sigma, units, "standard deviation of noisy minus denoised"),
     }
     about = "residual's standard deviation by the noise's that was estimated"
@@ -101,7 +100,7 @@ def taken_away(
 
 
 def _whiteness(
-    residual: NDArray[np.float64], inside: NDArray[np.bool_], noise: NoiseEstimate | None
+    residual: NDArray[np.floating], inside: NDArray[np.bool_], noise: NoiseEstimate | None
 ) -> dict[str, Measured]:
     """Correlation with the next voxel along each axis, and the noise's own beside it."""
     found = {}
@@ -124,7 +123,7 @@ def _whiteness(
 
 
 def _spectrum(
-    residual: NDArray[np.float64], inside: NDArray[np.bool_], noisy: Volume
+    residual: NDArray[np.floating], inside: NDArray[np.bool_], noisy: Volume
 ) -> dict[str, Measured]:
     try:
         spectrum = noise_power_spectrum(residual, spacing=noisy.spacing, mask=inside)
@@ -139,22 +138,26 @@ def _spectrum(
 
 
 def _edges(
-    shown: NDArray[np.float64],
-    first: NDArray[np.float64],
+    shown: NDArray[np.floating],
+    first: NDArray[np.floating],
     inside: NDArray[np.bool_],
     noisy: Volume,
 ) -> dict[str, Measured]:
     """How wide the same edges are before and after."""
     about = "mean line spread over the denoised image's strongest edges, full width at half maximum"
-    finite = np.isfinite(shown) & np.isfinite(first)
-    before, after = (np.where(finite, a, a[finite].mean()) for a in (first, shown))
+    finite, before, after = np.isfinite(shown) & np.isfinite(first), first, shown
+    if not finite.all():
+        before, after = (
+            np.where(finite, a, a[finite].mean(dtype=np.float64).astype(a.dtype))
+            for a in (first, shown)
+        )
     try:
         edges = find_edges(after, spacing=noisy.spacing, mask=inside)
     except ParameterError as fault:
         none = undefined(str(fault), unit="mm", convention=about)
         return {"edge_width_before": none, "edge_width_after": none}
 
-    def width(array: NDArray[np.float64]) -> float:
+    def width(array: NDArray[np.floating]) -> float:
         return edge_width(array, edges, spacing=noisy.spacing).width
 
     return {
@@ -164,9 +167,9 @@ def _edges(
 
 
 def psnr_by_repeat(
-    shown: NDArray[np.float64],
-    first: NDArray[np.float64],
-    other: NDArray[np.float64] | None,
+    shown: NDArray[np.floating],
+    first: NDArray[np.floating],
+    other: NDArray[np.floating] | None,
     inside: NDArray[np.bool_],
     peak: float,
 ) -> Measured:
@@ -183,7 +186,7 @@ def psnr_by_repeat(
 
 
 def psnr_by_sure(
-    first: NDArray[np.float64],
+    first: NDArray[np.floating],
     denoise: Denoise | None,
     peak: float,
     noise: NoiseEstimate | None,

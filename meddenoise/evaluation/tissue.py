@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from meddenoise.evaluation.fields import as_floats
 from meddenoise.noise.background import noise_background
 from meddenoise.noise.tissue import tissue_mask
 
@@ -46,7 +47,7 @@ def scan_tissue(
     empty = noise_background(array, mask=finite)
     if empty is None:
         return inside
-    smooth = uniform_filter(np.where(finite, array, 0).astype(np.float64), _SIDE)
+    smooth = uniform_filter(as_floats(np.where(finite, array, 0)), _SIDE)
     chance = _SURE / math.sqrt(_SIDE**array.ndim)
     if empty.magnitude:
         above = smooth > empty.sigma * (_MEAN + chance * _SPREAD)

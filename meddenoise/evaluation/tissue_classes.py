@@ -193,18 +193,21 @@ def _of(
     if count < _FEWEST:
         why = f"{count} voxels away from its borders: at least {_FEWEST} are needed"
         return TissueBias(name, low, high, count, reason=why)
-    there, here = truth[where].astype(np.float64), image[where].astype(np.float64)
-    apart = here - there
-    return TissueBias(
-        name, low, high, count, float(there.mean()), float(apart.mean()), float(apart.std())
-    )
+    there = truth[where]
+    apart = image[where] - there
+    mean, bias = (float(values.mean(dtype=np.float64)) for values in (there, apart))
+    error = float(apart.std(dtype=np.float64))
+    return TissueBias(name, low, high, count, mean, bias, error)
 
 
 def _smooth(reference: Array) -> NDArray[np.float32]:
     from scipy.ndimage import uniform_filter
 
-    whole = np.nan_to_num(reference.astype(np.float32), posinf=0.0, neginf=0.0)
-    return np.stack([uniform_filter(one, 3, mode="nearest") for one in whole])
+    smooth = np.empty(reference.shape, np.float32)
+    for one, out in zip(reference, smooth, strict=True):
+        known = np.nan_to_num(one.astype(np.float32), copy=False, posinf=0.0, neginf=0.0)
+        uniform_filter(known, 3, out, mode="nearest")
+    return smooth
 
 
 def _inner(where: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.data_range import chosen_data_range
-from meddenoise.evaluation.fields import map_values
+from meddenoise.evaluation.fields import as_floats, map_values
 from meddenoise.evaluation.measured import Measured
 from meddenoise.evaluation.residual import LIMIT
 from meddenoise.evaluation.taken_away import Denoise, psnr_by_repeat, psnr_by_sure, taken_away
@@ -267,14 +267,14 @@ def _counted(mask: Volume | NDArray | None, valid: NDArray[np.bool_]) -> NDArray
     return valid if mask is None else valid & _given(mask, valid.shape)
 
 
-def _first(volume: Volume) -> NDArray[np.float64]:
-    return volume.array[0].astype(np.float64)
+def _first(volume: Volume) -> NDArray[np.floating]:
+    return as_floats(volume.array[0])
 
 
 def _inside(
     mask: Volume | NDArray | None,
     noisy: Volume,
-    first: NDArray[np.float64],
+    first: NDArray[np.floating],
     valid: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], str]:
     """The voxels to look at, and what they are."""

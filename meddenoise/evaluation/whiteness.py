@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import checked_mask, image_values
+from meddenoise.evaluation.fields import as_floats, checked_mask, image_values
 
 __all__ = ["Whiteness", "residual_whiteness"]
 
@@ -57,15 +57,15 @@ def residual_whiteness(
     Raises:
         ParameterError: fewer than 1000 voxels, or a residual that is constant.
     """
-    values = image_values(residual).astype(np.float64)
+    values = as_floats(image_values(residual))
     counted = checked_mask(mask, values.shape) & np.isfinite(values)
     if np.count_nonzero(counted) < _FEWEST:
         raise ParameterError(
             f"The residual has fewer than {_FEWEST} voxels to tell its correlation from."
         )
     centred = np.where(counted, values, 0.0)
-    centred[counted] -= centred[counted].mean()
-    power = float((centred[counted] ** 2).mean())
+    centred[counted] -= centred[counted].mean(dtype=np.float64)
+    power = float((centred[counted] ** 2).mean(dtype=np.float64))
     if power <= 0 or power < 1e-20 * float((values[counted] ** 2).max()):
         raise ParameterError("The residual is constant: nothing was taken away.")
     found: list[tuple[float | None, ...]] = []
@@ -79,7 +79,7 @@ def residual_whiteness(
                 row.append(None)
                 continue
             fewest = min(fewest, pairs)
-            product = float((moved[lag:] * moved[: len(moved) - lag]).sum())
+            product = float((moved[lag:] * moved[: len(moved) - lag]).sum(dtype=np.float64))
             row.append(product / pairs / power)
         found.append(tuple(row))
     every = [c for row in found for c in row if c is not None]

@@ -18,7 +18,7 @@ from pathlib import Path
 from meddenoise.errors import OutputError
 from meddenoise.io.named import path_of
 
-__all__ = ["atomic_directory", "atomic_file", "atomic_files", "check_output"]
+__all__ = ["AlreadyThere", "atomic_directory", "atomic_file", "atomic_files", "check_output"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -34,6 +34,10 @@ _REASONS = {
 }
 _KEPT = 60  # letters, of up to four bytes
 _ALWAYS_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+
+
+class AlreadyThere(OutputError):
+    """What is in the way is a result, which may be another process's of just now."""
 
 
 def _beside(path: Path) -> Path:
@@ -76,8 +80,8 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     Parent directories are made. If the block raises, nothing is left behind.
 
     Raises:
-        OutputError: ``path`` exists and ``overwrite`` is false, is a directory, or cannot
-            be written (permission, full disk, ...).
+        OutputError: ``path`` exists and ``overwrite`` is false, is a directory, a device or a
+            pipe, or cannot be written (permission, full disk, ...).
     """
     with atomic_files([path], overwrite=overwrite) as (part,):
         yield part
@@ -209,7 +213,7 @@ def check_output(path: str | os.PathLike[str]) -> None:
     """Whether a file can be written, before minutes are spent on what it is to hold.
 
     Raises:
-        OutputError: it is a directory, or its own cannot be written to.
+        OutputError: it is a directory, a device or a pipe, or its directory cannot be written to.
     """
     target = path_of(path)
     _check_file(target)
@@ -221,18 +225,22 @@ def check_output(path: str | os.PathLike[str]) -> None:
 def _check_file(target: Path) -> None:
     if target.is_dir():
         raise OutputError(f"{target} is a directory; name a file to write to.")
+    # A file put in its place would take it from every program, as /dev/null from the whole system.
+    stream = target.is_symlink() and os.readlink(target).startswith("/proc/")  # as /dev/stdout
+    if stream or (target.exists() and not target.is_file()):
+        raise OutputError(f"{target} is a device or a pipe; name a file to write to.")
 
 
 def _check_free(target: Path, *, overwrite: bool) -> None:
     _check_file(target)
     if not overwrite and os.path.lexists(target):
-        raise OutputError(f"{target} exists already; choose another name or ask to overwrite.")
+        raise AlreadyThere(f"{target} exists already; choose another name or ask to overwrite.")
 
 
 def _check_room(target: Path, *, overwrite: bool) -> None:
     if os.path.lexists(target) and not target.is_dir():
         raise OutputError(f"{target} exists and is not a directory; choose another name.")
     if not overwrite and target.is_dir() and any(target.iterdir()):
-        raise OutputError(
+        raise AlreadyThere(
             f"{target} exists and is not empty; choose another name or ask to overwrite."
         )

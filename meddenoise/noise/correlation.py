@@ -192,9 +192,11 @@ def background_correlation(
         mask: bool, the same shape: the voxels without signal.
         magnitude: the noise is Rayleigh, or chi of several coils, for which the square is as near.
     """
-    values = np.where(mask, array, 0).astype(np.float64)
-    centred = np.where(mask, values - values[mask].mean(), 0)
-    variance = float(np.square(centred[mask]).mean())
+    known = array[mask].astype(np.float64)
+    mean, variance = float(known.mean()), float(known.var())
+    del known
+    centred = np.zeros(array.shape)
+    np.subtract(array, mean, out=centred, where=mask, dtype=np.float64)
     found = np.full((array.ndim, LAGS), np.nan)
     pairs = np.zeros((array.ndim, LAGS))
     for axis in range(array.ndim):
@@ -203,7 +205,9 @@ def background_correlation(
             both = int(np.count_nonzero(in_u & in_v))
             if both >= _FEWEST:
                 pairs[axis, lag - 1] = both
-                found[axis, lag - 1] = float((u * v).sum()) / both / variance
+                # Plane by plane: another array as large as the scan is not needed.
+                total = sum(float((a * b).sum()) for a, b in zip(u, v, strict=True))
+                found[axis, lag - 1] = total / both / variance
     chances = _ERROR / np.sqrt(_fewest(pairs))
     if magnitude:
         return _correlation(np.sqrt(np.maximum(found, 0)), np.sqrt(chances))

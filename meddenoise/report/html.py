@@ -168,7 +168,8 @@ class Page:
             scripts="\n".join(self.scripts),
         )
         with atomic_file(path, overwrite=overwrite) as temporary:
-            temporary.write_text(whole, encoding="utf-8")
+            # The name of a file may be no text: bytes of another encoding.
+            temporary.write_text(whole, encoding="utf-8", errors="backslashreplace")
         return Path(path)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,9 @@ from meddenoise.errors import FileError, InputError, OutputError
 from meddenoise.free_memory import is_out_of_memory
 from meddenoise.io import Sidecars, WriteReport, carry_sidecars, read, write_report
 from meddenoise.io.ahead import ahead
+from meddenoise.io.atomic import AlreadyThere
 from meddenoise.io.plane_scan import PlaneScan
+from meddenoise.io.quiet import hearing, threads_apart
 from meddenoise.io.sidecars import sidecars_beside
 from meddenoise.io.write_check import check_write
 from meddenoise.volume import Volume
@@ -142,7 +143,7 @@ class Batch:
                     yield _failed(job, fault, began)
 
         made: set[str | None] = set()
-        with closing(ahead(opened())) as scans:
+        with threads_apart(), closing(ahead(opened())) as scans:
             for number, job in enumerate(jobs):
                 share = _part(progress, number, len(jobs))
                 found = next(scans)  # zip would keep it until the next one
@@ -178,6 +179,12 @@ class Batch:
                 if done is not None:
                     return done
             return self.one(job, progress, opened=opened, made=made, inputs=inputs)
+        except AlreadyThere as fault:  # another process has made it in the meantime
+            target = job.target if opened is None else opened.target
+            try:
+                return self.finished(job, target, inputs) or _failed(job, fault, began)
+            except OutputError as of_another_study:
+                return _failed(job, of_another_study, began)
         except Exception as fault:
             return _failed(job, fault, began)
 
@@ -257,9 +264,7 @@ class Batch:
         if str(target) in made:
             raise OutputError(f"{target} is the result of another scan of the same name already.")
         check_write(volume, target, **self.writing)
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("ignore")
-            warnings.filterwarnings("always", category=UserWarning, module=r"meddenoise\.")
+        with hearing() as said:
             if large is not None and self.way.stream is not None:
                 report, untouched = write_streamed(
                     self.way.stream, large, target, sidecars, progress=progress,
@@ -273,7 +278,7 @@ class Batch:
                     denoised, target, overwrite=self.overwrite, beside=sidecars.files,
                     **self.writing,
                 )  # fmt: skip
-        told = dict.fromkeys(str(w.message) for w in said)  # of every channel, or once
+        told = dict.fromkeys(said)  # of every channel, or once
         heard = (*_oddities(volume), *opened.notes, *told, *_written(report))
         return Outcome(
             input=str(job.scan.path),

@@ -185,7 +185,8 @@ def write_curves(path: Path, curves: Mapping[str, ScanCurves]) -> None:
                     table.writerow((*cells, f"{f:.6g}", f"{value:.6g}", curve.unit))
         text = buffer.getvalue()
     with atomic_file(path_of(path), overwrite=True) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # Names are written as the file system has them, in whatever encoding that is.
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def _values(volume: Volume, channel: int) -> NDArray[np.float64]:

@@ -52,9 +52,16 @@ def check_directory(
         models: the model files that the run learns from, by key; they may lie in it if it stays.
 
     Raises:
-        OutputError: it is a file, holds an input or one of the models, holds something else than
-            a run, or a run that is to be neither resumed nor replaced.
+        OutputError: it is a file, its name is no text in UTF-8, it holds an input or one of the
+            models, holds something else than a run, or a run that is to be neither resumed nor
+            replaced.
     """
+    try:
+        str(directory).encode()
+    except UnicodeEncodeError:  # TensorBoard's library takes no other
+        raise OutputError(
+            f"{directory} is no name in UTF-8, as a run's must be: choose another --output."
+        ) from None
     if directory.is_file():
         raise OutputError(f"{directory} is a file: choose another --output.")
     for case in cases:

@@ -22,6 +22,7 @@ def _no_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
         (KeyboardInterrupt(), 130, "Stopped"),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/log.jsonl"), 2, "/x/log.jsonl"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "nnn"), 2, "long. Choose"),
         (OSError(errno.EBADF, "Bad file descriptor"), 1, "Bad file descriptor"),
         (MemoryError(), 2, "memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 2, "memory"),

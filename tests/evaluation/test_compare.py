@@ -11,7 +11,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
 from meddenoise.errors import GeometryError, ParameterError
-from meddenoise.evaluation import compare, default_data_range, ssim
+from meddenoise.evaluation import bias, compare, default_data_range, mae, psnr, rmse, ssim
 from meddenoise.volume import Volume
 
 
@@ -286,6 +286,11 @@ def test_each_volume_has_scores_of_its_own() -> None:
     assert alone.volumes == ()
     assert found.ssim == pytest.approx(np.mean([one.ssim for one in found.volumes]))
     assert found.rmse == pytest.approx(np.sqrt(np.mean([one.rmse**2 for one in found.volumes])))
+    whole = {"rmse": rmse, "mae": mae, "bias": bias}
+    assert {name: getattr(found, name) for name in whole} == pytest.approx(
+        {name: score(clean, noisy) for name, score in whole.items()}, rel=1e-9
+    )
+    assert found.psnr == pytest.approx(psnr(clean, noisy, data_range=100))
     told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert told["volumes"][2]["psnr"] is None
     mean = told["mean_over_volumes"]["psnr"]

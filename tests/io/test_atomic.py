@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from meddenoise.errors import OutputError
-from meddenoise.io.atomic import atomic_directory, atomic_file, atomic_files
+from meddenoise.io.atomic import atomic_directory, atomic_file, atomic_files, check_output
 
 
 def fail_in_file(target: Path, *, overwrite: bool = False) -> None:
@@ -29,6 +29,22 @@ def write_all(targets: list[Path], text: str) -> None:
     with atomic_files(targets, overwrite=True) as parts:
         for part in parts:
             part.write_text(text)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes")
+def test_a_device_or_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")
+    for target in tmp_path.iterdir():
+        with pytest.raises(OutputError, match="is a device or a pipe; name a file"):
+            check_output(target)
+        with (
+            pytest.raises(OutputError, match="is a device or a pipe"),
+            atomic_file(target, overwrite=True),
+        ):
+            pytest.fail("it was begun")
+        assert target.is_symlink() or target.is_fifo()
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:

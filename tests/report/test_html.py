@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,6 +27,12 @@ def test_text_cannot_become_markup(tmp_path: Path) -> None:
     text = page.write(tmp_path / "p.html").read_text()
     for tag in ("<script>a", "<img", "<b>", "<i>", "</pre></pre>"):
         assert tag not in text
+
+
+def test_a_name_that_is_no_text_is_spelled_out(tmp_path: Path) -> None:
+    page = Page("A page")
+    page.text(os.fsdecode(b"scan_\xe9.nii.gz"))
+    assert "scan_\\udce9.nii.gz" in page.write(tmp_path / "p.html").read_text("utf-8")
 
 
 def test_it_names_no_address_to_load_from(tmp_path: Path) -> None:

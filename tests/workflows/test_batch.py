@@ -8,11 +8,13 @@ import time
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from warnings import warn_explicit
 
 import numpy as np
 import pytest
 
 import meddenoise as md
+from meddenoise.io.quiet import quiet
 from meddenoise.workflows import batch as module
 from meddenoise.workflows.batch import Batch, Outcome, Way
 from meddenoise.workflows.denoise import denoise_files
@@ -42,6 +44,19 @@ def test_what_is_finished_is_passed_over(cohort: Path, tmp_path: Path) -> None:
     assert all(outcome.output for outcome in done)
 
 
+def test_what_another_process_has_made_in_the_meantime_is_passed_over(
+    cohort: Path, tmp_path: Path
+) -> None:
+    def run(volume: md.Volume, _: object) -> md.Volume:
+        if not (tmp_path / "out/1.nii.gz").exists():
+            md.write(volume, tmp_path / "out/1.nii.gz")
+        return volume
+
+    outcomes = Batch(Way("nothing", run)).all(plan(cohort, tmp_path / "out")[1:3])
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    assert "1.nii.gz is there already; --overwrite" in outcomes[0].notes[0]
+
+
 def test_failures_are_listed_and_stop_nothing(cohort: Path, tmp_path: Path) -> None:
     (cohort / "1.nii.gz").write_bytes((cohort / "0.nii.gz").read_bytes()[:100])
     outcomes = denoise_files(cohort, tmp_path / "out", method="median")
@@ -67,6 +82,24 @@ def test_the_next_scan_is_read_while_one_is_denoised(
     monkeypatch.setattr(module, "read", reading)
     outcomes = Batch(Way("nothing", run)).all(plan(cohort, tmp_path / "out"))
     assert all(outcome.output for outcome in outcomes)
+
+
+def test_notes_stay_with_their_scan_while_the_next_is_read(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reads_quietly(path: Path, **options: object) -> md.Volume:
+        with quiet():
+            time.sleep(0.05)
+            return md.read(path)
+
+    def says(volume: md.Volume, _: object) -> md.Volume:
+        time.sleep(0.03)  # the next one is being read now
+        warn_explicit("A note.", UserWarning, "way.py", 1, module="meddenoise.way")
+        return volume
+
+    monkeypatch.setattr(module, "read", reads_quietly)
+    jobs = plan(cohort, tmp_path / "out")
+    assert [outcome.notes for outcome in Batch(Way("says", says)).all(jobs)] == [("A note.",)] * 5
 
 
 def test_one_scan_is_held_and_the_next_one(

@@ -153,7 +153,7 @@ def test_a_result_that_cannot_be_scored_does_not_stop_the_others(
     methods = [{"filter": "median"}, {"filter": "test_lost"}, {"filter": "gaussian"}]
     done = benchmark(plan(methods=methods), output=tmp_path / "out")
     assert [cell.method for cell in done.failed] == ["test_lost"] * 2
-    assert "No voxel to compare is finite" in done.failed[0].error
+    assert "made values that are not finite" in done.failed[0].error
     assert "| test_lost (2 failed) |" in done.table
     assert "| gaussian |" in done.table
 

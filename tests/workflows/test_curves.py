@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from meddenoise.errors import ParameterError
 from meddenoise.volume import Volume
-from meddenoise.workflows.curves import scan_curves
+from meddenoise.workflows.curves import scan_curves, write_curves
 
 
 def volumes(*arrays: np.ndarray) -> Volume:
@@ -33,3 +36,12 @@ def test_a_volume_without_a_voxel_is_named() -> None:
     noisy = volumes(clean, clean)
     with pytest.raises(ParameterError, match="in volume 2 of the scan: give another mask or scan"):
         scan_curves(volumes(clean, clean), reference=volumes(clean, nothing), noisy=noisy)
+
+
+def test_names_are_written_as_the_file_system_has_them(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    clean = volumes(draws.normal(100, 5, (32, 32, 12)))
+    noisy = volumes(draws.normal(100, 5, (32, 32, 12)))
+    place, name = tmp_path / "curves.csv", b"scan_\xe9.nii.gz"
+    write_curves(place, {os.fsdecode(name): scan_curves(clean, noisy=noisy)})
+    assert b"\n" + name in place.read_bytes()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,8 @@ def test_a_place_that_cannot_be_made(tmp_path: Path) -> None:
         pytest.fail("it was made")
     with pytest.raises(OutputError, match="is a file"):
         check_directory(tmp_path / "file", [], resume=False, overwrite=True)
+    with pytest.raises(OutputError, match="is no name in UTF-8"):
+        check_directory(tmp_path / os.fsdecode(b"run_\xe9"), [], resume=False, overwrite=True)
 
 
 def test_a_run_is_not_replaced_by_one_that_learns_from_its_model(tmp_path: Path) -> None:

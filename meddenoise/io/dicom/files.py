@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from meddenoise.io.dicom.parsing import PixelPlace, parse, parse_start
 from meddenoise.io.dicom.seen import remember, without_others
 from meddenoise.io.dicom.values import number, tag_of, text, texts
 from meddenoise.io.formats import not_a_scan, sniff
+from meddenoise.io.quiet import quiet
 
 __all__ = ["DamagedFile", "DicomFile", "open_files", "open_header"]
 
@@ -82,8 +82,7 @@ def open_header(path: Path) -> DicomFile:
     from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd values in foreign headers are no news
+        with quiet():  # odd values in foreign headers are no news
             header, place = parse(path)
             if "TransferSyntaxUID" not in header.file_meta:
                 implicit = bool(header.original_encoding[0])
@@ -163,8 +162,7 @@ def _damage(path: Path, error: FileError) -> DamagedFile:
 def _series_before_the_damage(path: Path) -> str | None:
     """SeriesInstanceUID of a file that cannot be parsed as a whole; ``None`` if it is lost."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             header = parse_start(path, last=tag_of("SeriesInstanceUID"))
             return text(header, "SeriesInstanceUID") or None
     except Exception:  # pydicom raises nearly anything on damaged data

@@ -18,6 +18,7 @@ from meddenoise.io.dicom.parsing import inflated
 from meddenoise.io.dicom.values import number, text, uid_name
 from meddenoise.io.isolated import CodecError, Codecs
 from meddenoise.io.quiet import quiet as libraries_quiet
+from meddenoise.io.quiet import stay_quiet
 
 __all__ = ["decode", "is_lossy", "quiet", "syntax_name", "workers"]
 
@@ -194,4 +195,4 @@ def shift_of(header: Any) -> int:
 
 def pool() -> ThreadPoolExecutor:
     """Threads for slices."""
-    return ThreadPoolExecutor(workers(), thread_name_prefix="dicom")
+    return ThreadPoolExecutor(workers(), thread_name_prefix="dicom", initializer=stay_quiet)

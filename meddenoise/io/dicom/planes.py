@@ -59,13 +59,14 @@ class SeriesPlanes(PlaneScan):
         self, frames: Sequence[Frame]
     ) -> Iterator[tuple[NDArray[np.floating], NDArray[np.bool_]]]:
         step = planes_a_part(self.shape)
-        with quiet(), blaming(self.path), Codecs() as codecs, pool() as threads:
+        with blaming(self.path), Codecs() as codecs, pool() as threads:
 
             def read(frame: Frame) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
                 return self._slice(frame, codecs)
 
             for begin in range(0, len(frames), step):
-                slices = [*threads.map(read, frames[begin : begin + step])]
+                with quiet():  # not while others compute with what is read
+                    slices = [*threads.map(read, frames[begin : begin + step])]
                 values = np.stack([values for values, _ in slices])
                 measured = np.stack([measured for _, measured in slices])
                 yield values.transpose(2, 1, 0), measured.transpose(2, 1, 0)

@@ -23,7 +23,7 @@ _ASIDE, _ASIDE_OF_NOISE = 1.0, 2.0
 
 
 def warn_if_unlike(scans: Sequence[Prepared], *, clean: bool) -> None:
-    """Warn of scans that are no noisy version of what they are to become.
+    """Warn of scans that are no noisy version of what they are to become, or that very thing.
 
     A partner in stored values beside an image in HU, one that was normalised, and one of somebody
     else are found by the line that fits the scan's voxels over its partner's: with noise of mean 0
@@ -35,6 +35,13 @@ def warn_if_unlike(scans: Sequence[Prepared], *, clean: bool) -> None:
             noise along the abscissa flattens the line.
     """
     with_partner = [scan for scan in scans if scan.truth is not None and not scan.made]
+    same = next((scan.name for scan in with_partner if _is_same(scan)), None)
+    if same is not None:
+        warnings.warn(
+            f"{same} is its own partner, voxel by voxel: there is no noise to learn from. Are "
+            "data.images and data.targets what they should be?",
+            stacklevel=3,
+        )
     unlike = [(scan.name, *found) for scan in with_partner if (found := _unlike(scan, clean))]
     if not unlike:
         return
@@ -46,6 +53,12 @@ def warn_if_unlike(scans: Sequence[Prepared], *, clean: bool) -> None:
         "they of the same scan, and in the same units?",
         stacklevel=3,
     )
+
+
+def _is_same(scan: Prepared) -> bool:
+    assert scan.truth is not None
+    one, other = scan.volume, scan.truth
+    return np.array_equal(one.array, other.array, equal_nan=True)
 
 
 def _unlike(scan: Prepared, clean: bool) -> tuple[float, float] | None:

@@ -47,6 +47,13 @@ def test_another_unit_or_another_scan_is_said(
         warn_if_unlike([scan(made(noisy(truth, 50)), truth)], clean=True)
 
 
+def test_a_scan_that_is_its_own_partner_is_said() -> None:
+    truth = clean()
+    scans = [scan(noisy(truth, 50), truth, "good"), scan(truth, truth, "same")]
+    with pytest.warns(UserWarning, match="same is its own partner, voxel by voxel"):
+        warn_if_unlike(scans, clean=True)
+
+
 @pytest.mark.parametrize("sigma", [1.0, 100.0, 1000.0])
 @pytest.mark.parametrize("both", [False, True])
 def test_noise_makes_no_difference(sigma: float, both: bool) -> None:

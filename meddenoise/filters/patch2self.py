@@ -62,7 +62,10 @@ def patch2self(
     method = from_dipy("denoise.patch2self", method="patch2self").patch2self
     tell_of_blank(array)
     result = array.copy()
-    for group in (weighted, ~weighted):
+    for group, kind in (
+        (weighted, " with diffusion weighting"),
+        (~weighted, " without diffusion weighting"),
+    ):
         numbers = np.flatnonzero(group)
         alike = [numbers[which] for which in distinct_volumes(array[group])]
         count = len(alike)
@@ -75,8 +78,8 @@ def patch2self(
             )
         if count < _FEW:
             warnings.warn(
-                f"patch2self has only {count} volumes to predict each from the others: look at "
-                "the residual, as anatomy may be in it.",
+                f"patch2self has only {count} volumes{'' if group.all() else kind} to predict each "
+                "from the others: look at the residual, as anatomy may be in it.",
                 stacklevel=2,
             )
         cleaned = _predicted(array[[which[0] for which in alike]], method)

@@ -103,9 +103,9 @@ class NoiseConfig(Strict):
             return self
         if not options and not self.model_fields_set:
             raise ValueError("it needs the name of a noise model, or stabilise")
-        if "coils" in options and self.stabilise not in ("rician", "auto"):
-            raise ValueError("coils says nothing without stabilise rician or auto")
         coils = options.pop("coils", 1)
+        if coils != 1 and self.stabilise not in ("rician", "auto"):
+            raise ValueError("coils says nothing without stabilise rician or auto")
         if isinstance(coils, bool) or not isinstance(coils, int) or coils < 1:
             raise ValueError(f"coils is a whole number of at least 1, not {coils!r}")
         for key in options:

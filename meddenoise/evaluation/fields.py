@@ -105,7 +105,7 @@ def as_floats(values: NDArray) -> NDArray[np.floating]:
     Double as well where the squares of single precision would be too large or too small for it.
     Sums are the caller's to take in double precision.
     """
-    if values.dtype != np.float32:
+    if values.dtype != np.float32 or values.size == 0:
         return values.astype(np.float64)
     largest = max(-float(np.fmin.reduce(values, None)), float(np.fmax.reduce(values, None)))
     return values if _LEAST < largest < _MOST else values.astype(np.float64)

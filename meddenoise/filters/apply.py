@@ -94,7 +94,9 @@ def apply_filter(
         ours = str(getattr(function, "__module__", "")).startswith("meddenoise.")
         return array if ours and not hasattr(function, "__wrapped__") else array.copy()
 
-    def filtered(array: NDArray[np.floating], channel: int = 0) -> NDArray[np.floating]:
+    def filtered(
+        array: NDArray[np.floating], measured: NDArray[np.bool_], channel: int = 0
+    ) -> NDArray[np.floating]:
         more: dict[str, Any] = {"floor": around.floor(channel)} if asks_floor else {}
         if asks_correlation(name):
             more["correlation"] = told.correlations[channel]
@@ -112,7 +114,7 @@ def apply_filter(
             )
         with np.errstate(over="ignore"):
             found = found.astype(array.dtype, copy=False)
-        if not np.isfinite(found).all():
+        if not (np.isfinite(found) | ~measured).all():
             raise ParameterError(
                 f"The filter '{name}' made values that are not finite, of an image that is: "
                 "rescale the scan, or take other options or another method."
@@ -126,14 +128,14 @@ def apply_filter(
             filled = _fill_channels(volume.array, valid)
             if around.method != "none":
                 filled = np.stack([around.forward(array, c) for c, array in enumerate(filled)])
-            found = filtered(filled)
+            found = filtered(filled, valid)
             for channel, measured in enumerate(valid):
                 result[channel][measured] = around.inverse(found[channel], channel)[measured]
     else:
         for channel, measured in enumerate(valid):
             if measured.any():
                 filled = around.forward(fill_invalid(volume.array[channel], measured), channel)
-                found = around.inverse(filtered(filled, channel), channel)
+                found = around.inverse(filtered(filled, measured, channel), channel)
                 result[channel][measured] = found[measured]
     settings = "".join(f", {key} {value}" for key, value in {**checked, **told.noted}.items())
     return volume.with_array(result, note=f"filtered by {name}{settings}")

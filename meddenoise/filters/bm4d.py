@@ -32,8 +32,9 @@ _THRESHOLD = 2.8
 # Groups that are filtered at once: what they need stays in the cache.
 _GROUPS = 512
 
-# Of the range of intensities: less noise is lost in the rounding of single precision.
-_ROUNDING = 2.0**-23
+# Of how far intensities are from their mean: less noise is lost in the rounding of single
+# precision, and of still less it does not hold the squares.
+_ROUNDING, _SQUARED = 2.0**-23, 1e-15
 
 # A voxel's coefficients take 64 floats, three times over: with what a tile sees around itself, some
 # 300 megabytes for each core at work.
@@ -82,7 +83,7 @@ def bm4d(
 
     Returns:
         An array of the same shape and dtype; a copy of the image where sigma is below ``2^-23`` of
-        its range.
+        how far most voxels are from their mean, or ``1e-15`` of how far any is.
 
     Raises:
         ParameterError: an impossible option, or an image too small to estimate its noise.
@@ -146,7 +147,7 @@ def _filtered(
 
     flat = array.ndim == 2  # filtered as (X, 1, Y), where runs in memory are long
     centre = float(np.mean(array, dtype=np.float64))
-    if sigma < _ROUNDING * max(float(array.max()) - centre, centre - float(array.min())):
+    if _is_lost(sigma, array, centre):
         return array.copy()
     noise = GroupNoise.of(blocks, _along(correlation, array.ndim))
 
@@ -165,6 +166,16 @@ def _filtered(
         final = _pass(noisy, basic, blocks, group, noise)
     result = final.numpy().astype(np.float64) * sigma + centre
     return np.asarray(result[:, 0] if flat else result, dtype=array.dtype)
+
+
+def _is_lost(sigma: float, array: NDArray[np.floating], centre: float) -> bool:
+    """Whether noise is too weak to be seen beside the intensities, in single precision."""
+    farthest = max(float(array.max()) - centre, centre - float(array.min()))
+    if sigma >= _ROUNDING * farthest:
+        return False
+    # A fitted map has voxels of any size, which are not to keep noise in all others.
+    usual = float(np.median(np.abs(array - centre)))
+    return sigma < max(_ROUNDING * usual, _SQUARED * farthest)
 
 
 def _along(correlation: Correlation | None, dims: int) -> list[tuple[float, ...]]:

@@ -121,6 +121,7 @@ def axes_of(
     if directions is None:
         return _axes_without_space(fields, count, path)
     rows = [None if row is None or np.isnan(row).any() else np.asarray(row) for row in directions]
+    in_time = any(row is not None and row.shape == (4,) for row in rows)
     rows, time = _without_time(rows)
     spatial = [axis for axis, row in enumerate(rows) if row is not None]
     if len(rows) != count or len(spatial) not in (2, 3) or count - len(spatial) > 1:
@@ -132,7 +133,7 @@ def axes_of(
                 f"{path}: space directions have {vectors.shape[1]} components, not 3."
             )
         vectors = np.pad(vectors, ((0, 0), (0, 1)))
-    origin = _origin(fields, path)
+    origin = _origin(fields, path, in_time=in_time)
     flips, oddities = _to_ras(fields, path)
     scale, unknown = _mm_per_unit(fields.get("space units"), 3)
     affine = np.eye(4)
@@ -163,15 +164,16 @@ def _without_time(rows: list[NDArray | None]) -> tuple[list[NDArray | None], int
     return inner, along[0] if along else None
 
 
-def _origin(fields: dict[str, Any], path: Path) -> NDArray[np.float64]:
+def _origin(fields: dict[str, Any], path: Path, *, in_time: bool) -> NDArray[np.float64]:
     """Zero where it is not stated, as NaN says too."""
     found = fields.get("space origin")
     if found is None:
         return np.zeros(3)
     origin = np.asarray(found, dtype=np.float64)
-    if origin.shape not in ((2,), (3,), (4,)):
+    if in_time and origin.shape == (4,):
+        origin = origin[:3]
+    if origin.shape not in ((2,), (3,)):
         raise DamagedScan(f"{path}: space origin has {origin.size} components, not 3.")
-    origin = origin[:3]  # beyond it there is time
     return np.pad(np.where(np.isnan(origin), 0.0, origin), (0, 3 - len(origin)))
 
 

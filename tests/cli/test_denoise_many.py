@@ -87,10 +87,13 @@ def test_another_study_is_not_passed_over_for_the_number_of_its_series(
         slice_ = pydicom.dcmread(path)
         slice_.StudyInstanceUID = "1.2.10"
         slice_.save_as(path)
+    (place,) = (path for path in (tmp_path / "out").rglob("*series-2") if path.is_dir())
+    (place / ".DS_Store").write_bytes(b"what a desktop keeps there")
     said = cli(*words)
     assert said.status == 2
     assert said.out.count("is there already") == 2
     assert "series-2 is the result of another study" in said.err + said.out
+    (place / ".DS_Store").unlink()
     assert cli(*words, "--overwrite").status == 0
 
 

@@ -21,6 +21,7 @@ def section(noise: str) -> NoiseConfig | None:
     [
         ("{stabilise: auto}", None, "auto", {}),
         ("{stabilise: none}", None, "none", {}),
+        ("{stabilise: anscombe, coils: 1}", None, "anscombe", {"coils": 1}),
         ("{stabilise: rician, coils: 4}", None, "rician", {"coils": 4}),
         ("{name: rician, sigma: 10%}", "rician", "none", {"sigma": "10%"}),
         (

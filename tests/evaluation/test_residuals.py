@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -107,3 +108,10 @@ def test_images_without_edges() -> None:
         find_edges(np.ones((40, 40)))
     with pytest.raises(ParameterError, match="edges in the image"):
         find_edges(cylinder(0.6)[..., 0], mask=np.eye(72, dtype=bool))
+
+
+def test_an_image_without_a_voxel() -> None:
+    nothing = np.zeros((0, 8, 8), np.float32)
+    for tell in (residual_whiteness, partial(gradient_correlation, nothing), find_edges):
+        with pytest.raises(ParameterError):
+            tell(nothing)

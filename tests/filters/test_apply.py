@@ -150,6 +150,18 @@ def test_what_a_filter_makes_is_finite(factor: float) -> None:
         apply_filter(scan(), "test_made")
 
 
+@pytest.mark.usefixtures("own_filters")
+def test_where_nothing_was_measured_a_filter_may_make_anything() -> None:
+    @register_filter("test_made")
+    def made(array, *, spacing, sigma_noise=None):  # type: ignore[no-untyped-def]
+        return np.where(array == array[0, 0, 0], np.nan, array + 1)  # there it is one fill value
+
+    array = np.random.default_rng(0).normal(size=(1, 8, 8, 8)).astype(np.float32)
+    array[0, 0] = np.nan
+    filtered = apply_filter(Volume(array, np.eye(4)), "test_made")
+    np.testing.assert_array_equal(filtered.array, array + 1)
+
+
 def test_wrong_names_and_values() -> None:
     with pytest.raises(ConfigError, match=r"no filter 'medain'.*'median'"):
         apply_filter(scan(), "medain")

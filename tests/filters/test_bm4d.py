@@ -220,3 +220,12 @@ def test_hardly_any_noise_leaves_the_image_as_it_is(shape: tuple[int, ...], sigm
     array = np.random.default_rng(0).uniform(0, 2, shape)
     filtered = bm4d(array, spacing=(1,) * len(shape), sigma_noise=sigma)
     np.testing.assert_allclose(filtered, array, rtol=0, atol=2e-6)
+
+
+def test_a_voxel_of_another_size_does_not_keep_the_noise_of_all_others() -> None:
+    clean = np.broadcast_to(np.linspace(0, 1000, 24), (24, 24, 24))
+    noisy = clean + np.random.default_rng(0).normal(0, 20, clean.shape)
+    noisy[2, 2, 2] = 1e11
+    filtered = bm4d(noisy, spacing=(1, 1, 1), sigma_noise=20)
+    away = np.s_[12:, 12:, 12:]
+    assert np.std((filtered - clean)[away]) < 0.3 * np.std((noisy - clean)[away])

@@ -211,6 +211,13 @@ def test_voxels_that_are_not_finite_do_no_harm() -> None:
     assert np.array_equal(np.isnan(out), np.isnan(image))
 
 
+def test_counted_photons_are_stabilised() -> None:
+    counts = np.broadcast_to(np.linspace(20, 400, 320)[:, None], (320, 320))
+    image = np.random.default_rng(0).poisson(counts).astype(np.float32)
+    denoiser = Noise2VoidTrainer().fit(image, **QUICK, stabilise="anscombe")
+    assert denoiser.stabilise.method == "anscombe"
+
+
 @pytest.mark.parametrize(
     ("images", "targets", "options", "error", "message"),
     [

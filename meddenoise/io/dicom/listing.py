@@ -84,11 +84,13 @@ def list_series(paths: list[Path], root: Path, series: str | None = None) -> lis
 
 
 def study_of(directory: Path) -> str:
-    """The StudyInstanceUID of the series in a directory; ``""`` where its first file has none."""
-    files = sorted(path for path in directory.iterdir() if path.is_file())
+    """The StudyInstanceUID of the series in a directory; ``""`` where its first image has none."""
     with quiet():
-        images, _, _ = open_files(files[:1])
-    return _study(images[0]) if images else ""
+        for path in sorted(path for path in directory.iterdir() if path.is_file()):
+            images, _, _ = open_files([path])  # others are no images, as those that a desktop keeps
+            if images:
+                return _study(images[0])
+    return ""
 
 
 def _study(file: DicomFile) -> str:

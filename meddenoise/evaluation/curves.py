@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
 from meddenoise.evaluation.bias import checked_labels
+from meddenoise.evaluation.fields import as_floats
 from meddenoise.evaluation.measured import Measured, undefined
 from meddenoise.evaluation.nps import NoisePowerSpectrum, noise_power_spectrum
 from meddenoise.evaluation.region_transfer import region_transfer
@@ -273,8 +274,11 @@ def _falls(values: NDArray[np.float64], f: NDArray[np.float64]) -> dict[str, Mea
     return told
 
 
-def _finite(image: Array, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    values = np.asarray(image, dtype=np.float64)
+def _finite(image: Array, mask: NDArray[np.bool_]) -> Array:
+    values = as_floats(np.asarray(image))
     finite = np.isfinite(values)
+    if finite.all():
+        return values
     inside = finite & mask
-    return np.where(finite, values, values[inside].mean() if inside.any() else 0.0)
+    mean = values[inside].mean(dtype=np.float64) if inside.any() else 0.0
+    return np.where(finite, values, values.dtype.type(mean))

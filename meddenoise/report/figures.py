@@ -130,7 +130,8 @@ def residuals(
         error: denoised minus reference, where a reference is known.
         units: of both.
     """
-    mean, sigma = float(residual.mean()), float(residual.std()) or 1.0
+    mean = float(residual.mean(dtype=np.float64))
+    sigma = float(residual.std(dtype=np.float64)) or 1.0
     edges = np.linspace(mean - 5 * sigma, mean + 5 * sigma, _BINS + 1)
     if (residual == np.rint(residual)).all():
         # Of whole numbers, each bin holds as many: else there would be teeth.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from meddenoise.evaluation.fields import as_floats
 from meddenoise.io.atomic import atomic_file
 from meddenoise.report.embedded import MOST_VOXELS, across_planes, embed, steps_to_fit
 from meddenoise.report.preview import display_window
@@ -190,13 +191,13 @@ def _first_view(volume: Volume) -> int:
 
 def _residual(noisy: Volume, denoised: Volume) -> tuple[Volume, float]:
     """Noisy minus denoised within a few deviations, and how far colours reach; 0 if nowhere."""
-    apart = noisy.array[:1].astype(np.float64) - denoised.array[:1]
+    apart = as_floats(noisy.array[:1]) - denoised.array[:1]
     valid = (noisy.valid_in(0) & denoised.valid_in(0))[None]
     changed = apart[valid & (apart != 0)]
-    spread = _SPREAD * float(changed.std()) if changed.size > 1 else 0.0
+    spread = _SPREAD * float(changed.std(dtype=np.float64)) if changed.size > 1 else 0.0
     reach = spread or 1.0
-    shown = np.where(valid, apart, 0).clip(-reach, reach)
-    return Volume(shown, noisy.affine), spread
+    apart[~valid] = 0
+    return Volume(apart.clip(-reach, reach, out=apart), noisy.affine), spread
 
 
 def _scale(width: float) -> float:

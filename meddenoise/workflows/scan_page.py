@@ -11,6 +11,7 @@ from meddenoise.errors import ParameterError
 from meddenoise.evaluation import Measured, Metrics, noise_power_spectrum
 from meddenoise.evaluation.curves import KEPT, Curve, edge_curves
 from meddenoise.evaluation.data_range import PERCENTILES
+from meddenoise.evaluation.fields import as_floats
 from meddenoise.evaluation.tissue import scan_tissue
 from meddenoise.evaluation.tissue_classes import Tissues
 from meddenoise.report.figures import histograms, residuals, spectra, transfers
@@ -255,15 +256,17 @@ def _plots(noisy: Volume, denoised: Volume, truth: Volume | None) -> dict[str, F
     valid = noisy.valid_in(0) & denoised.valid_in(0)
     if truth is not None:
         valid &= truth.valid_in(0)
-    first = noisy.array[0].astype(np.float64)
-    inside = scan_tissue(np.where(valid, first, np.nan), units=noisy.units, modality=noisy.modality)
+    first = as_floats(noisy.array[0])
+    seen = first if valid.all() else np.where(valid, first, np.nan)
+    inside = scan_tissue(seen, units=noisy.units, modality=noisy.modality)
+    del seen
     if not inside.any():
         inside = valid
     images = {"noisy": noisy, "denoised": denoised}
     apart = {"noisy - denoised": first - denoised.array[0]}
     if truth is not None:
         images["reference"] = truth
-        apart["denoised - reference"] = denoised.array[0].astype(np.float64) - truth.array[0]
+        apart["denoised - reference"] = as_floats(denoised.array[0]) - truth.array[0]
     within = [values[inside] for values in apart.values()]
     plots = {
         "histogram": histograms(images),
@@ -275,6 +278,7 @@ def _plots(noisy: Volume, denoised: Volume, truth: Volume | None) -> dict[str, F
             power[name] = noise_power_spectrum(values, spacing=noisy.spacing, mask=inside)
         except ParameterError:
             continue  # the table says why there is none
+    del apart, within
     if power:
         plots["spectrum"] = spectra(power, units=noisy.units)
     kept = _edges(images, valid & inside, noisy)
@@ -283,12 +287,15 @@ def _plots(noisy: Volume, denoised: Volume, truth: Volume | None) -> dict[str, F
     return plots
 
 
+def _known(volume: Volume) -> np.ndarray:
+    valid = volume.valid_in(0)
+    return volume.array[0] if valid.all() else np.where(valid, volume.array[0], np.nan)
+
+
 def _edges(images: Mapping[str, Volume], mask: np.ndarray, noisy: Volume) -> list[Curve]:
     """What is kept of the edges of the reference, or else of the noisy scan."""
     order = [name for name in ("reference", "noisy", "denoised") if name in images]
-    arrays = {
-        name: np.where(images[name].valid_in(0), images[name].array[0], np.nan) for name in order
-    }
+    arrays = {name: _known(images[name]) for name in order}
     guide = "reference" if "reference" in images else "denoised"
     found = edge_curves(arrays, guide=guide, spacing=noisy.spacing, mask=mask, units=noisy.units)
     return [curve for curve in found if curve.name == KEPT and not curve.reason]

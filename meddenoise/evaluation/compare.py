@@ -192,9 +192,9 @@ def compare(
     x, y = truth.array, judged.array
     if not valid.all():
         x, y = np.where(valid, x, np.nan), np.where(valid, y, np.nan)
-    if window is not None:
-        low, high = window[0] - window[1] / 2, window[0] + window[1] / 2
-        x, y = np.clip(x, low, high), np.clip(y, low, high)
+    clipped = None if window is None else (window[0] - window[1] / 2, window[0] + window[1] / 2)
+    if clipped is not None:
+        x, y = np.clip(x, *clipped), np.clip(y, *clipped)
     each, errors, convention = _each(x, y, compared, peak)
     more: dict[str, Measured] = {}
     if extended:
@@ -232,7 +232,7 @@ def compare(
         extra=more,
         regions=() if labels is None else _regions(labels, truth, x, y, inside),
         volumes=tuple(each) if truth.channels > 1 else (),
-        tissues=bias_by_tissue(truth, x, y, mask=compared) if tissues else None,
+        tissues=(bias_by_tissue(truth, x, y, mask=compared, window=clipped) if tissues else None),
     )
 
 

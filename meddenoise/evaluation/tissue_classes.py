@@ -109,6 +109,7 @@ def bias_by_tissue(
     *,
     mask: NDArray[np.bool_],
     named: str = "the reference",
+    window: tuple[float, float] | None = None,
 ) -> Tissues:
     """The signed error within each tissue of the reference, away from its borders.
 
@@ -128,6 +129,8 @@ def bias_by_tissue(
         image: what is judged, the same shape and unit.
         mask: bool, the same shape: what counts; finite in all three.
         named: what the reference is, for the convention.
+        window: (lowest, highest) value that both images were clipped to: a tissue beyond it has no
+            error that could be told.
     """
     hu = reference.units == "HU"
     how = "ranges of HU" if hu else "Otsu's thresholds"
@@ -138,7 +141,12 @@ def bias_by_tissue(
         shares = _in_hu(smooth, mask) if hu else _by_shade(reference, smooth, mask)
     except ParameterError as fault:
         return Tissues((), reason=str(fault), **told)
-    return Tissues(tuple(_of(one, _inner(where), truth, image) for one, where in shares), **told)
+    low, high = window or (-np.inf, np.inf)
+    biases = (
+        _of(kind, _inner(where), truth, image, outside=kind[2] <= low or kind[1] >= high)
+        for kind, where in shares
+    )
+    return Tissues(tuple(biases), **told)
 
 
 def _in_hu(smooth: Array, mask: NDArray[np.bool_]) -> list[_Share]:
@@ -185,7 +193,12 @@ def _by_shade(reference: Volume, smooth: Array, mask: NDArray[np.bool_]) -> list
 
 
 def _of(
-    kind: tuple[str, float, float], where: NDArray[np.bool_], truth: Array, image: Array
+    kind: tuple[str, float, float],
+    where: NDArray[np.bool_],
+    truth: Array,
+    image: Array,
+    *,
+    outside: bool,
 ) -> TissueBias:
     count = int(np.count_nonzero(where))
     name = kind[0]
@@ -193,6 +206,8 @@ def _of(
     if count < _FEWEST:
         why = f"{count} voxels away from its borders: at least {_FEWEST} are needed"
         return TissueBias(name, low, high, count, reason=why)
+    if outside:
+        return TissueBias(name, low, high, count, reason="it lies outside of the window")
     there = truth[where]
     apart = image[where] - there
     mean, bias = (float(values.mean(dtype=np.float64)) for values in (there, apart))

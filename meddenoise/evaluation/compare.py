@@ -263,7 +263,7 @@ def _each(
                 apart.voxels,
             )
         )
-    return each, errors[0] if len(errors) == 1 else Errors.over(errors), convention
+    return each, Errors.over(errors), convention
 
 
 def _low(truth: Volume, window: tuple[float, float] | None) -> float:

@@ -17,6 +17,7 @@ __all__ = [
     "filled_pair",
     "image_values",
     "map_values",
+    "mean_filled",
     "slices_of",
 ]
 
@@ -109,6 +110,13 @@ def as_floats(values: NDArray) -> NDArray[np.floating]:
         return values.astype(np.float64)
     largest = max(-float(np.fmin.reduce(values, None)), float(np.fmax.reduce(values, None)))
     return values if _LEAST < largest < _MOST else values.astype(np.float64)
+
+
+def mean_filled(values: NDArray, known: Mask) -> NDArray:
+    """The values, and the mean of the known ones elsewhere; as they came where all are known."""
+    if known.all():
+        return values
+    return np.where(known, values, values[known].mean(dtype=np.float64).astype(values.dtype))
 
 
 def check_spacing(spacing: Sequence[float] | None, dims: int) -> tuple[float, ...]:

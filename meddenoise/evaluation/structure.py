@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from meddenoise.errors import ParameterError
-from meddenoise.evaluation.fields import as_floats, checked_mask, image_values
+from meddenoise.evaluation.fields import as_floats, checked_mask, image_values, mean_filled
 
 __all__ = ["gradient_correlation"]
 
@@ -50,7 +50,7 @@ def gradient_correlation(
     if np.count_nonzero(counted) < _FEWEST:
         raise ParameterError(f"There are fewer than {_FEWEST} voxels to look for structure in.")
     if not finite.all():
-        shown = np.where(finite, shown, shown[finite].mean(dtype=np.float64).astype(shown.dtype))
+        shown = mean_filled(shown, finite)
         taken = np.where(finite, taken, 0.0)
     centre = taken[counted].mean(dtype=np.float64).astype(taken.dtype)
     strength = np.abs(gaussian_filter(taken - centre, _SCALE))[counted]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddenoise.errors import ParameterError
+from meddenoise.evaluation.fields import mean_filled
 from meddenoise.evaluation.flatness import flat_noise
 from meddenoise.evaluation.measured import Measured, measured, undefined
 from meddenoise.evaluation.nps import noise_power_spectrum
@@ -145,12 +146,8 @@ def _edges(
 ) -> dict[str, Measured]:
     """How wide the same edges are before and after."""
     about = "mean line spread over the denoised image's strongest edges, full width at half maximum"
-    finite, before, after = np.isfinite(shown) & np.isfinite(first), first, shown
-    if not finite.all():
-        before, after = (
-            np.where(finite, a, a[finite].mean(dtype=np.float64).astype(a.dtype))
-            for a in (first, shown)
-        )
+    finite = np.isfinite(shown) & np.isfinite(first)
+    before, after = (mean_filled(a, finite) for a in (first, shown))
     try:
         edges = find_edges(after, spacing=noisy.spacing, mask=inside)
     except ParameterError as fault:

@@ -157,11 +157,11 @@ def _without_time(rows: list[NDArray | None]) -> tuple[list[NDArray | None], int
     known = [row for row in rows if row is not None]
     if any(row.shape != (4,) for row in known):
         return rows, None
-    along = [axis for axis, row in enumerate(rows) if row is not None and row[3] != 0]
-    if len(along) > 1 or any(np.any(rows[axis][:3]) for axis in along):  # type: ignore[index]
+    along = [(axis, row) for axis, row in enumerate(rows) if row is not None and row[3] != 0]
+    if len(along) > 1 or any(row[:3].any() for _, row in along):
         return rows, None
-    inner = [None if row is None or axis in along else row[:3] for axis, row in enumerate(rows)]
-    return inner, along[0] if along else None
+    time = along[0][0] if along else None
+    return [None if row is None or axis == time else row[:3] for axis, row in enumerate(rows)], time
 
 
 def _origin(fields: dict[str, Any], path: Path, *, in_time: bool) -> NDArray[np.float64]:

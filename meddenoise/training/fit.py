@@ -97,7 +97,7 @@ def fit(
         MeddenoiseError: the training diverged.
     """
     scans = _in_memory(images, targets)
-    _check_kept(data or {}, stabilise, coils)
+    _check_in_memory(data or {})
     if patch is None:
         patch = [64, 64, 32] if scans[0].volume.dims == 3 else [64, 64]
     if not isinstance(patch, Sequence) or not all(isinstance(n, int | np.integer) for n in patch):
@@ -114,7 +114,9 @@ def fit(
             },
             "trainer": {"name": _name_of(trainer), **trainer.describe()},
             "network": {"name": network if isinstance(network, str) else _name_of(network)},
-            "noise": None if stabilise == "none" else {"stabilise": stabilise, "coils": coils},
+            "noise": None
+            if (stabilise, coils) == ("none", 1)
+            else {"stabilise": stabilise, "coils": coils},
             "training": {"trackers": [], **training},
             "seed": seed,
         }
@@ -348,8 +350,8 @@ def _in_memory(images: Any, targets: Any) -> list[Prepared]:
     return scans
 
 
-def _check_kept(data: dict[str, Any], stabilise: str, coils: int) -> None:
-    """Raise for what a fit of scans in memory would not look at."""
+def _check_in_memory(data: dict[str, Any]) -> None:
+    """Raise for keys of ``data`` that say nothing to scans in memory."""
     of_files = ("images", "targets", "series", "units", "split", "cache_directory")
     said = [key for key in of_files if data.get(key) is not None]
     said += ["cache disk"] if data.get("cache") == "disk" else []
@@ -357,8 +359,6 @@ def _check_kept(data: dict[str, Any], stabilise: str, coils: int) -> None:
         raise ConfigError(
             f"data.{said[0]} is for scans in files, and fit takes them in memory: leave it out."
         )
-    if coils != 1 and stabilise in ("none", "anscombe"):
-        raise ConfigError("coils is for stabilise='rician' or 'auto': say one, or leave it out.")
 
 
 def _as_list(given: Any) -> list[Any]:

@@ -78,7 +78,7 @@ def info(
                     f"{place} is a model, and {option} is for a scan: leave it out."
                 )
         return {"model": read_model_info(place), "hash": file_hash(place)}
-    if series is None and (place.is_dir() or place.name.upper() == "DICOMDIR"):
+    if series is None and place.exists():
         scans = list_scans(place)
         if not scans:
             raise FileError(

@@ -236,7 +236,7 @@ def test_counted_photons_are_stabilised() -> None:
         (noisy(16, 16), None, {"network": build_network("unet")}, ConfigError, "sees 3 axes"),
         (noisy(16, 16), None, {"data": {"units": "HU"}}, ConfigError, r"data\.units is for"),
         (noisy(16, 16), None, {"data": {"targets": "a"}}, ConfigError, r"data\.targets is for"),
-        (noisy(16, 16), None, {"coils": 2}, ConfigError, "coils is for stabilise"),
+        (noisy(16, 16), None, {"coils": 2}, ConfigError, "coils says nothing without stabilise"),
     ],
 )
 def test_what_cannot_be_fitted(
